@@ -1,7 +1,14 @@
 import { SluiceError } from '../error.ts';
 
 /** Milliseconds in each unit that a duration may be written in. Days are exactly 24 hours: event time is UTC and has no calendar. */
-const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const unitMs: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
 
 const wholePattern = /^(?:\d+(?:ms|s|m|h|d|w))+$/;
 const partPattern = /(\d+)(ms|s|m|h|d|w)/g;
