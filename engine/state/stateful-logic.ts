@@ -1,0 +1,20 @@
+import type { RecordBatch } from '../record/record-batch.ts';
+import type { StateReader, StateWrite } from './state-store.ts';
+
+/**
+ * The logic of a stateful operator: pure and synchronous but for `prefetch`, without clock or randomness, so that the same records in the
+ * same order give the same columns and the same state, however they are cut into batches.
+ *
+ * The runtime calls, one batch at a time: `await prefetch(batch, reader)`, then `apply(batch)`; between batches, whenever the coalescing
+ * interval is up, `takeChanges()`. After a failed commit the logic is thrown away and a new one is built from the store.
+ */
+export interface StatefulLogic {
+  /** Names this operator's state in the store. */
+  readonly operatorId: string;
+  /** Reads the state of the batch's keys that are not in memory, in one call of `getMany`; returns at once when none is missing. */
+  prefetch(batch: RecordBatch, reader: StateReader): Promise<void>;
+  /** Answers the batch and moves the state past it. */
+  apply(batch: RecordBatch): RecordBatch;
+  /** The absolute state of every key that changed since the last call, evicted keys as `null`. Forgets that they changed. */
+  takeChanges(): readonly StateWrite[];
+}
