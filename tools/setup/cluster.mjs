@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { SetupFailure } from './failure.mjs';
+import { at } from './paths.mjs';
+import { run } from './run.mjs';
+
+/** The programs that the cluster profile's tests and `npm run services` start, and the Debian package of each. */
+const PROGRAMS = [
+  { program: 'redis-server', args: ['--version'], debian: 'redis-server' },
+  { program: 'java', args: ['-version'], debian: 'openjdk-17-jre-headless' },
+];
+
+async function canRun(program, args) {
+  return (await run(program, args)).code === 0;
+}
+
+async function aptInstall(names) {
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  const update = await run('apt-get', ['update', '-q'], { env });
+  const install = await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...names], { env });
+  if (install.code !== 0) {
+    const words = `${update.code === 0 ? '' : update.output}${install.output}`.trim().split('\n').slice(-8).join('\n');
+    throw new SetupFailure(`could not install ${names.join(', ')} with apt-get:\n${words}`);
+  }
+}
+
+async function installPrograms(missing, step) {
+  const packages = missing.map(({ debian }) => debian);
+  const isRootOnDebian = process.getuid?.() === 0 && (await canRun('apt-get', ['--version']));
+  if (!isRootOnDebian) {
+    throw new SetupFailure(
+      `the cluster profile needs ${missing.map(({ program }) => program).join(' and ')} on PATH. ` +
+        `Install with your system's package manager (on Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}), ` +
+        'then run the same command again. The local profile needs none of this.',
+    );
+  }
+  step.note(`apt-get install ${packages.join(' ')}`);
+  await aptInstall(packages);
+}
+
+/** Whether Node finds the Kafka client's native binding where its package looks for it. */
+async function kafkaBindingLoads() {
+  return canRun(process.execPath, ['-e', "require('@confluentinc/kafka-javascript')"]);
+}
+
+/**
+ * What the cluster profile needs beyond the local one: redis-server, Java for the Kafka broker of the tests, and the Kafka
+ * client's native binding (downloaded, or built in 2 to 3 minutes where it cannot be). Does nothing where all are there.
+ *
+ * @param {import('./steps.mjs').Steps} steps
+ * @throws {SetupFailure} naming what is missing and how to get it
+ */
+export async function ensureCluster(steps) {
+  const missing = [];
+  for (const program of PROGRAMS) if (!(await canRun(program.program, program.args))) missing.push(program);
+  if (missing.length > 0) await steps.take('system packages', (step) => installPrograms(missing, step));
+
+  if (await kafkaBindingLoads()) return;
+  await steps.take('Kafka client binding', async (step) => {
+    step.note('a download of its binary, or a build of 2 to 3 minutes where that cannot be had');
+    const tool = at('tools', 'setup', 'kafka-binding.mjs');
+    const { code, output } = existsSync(tool)
+      ? await run(process.execPath, [tool], { onStillRunning: () => step.note('still at work') })
+      : { code: 1, output: `${tool} is missing` };
+    if (code !== 0 || !(await kafkaBindingLoads())) {
+      throw new SetupFailure(
+        `could not make the Kafka client's binding:\n${output.trim().split('\n').slice(-25).join('\n')}`,
+      );
+    }
+  });
+}
+
+/** Whether the Kafka client is usable, without loading it: for the one line that plain set-up prints about it. */
+export function hasKafkaBinding() {
+  return existsSync(
+    at('node_modules', '@confluentinc', 'kafka-javascript', 'build', 'Release', 'confluent-kafka-javascript.node'),
+  );
+}
