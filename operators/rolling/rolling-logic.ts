@@ -1,0 +1,331 @@
+import { strict as assert } from 'node:assert';
+import { isValid, numberColumn, utf8Column, type Column } from '../../engine/record/column.ts';
+import { columnOf, DEGRADED, LATE, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
+import type { Schema } from '../../engine/record/schema.ts';
+import { KeyIndex } from '../../engine/state/key-index.ts';
+import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
+import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
+import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import { encodeKeys } from '../key/encode-keys.ts';
+import type { RollingDefinition } from './rolling-definition.ts';
+import { layOut, type Reading, type RollingLayout } from './rolling-layout.ts';
+import { decodeRows, encodeRows } from './row-format.ts';
+import { RowStore } from './row-store.ts';
+import { firstAfter, type WindowRows } from './windows.ts';
+
+/** The dictionary is searched for texts that no row uses any more once it has doubled since the last search, but not below this size. */
+const smallestDictionarySweep = 65_536;
+
+/** Where a rolling operator starts from: nothing, or stored state with the watermarks that it reflects. */
+export interface RollingStart {
+  /** `empty` spares the look-up of every new key; `stored` reads keys from the store as they come. */
+  readonly state: 'empty' | 'stored';
+  readonly watermarks: PartitionWatermarks;
+}
+
+/** A walk ready to run: its own view of the windows, since walks answer different ones. */
+interface PreparedWalk {
+  readonly run: Reading['walks'][number];
+  readonly rows: WindowRows;
+}
+
+interface PreparedReading {
+  readonly reading: Reading;
+  readonly lows: Int32Array;
+  readonly walks: readonly PreparedWalk[];
+}
+
+/**
+ * The rolling operator: one answer for every record, at once, over the exact records of its key's window (semantics, "Rolling features").
+ *
+ * It keeps the rows of each key in event-time order and recomputes every aggregate from them. For each record, in arrival order: insert its row
+ * where its event time belongs, find each window's first and last row by binary search, walk them, and leave the row in place (or take it
+ * out again, if it was late). State that the watermark has passed is evicted on the way, and by a clock hand that looks at a few more keys after each batch.
+ *
+ * Cost a record: a hash look-up, two binary searches a window, and one walk of the longest window for each (column, aggregate).
+ */
+export class RollingLogic implements StatefulLogic {
+  readonly operatorId: string;
+  readonly #definition: RollingDefinition;
+  readonly #layout: RollingLayout;
+  readonly #outputSchema: Schema;
+  readonly #keys = new KeyIndex();
+  readonly #rows: RowStore;
+  readonly #dictionary = new KeyIndex();
+  readonly #readings: readonly PreparedReading[];
+  readonly #results: Float64Array;
+  readonly #watermarks: PartitionWatermarks;
+  readonly #start: RollingStart['state'];
+  /** Per slot: whether its key is in `#changed`. */
+  #isChanged: Uint8Array = new Uint8Array(1024);
+  #changed: number[] = [];
+  #deleted: Uint8Array[] = [];
+  #prefetched: { readonly batch: RecordBatch; readonly slots: Int32Array } | null = null;
+  #hand = 0;
+  #dictionarySweepSize = smallestDictionarySweep;
+
+  /** @param schema the input's schema, which the plan has checked to have the definition's columns. */
+  constructor(definition: RollingDefinition, schema: Schema, start: RollingStart) {
+    this.operatorId = definition.operatorId;
+    this.#definition = definition;
+    this.#layout = layOut(definition, schema);
+    this.#outputSchema = schema.with(...this.#layout.outputs.map(({ field }) => field));
+    this.#rows = new RowStore(this.#layout.columns.length);
+    this.#readings = this.#layout.readings.map(prepare);
+    this.#results = new Float64Array(Math.max(1, ...this.#layout.readings.map(({ lengthsMs }) => lengthsMs.length)));
+    this.#watermarks = start.watermarks.copy();
+    this.#start = start.state;
+  }
+
+  /** The input's schema and the definition's outputs after it. */
+  get outputSchema(): Schema {
+    return this.#outputSchema;
+  }
+
+  /** How many keys are in memory. */
+  get keyCount(): number {
+    return this.#keys.size;
+  }
+
+  async prefetch(batch: RecordBatch, reader: StateReader): Promise<void> {
+    const missing: number[] = [];
+    const slots = this.#locate(batch, missing);
+    this.#prefetched = { batch, slots };
+    if (missing.length === 0 || this.#start === 'empty') return;
+    const keys = missing.map((slot) => this.#keys.keyOf(slot));
+    const values = await reader.getMany(this.operatorId, keys);
+    missing.forEach((slot, index) => {
+      const value = values[index];
+      if (value !== null && value !== undefined) {
+        decodeRows(value, this.#rows, slot, this.#layout.columns, this.#dictionary);
+      }
+    });
+  }
+
+  apply(batch: RecordBatch): RecordBatch {
+    const slots = this.#prefetched?.batch === batch ? this.#prefetched.slots : this.#locate(batch, []);
+    this.#prefetched = null;
+    const inputs = this.#layout.columns.map((_, column) => this.#inputOf(batch, column));
+    const answers = this.#layout.outputs.map(() => new Float64Array(batch.rowCount).fill(NaN));
+    const flags = batch.flags.slice();
+    const evictedToMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
+    for (let row = 0; row < batch.rowCount; row++) {
+      const slot = slots[row] ?? -1;
+      if (slot < 0) continue;
+      flags[row] = (flags[row] ?? 0) | this.#answer(batch, row, slot, inputs, answers, evictedToMs);
+    }
+    this.#watermarks.observe(batch);
+    this.#sweep(batch.rowCount);
+    this.#sweepDictionary();
+    const columns = answers.map((answer, output) => this.#outputColumn(answer, output));
+    return withColumns({ ...batch, flags }, this.#outputSchema, columns);
+  }
+
+  takeChanges(): readonly StateWrite[] {
+    const { operatorId } = this;
+    const horizonMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
+    // Deletions first: a key that came back after its deletion is written again below, and the later write counts.
+    const writes: StateWrite[] = this.#deleted.map((key) => ({ operatorId, key, value: null }));
+    for (const slot of this.#changed) {
+      if (this.#isChanged[slot] !== 1) continue;
+      this.#isChanged[slot] = 0;
+      this.#rows.trim(slot, horizonMs);
+      const value =
+        this.#rows.count(slot) === 0 ? null : encodeRows(this.#rows, slot, this.#layout.columns, this.#dictionary);
+      writes.push({ operatorId, key: this.#keys.keyOf(slot), value });
+    }
+    this.#changed = [];
+    this.#deleted = [];
+    return writes;
+  }
+
+  /** The slot of each row's key, -1 for a null key; keys that were not in memory get a slot and are named in `missing`. */
+  #locate(batch: RecordBatch, missing: number[]): Int32Array {
+    const { slab, present } = encodeKeys(batch, this.#definition.key);
+    const slots = new Int32Array(batch.rowCount);
+    for (let row = 0; row < batch.rowCount; row++) {
+      if (present !== null && present[row] === 0) {
+        slots[row] = -1;
+        continue;
+      }
+      const sizeBefore = this.#keys.size;
+      const slot = this.#keys.findOrInsert(slab, row);
+      if (this.#keys.size > sizeBefore) missing.push(slot);
+      slots[row] = slot;
+    }
+    return slots;
+  }
+
+  /** The values of a stored column over the batch: NaN where the input is null or the condition does not hold. */
+  #inputOf(batch: RecordBatch, index: number): Float64Array {
+    const stored = this.#layout.columns[index];
+    assert(stored !== undefined);
+    const input = stored.input === null ? null : columnOf(batch, stored.input);
+    const where = stored.where === null ? null : columnOf(batch, stored.where);
+    assert(where?.kind !== 'utf8', 'a condition must be a boolean column');
+    const values = new Float64Array(batch.rowCount);
+    const slab = stored.form === 'code' && stored.input !== null ? encodeKeys(batch, [stored.input]).slab : null;
+    for (let row = 0; row < batch.rowCount; row++) {
+      const holds = where === null || (isValid(where, row) && where.values[row] === 1);
+      if (!holds || (input !== null && !isValid(input, row))) values[row] = NaN;
+      else if (slab !== null) values[row] = this.#dictionary.findOrInsert(slab, row);
+      else values[row] = input === null ? 1 : input.kind === 'number' ? (input.values[row] ?? NaN) : NaN;
+    }
+    return values;
+  }
+
+  #answer(
+    batch: RecordBatch,
+    row: number,
+    slot: number,
+    inputs: readonly Float64Array[],
+    answers: readonly Float64Array[],
+    evictedToMs: number,
+  ): number {
+    const { retentionMs } = this.#layout;
+    const eventTimeMs = batch.eventTimesMs[row] ?? 0;
+    const watermarkMs = batch.watermarksMs[row] ?? -Infinity;
+    const store = this.#rows;
+    store.trim(slot, evictedToMs);
+    const position = store.insert(slot, eventTimeMs);
+    const chunk = store.chunk(slot);
+    const start = store.start(slot);
+    const stride = store.stride(slot);
+    const own = start + position;
+    for (let column = 0; column < inputs.length; column++) {
+      chunk[own + (1 + column) * stride] = inputs[column]?.[row] ?? NaN;
+    }
+    this.#read(chunk, start, own, stride, eventTimeMs, watermarkMs - retentionMs, row, answers);
+    if (eventTimeMs < watermarkMs - retentionMs) {
+      store.removeAt(slot, position);
+      return LATE;
+    }
+    this.#markChanged(slot);
+    return eventTimeMs < watermarkMs - this.#definition.allowedLatenessMs ? DEGRADED : 0;
+  }
+
+  /** Answers every window of the record whose row stands at `own`, over rows later than `horizonMs`. */
+  #read(
+    chunk: Float64Array,
+    start: number,
+    own: number,
+    stride: number,
+    eventTimeMs: number,
+    horizonMs: number,
+    row: number,
+    answers: readonly Float64Array[],
+  ): void {
+    const results = this.#results;
+    for (const { reading, lows, walks } of this.#readings) {
+      const { delayMs, current, lengthsMs } = reading;
+      const endMs = eventTimeMs - delayMs;
+      // The record's own row is the last of those with x.t ≤ t, so without a delay no search is needed.
+      const high = delayMs > 0 ? firstAfter(chunk, start, own, endMs) : current === 'include' ? own + 1 : own;
+      let low = high;
+      for (let w = 0; w < lows.length; w++) {
+        low = firstAfter(chunk, start, low, Math.max(endMs - (lengthsMs[w] ?? 0), horizonMs));
+        // A late record is in its own window though the horizon has passed it.
+        lows[w] = current === 'include' && low > own ? own : low;
+      }
+      for (const { run, rows } of walks) {
+        rows.chunk = chunk;
+        rows.high = high;
+        rows.endMs = endMs;
+        rows.eventTimeMs = eventTimeMs;
+        for (let w = 0; w < run.windows.length; w++) rows.lows[w] = lows[run.windows[w] ?? 0] ?? 0;
+        run.aggregator(rows, (1 + run.column) * stride, results);
+        for (let w = 0; w < run.outputs.length; w++) {
+          const answer = answers[run.outputs[w] ?? 0];
+          if (answer !== undefined) answer[row] = results[w] ?? NaN;
+        }
+      }
+    }
+  }
+
+  #markChanged(slot: number): void {
+    if (slot >= this.#isChanged.length) {
+      const grown = new Uint8Array(Math.max(this.#isChanged.length * 2, slot + 1));
+      grown.set(this.#isChanged);
+      this.#isChanged = grown;
+    }
+    if (this.#isChanged[slot] === 1) return;
+    this.#isChanged[slot] = 1;
+    this.#changed.push(slot);
+  }
+
+  /** Looks at an eighth as many keys as the batch had records, in turn, and forgets those whose every row the watermark has passed. */
+  #sweep(rowCount: number): void {
+    const limit = this.#keys.slotLimit;
+    const horizonMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
+    for (let looks = Math.min(limit, (rowCount >> 3) + 1); looks > 0; looks--) {
+      this.#hand = this.#hand + 1 < limit ? this.#hand + 1 : 0;
+      const slot = this.#hand;
+      if (!this.#keys.isLive(slot) || this.#rows.newestTimeMs(slot) > horizonMs) continue;
+      this.#deleted.push(this.#keys.keyOf(slot));
+      this.#rows.clear(slot);
+      this.#keys.delete(slot);
+      if (slot < this.#isChanged.length) this.#isChanged[slot] = 0;
+    }
+  }
+
+  /** Gives back dictionary codes that no row uses, so that the dictionary is bounded by what the windows hold. */
+  #sweepDictionary(): void {
+    if (this.#dictionary.size < this.#dictionarySweepSize) return;
+    const used = new Uint8Array(this.#dictionary.slotLimit);
+    const codeColumns = this.#layout.columns.flatMap(({ form }, column) => (form === 'code' ? [column] : []));
+    for (let slot = 0; slot < this.#keys.slotLimit; slot++) {
+      const count = this.#keys.isLive(slot) ? this.#rows.count(slot) : 0;
+      if (count === 0) continue;
+      const chunk = this.#rows.chunk(slot);
+      for (const column of codeColumns) {
+        const from = this.#rows.start(slot) + (1 + column) * this.#rows.stride(slot);
+        for (let i = from; i < from + count; i++) {
+          const code = chunk[i] ?? NaN;
+          if (code === code) used[code] = 1;
+        }
+      }
+    }
+    for (let code = 0; code < used.length; code++) {
+      if (used[code] === 0 && this.#dictionary.isLive(code)) this.#dictionary.delete(code);
+    }
+    this.#dictionarySweepSize = Math.max(smallestDictionarySweep, this.#dictionary.size * 2);
+  }
+
+  #outputColumn(answer: Float64Array, index: number): Column {
+    const output = this.#layout.outputs[index];
+    assert(output !== undefined);
+    let valid: Uint8Array | null = null;
+    for (let row = 0; row < answer.length; row++) {
+      if (answer[row] === answer[row]) continue;
+      valid ??= new Uint8Array(answer.length).fill(1);
+      valid[row] = 0;
+    }
+    if (output.form === 'number') return numberColumn(answer, valid);
+    return this.#textColumn(answer, valid);
+  }
+
+  #textColumn(codes: Float64Array, valid: Uint8Array | null): Column {
+    const offsets = new Int32Array(codes.length + 1);
+    for (let row = 0; row < codes.length; row++) {
+      const code = codes[row] ?? NaN;
+      offsets[row + 1] = (offsets[row] ?? 0) + (code === code ? this.#dictionary.keySize(code) : 0);
+    }
+    const data = new Uint8Array(offsets[codes.length] ?? 0);
+    for (let row = 0; row < codes.length; row++) {
+      const code = codes[row] ?? NaN;
+      if (code === code) this.#dictionary.copyKey(code, data, offsets[row] ?? 0);
+    }
+    return utf8Column(data, offsets, valid);
+  }
+}
+
+function prepare(reading: Reading): PreparedReading {
+  return {
+    reading,
+    lows: new Int32Array(reading.lengthsMs.length),
+    walks: reading.walks.map((run) => ({
+      run,
+      rows: { chunk: new Float64Array(0), high: 0, lows: new Int32Array(run.windows.length), endMs: 0, eventTimeMs: 0 },
+    })),
+  };
+}

@@ -1,0 +1,156 @@
+import { strict as assert } from 'node:assert';
+import { SluiceError } from '../../engine/error.ts';
+import type { KeyIndex } from '../../engine/state/key-index.ts';
+import type { RowStore } from './row-store.ts';
+import type { StoredColumn } from './rolling-layout.ts';
+
+/**
+ * A key's rows as they stand in the state store. Little-endian:
+ *
+ *     u8 version = 1 · u8 columns · u16 zero · u32 rows
+ *     f64 × rows                  event times, ascending, ties in arrival order
+ *     for each column, number:    f64 × rows                               (NaN is null)
+ *                      code:      i32 × rows, then u32 texts, then each as u32 length and UTF-8 bytes (-1 is null)
+ *
+ * Texts are numbered in order of first appearance in this key's rows, so the bytes depend on the rows alone: the same log gives the same bytes,
+ * whatever else the process has seen, and they can be moved to another store.
+ */
+const formatVersion = 1;
+const headerBytes = 8;
+
+assert(new Uint8Array(Uint32Array.of(1).buffer)[0] === 1, 'Sluice runs on little-endian machines only');
+
+/** The slot's rows as bytes. Called when state is flushed, once per changed key. */
+export function encodeRows(
+  store: RowStore,
+  slot: number,
+  columns: readonly StoredColumn[],
+  dictionary: KeyIndex,
+): Uint8Array {
+  const rows = store.count(slot);
+  const chunk = store.chunk(slot);
+  const start = store.start(slot);
+  const stride = store.stride(slot);
+  const parts: Uint8Array[] = [];
+  const doubles = (from: number): Uint8Array => new Uint8Array(chunk.buffer, chunk.byteOffset + from * 8, rows * 8);
+  const header = new DataView(new ArrayBuffer(headerBytes));
+  header.setUint8(0, formatVersion);
+  header.setUint8(1, columns.length);
+  header.setUint32(4, rows, true);
+  parts.push(new Uint8Array(header.buffer), doubles(start));
+  columns.forEach(({ form }, column) => {
+    const from = start + (1 + column) * stride;
+    if (form === 'number') parts.push(doubles(from));
+    else parts.push(...encodeCodes(chunk.subarray(from, from + rows), dictionary));
+  });
+  return concatenate(parts);
+}
+
+function encodeCodes(codes: Float64Array, dictionary: KeyIndex): Uint8Array[] {
+  const local = new Int32Array(codes.length);
+  const numbers = new Map<number, number>();
+  codes.forEach((code, row) => {
+    if (code !== code) {
+      local[row] = -1;
+      return;
+    }
+    const number = numbers.get(code) ?? numbers.size;
+    numbers.set(code, number);
+    local[row] = number;
+  });
+  const parts = [new Uint8Array(local.buffer), u32Bytes(numbers.size)];
+  for (const code of numbers.keys()) parts.push(u32Bytes(dictionary.keySize(code)), dictionary.keyOf(code));
+  return parts;
+}
+
+function u32Bytes(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/**
+ * Makes the slot's rows what `bytes` say. Called when a key is read back from the store.
+ *
+ * @throws {SluiceError} `STATE_FORMAT` when the bytes are of another version, of other columns, or cut off.
+ */
+export function decodeRows(
+  bytes: Uint8Array,
+  store: RowStore,
+  slot: number,
+  columns: readonly StoredColumn[],
+  dictionary: KeyIndex,
+): void {
+  // A copy at offset 0, since typed arrays over the bytes must be aligned.
+  const aligned = bytes.slice();
+  const view = new DataView(aligned.buffer);
+  try {
+    const version = view.getUint8(0);
+    const columnCount = view.getUint8(1);
+    if (version !== formatVersion || columnCount !== columns.length) {
+      throw formatError(
+        `version ${formatVersion} with ${columns.length} columns; got version ${version} with ${columnCount}`,
+      );
+    }
+    const rows = view.getUint32(4, true);
+    store.reserve(slot, rows);
+    const chunk = store.chunk(slot);
+    const start = store.start(slot);
+    chunk.set(new Float64Array(aligned.buffer, headerBytes, rows), start);
+    let at = headerBytes + rows * 8;
+    columns.forEach(({ form }, column) => {
+      const to = start + (1 + column) * store.stride(slot);
+      if (form === 'number') {
+        chunk.set(new Float64Array(aligned.slice(at, at + rows * 8).buffer), to);
+        at += rows * 8;
+      } else {
+        at = decodeCodes(aligned, view, at, rows, dictionary, chunk.subarray(to, to + rows));
+      }
+    });
+    if (at !== aligned.length) throw formatError(`${at} bytes; got ${aligned.length}`);
+  } catch (error) {
+    store.clear(slot);
+    throw error instanceof RangeError ? formatError(`a whole value; it is cut off (${aligned.length} bytes)`) : error;
+  }
+}
+
+function decodeCodes(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  rows: number,
+  dictionary: KeyIndex,
+  target: Float64Array,
+): number {
+  let at = start + rows * 4;
+  const texts = view.getUint32(at, true);
+  at += 4;
+  const codes = new Float64Array(texts);
+  for (let i = 0; i < texts; i++) {
+    const length = view.getUint32(at, true);
+    at += 4;
+    if (at + length > bytes.length) throw new RangeError('cut off');
+    codes[i] = dictionary.findOrInsertKey(bytes.subarray(at, at + length));
+    at += length;
+  }
+  for (let row = 0; row < rows; row++) {
+    const number = view.getInt32(start + row * 4, true);
+    target[row] = number < 0 ? NaN : (codes[number] ?? NaN);
+  }
+  return at;
+}
+
+function formatError(expected: string): SluiceError {
+  return new SluiceError(
+    'STATE_FORMAT',
+    `stored rolling state must have ${expected}; it was written by another version of the job or is damaged: rebuild the state from the log`,
+  );
+}
