@@ -33,7 +33,7 @@ export const gates = [
   {
     name: 'docs',
     checks: 'every export is documented, every link in a comment leads somewhere',
-    args: [...script('typedoc', 'bin', 'typedoc'), '--emit', 'none', '--logLevel', 'Warn'],
+    args: [...script('typedoc', 'bin', 'typedoc'), '--emit', 'none', '--readme', 'none', '--logLevel', 'Warn'],
   },
   {
     name: 'lint',
@@ -45,7 +45,11 @@ export const gates = [
     checks: 'Prettier',
     args: [
       ...script('prettier', 'bin', 'prettier.cjs'),
-      ...['--check', '--cache', '--cache-location', 'node_modules/.cache/prettier', '--log-level', 'warn', '.'],
+      '--check',
+      '--cache',
+      '--cache-location=node_modules/.cache/prettier',
+      '--log-level=warn',
+      '.',
     ],
   },
   {
@@ -53,7 +57,8 @@ export const gates = [
     checks: 'rooms import one way, a vendor lives in one place, no cycles',
     args: [
       ...script('dependency-cruiser', 'bin', 'dependency-cruise.mjs'),
-      ...['--config', '.dependency-cruiser.cjs', ...ROOMS.filter((room) => existsSync(at(room)))],
+      '--config=.dependency-cruiser.cjs',
+      ...ROOMS.filter((room) => existsSync(at(room))),
     ],
   },
   {

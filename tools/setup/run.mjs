@@ -13,7 +13,7 @@ export function run(program, args, { env = {}, onStillRunning = () => {} } = {})
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       cwd: root,
-      env: { ...process.env, ...env },
+      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const heartbeat = setInterval(onStillRunning, HEARTBEAT_MS);
