@@ -5,7 +5,7 @@ const EXACT = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
 
 /**
  * What package.json and its lock file must keep to: exact versions, both files in step, no addresses of a registry in the lock
- * file (whoever installs uses his own), and a decision in `allowScripts` about every package that has an install script.
+ * file (whoever installs uses his own), every platform's optional packages, and a decision in `allowScripts` about every package that has an install script.
  *
  * @param {string} root the top of the tree
  * @returns {string[]} one line for each problem
@@ -27,12 +27,17 @@ export function packageProblems(root) {
       }
     }
   }
-  for (const [path, { resolved, hasInstallScript }] of Object.entries(lock)) {
+  for (const [path, { resolved, hasInstallScript, optionalDependencies }] of Object.entries(lock)) {
     const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
     if (resolved !== undefined && /^https?:/.test(resolved)) {
       problems.push(
         `package-lock.json: ${name} must not name where it came from; write the file with omit-lockfile-registry-resolved`,
       );
+    }
+    for (const optional of Object.keys(optionalDependencies ?? {})) {
+      if (lock[`node_modules/${optional}`] === undefined && lock[`${path}/node_modules/${optional}`] === undefined) {
+        problems.push(`package-lock.json: ${optional} is missing, so npm ci refuses it; run node tools/setup/complete-lock.mjs`);
+      }
     }
     if (hasInstallScript === true && typeof manifest.allowScripts?.[name] !== 'boolean') {
       problems.push(`package.json: ${name} has an install script; "allowScripts" must say true or false about it`);
