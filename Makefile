@@ -21,8 +21,9 @@ setup: have-node
 setup-cluster: have-node
 	@$(NODE) tools/setup/setup.mjs --cluster
 
+# At a terminal the demo gets a process group of its own (set -m), so that Ctrl-C ends it and not make, which would complain.
 demo: setup
-	@./bin/sluice demo $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE))
+	@if [ -t 0 ]; then set -m; fi; ./bin/sluice demo $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE))
 
 test: setup
 	@npm test --silent

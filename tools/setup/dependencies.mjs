@@ -54,7 +54,7 @@ const REMEDIES = [
     (registry) =>
       `the npm registry ${registry} could not be reached. Check the network, a proxy (npm config set proxy …) or the registry ` +
       `(npm config set registry …) and run the same command again. Without a network: fill npm's cache elsewhere, copy it here, ` +
-      `and run: npm ci --offline`,
+      `and run: npm ci --ignore-scripts --offline`,
   ],
   [
     /ENOTCACHED/,
@@ -95,7 +95,7 @@ async function install(step) {
     );
   }
   const count = Object.keys(JSON.parse(readFileSync(at('package-lock.json'), 'utf8')).packages).length - 1;
-  step.note(`npm ci: up to ${count} packages; the first time downloads about 300 MB`);
+  step.note(`npm ci: up to ${count} packages; the first time downloads about 400 MB`);
   // Scripts stay off: every native package of the local profile ships its binary in its npm package. The variable keeps
   // onnxruntime-node from fetching CUDA should somebody turn scripts on.
   const { code, output } = await run(
@@ -110,7 +110,7 @@ async function install(step) {
       '--no-fund',
       '--fetch-retries=3',
       '--fetch-retry-mintimeout=1000',
-      '--fetch-retry-maxtimeout=8000',
+      '--fetch-retry-maxtimeout=3000',
     ],
     { env: { ONNXRUNTIME_NODE_INSTALL: 'skip' }, onStillRunning: () => step.note('npm ci is still at work') },
   );

@@ -19,6 +19,8 @@ import { fileURLToPath } from 'node:url';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const packageName = '@confluentinc/kafka-javascript';
 const packageDir = join(root, 'node_modules', packageName);
+/** The program that the package's own install script would run. */
+const installer = join(root, 'node_modules', '@mapbox', 'node-pre-gyp', 'bin', 'node-pre-gyp');
 const logFile = join(root, '.sluice', 'kafka-binding.log');
 
 const prebuiltLimitMs = 90_000;
@@ -68,7 +70,7 @@ function reasonItDoesNotLoad() {
     timeout: 60_000,
   });
   if (child.status === 0) return undefined;
-  const words = `${child.stderr}`.split('\n').find((line) => /Error|error|cannot|Could not/.test(line));
+  const words = child.stderr.split('\n').find((line) => /error|cannot|could not/i.test(line));
   return words?.trim() ?? `loading it ended with ${child.signal ?? `exit code ${child.status}`}`;
 }
 
@@ -131,7 +133,6 @@ function removeHalfBuilt() {
 }
 
 function tryPrebuilt() {
-  const installer = join(root, 'node_modules', '@mapbox', 'node-pre-gyp', 'bin', 'node-pre-gyp');
   if (!existsSync(installer)) return `the vendor's installer is not in node_modules (run \`npm ci\` first)`;
   const { isDone, isTimedOut, output } = run(process.execPath, [installer, 'install'], { timeoutMs: prebuiltLimitMs });
   if (isDone) return reasonItDoesNotLoad();
@@ -157,7 +158,7 @@ function ensureBuildPackages() {
     if (programs.length === 0) return;
     fail(
       `could not build: ${programs.join(', ')} not found. Install them and the development files of curl, openssl, ` +
-        'cyrus-sasl, zlib, zstd and lz4 with your system\'s package manager, then run this again',
+        "cyrus-sasl, zlib, zstd and lz4 with your system's package manager, then run this again",
     );
   }
   const missing = missingDebianPackages();
@@ -188,12 +189,23 @@ function headersEnv() {
   return existsSync(join(prefix, 'include', 'node', 'node.h')) ? { npm_config_nodedir: prefix } : {};
 }
 
+/**
+ * npm's own copy of node-gyp. The build is started by us and not by `npm rebuild`, which runs no script of a package that
+ * package.json's `allowScripts` or .npmrc's `ignore-scripts` keeps from running at install time.
+ */
+function nodeGypEnv() {
+  const globalModules = spawnSync('npm', ['root', '-g'], { encoding: 'utf8' }).stdout?.trim() ?? '';
+  const npmDirs = [join(globalModules, 'npm')];
+  if (process.env.npm_execpath !== undefined) npmDirs.unshift(resolve(dirname(process.env.npm_execpath), '..'));
+  const programs = npmDirs.map((dir) => join(dir, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js'));
+  const program = programs.find((file) => existsSync(file));
+  return program === undefined ? {} : { npm_config_node_gyp: program };
+}
+
 function build() {
-  const { isDone, isTimedOut, output } = run(
-    'npm',
-    ['rebuild', packageName, '--prefix', root, '--ignore-scripts=false', '--foreground-scripts'],
-    { env: { ...headersEnv(), CKJS_LINKING: 'dynamic', npm_config_build_from_source: 'true' } },
-  );
+  const { isDone, isTimedOut, output } = run(process.execPath, [installer, 'install', '--build-from-source'], {
+    env: { ...headersEnv(), ...nodeGypEnv(), CKJS_LINKING: 'dynamic' },
+  });
   if (isTimedOut) fail(`the build did not end within ${buildLimitMs / 60_000} minutes; its words are in ${logFile}`);
   if (!isDone) {
     fail(
@@ -208,7 +220,7 @@ function main() {
   const reason = reasonItDoesNotLoad();
   if (process.argv.includes('--check')) {
     if (reason !== undefined) fail(`the Kafka client's binding does not load: ${reason}`);
-    say('the Kafka client\'s binding loads');
+    say("the Kafka client's binding loads");
     return;
   }
   if (reason === undefined) return;
@@ -232,10 +244,11 @@ function main() {
   say(`the prebuilt one cannot be had (${prebuiltReason})`);
 
   ensureBuildPackages();
-  say('building it from source with the system\'s libraries; 1.5 to 3 minutes');
+  say("building it from source with the system's libraries; 1.5 to 3 minutes");
   build();
   const builtReason = reasonItDoesNotLoad();
-  if (builtReason !== undefined) fail(`built, but it does not load: ${builtReason}. The build's words are in ${logFile}`);
+  if (builtReason !== undefined)
+    fail(`built, but it does not load: ${builtReason}. The build's words are in ${logFile}`);
   putIntoCache();
   say(`built; it loads (${elapsed()})`);
 }
