@@ -64,7 +64,7 @@ describe('the SQL of an expression', () => {
           const expected = valueAt(column, index);
           const found = typeof got[index] === 'boolean' ? Number(got[index]) : got[index];
           const about = `${text}\n${sql}\nof ${JSON.stringify(row)}: expected ${expected}, got ${String(found)}`;
-          expect(agrees(found, expected), about).toBe(true);
+          expect({ about, agrees: agrees(found, expected) }).toEqual({ about, agrees: true });
         });
       }),
       { numRuns: 500 },
