@@ -1,0 +1,93 @@
+import type { DeadLetter, DeadLetterStage } from '../record/dead-letter.ts';
+import { messageValue, type MessageBatch } from '../record/message-batch.ts';
+import type { Field } from '../record/schema.ts';
+
+/**
+ * What a decoder found of one field in one record, as a byte in a table that is cleared for each record. Up to {@link NULL} the record may be
+ * well; the others are what is wrong with it.
+ */
+export type FieldFinding = number;
+export const ABSENT = 0;
+export const PRESENT = 1;
+export const NULL = 2;
+export const GOT_STRING = 3;
+export const GOT_NUMBER = 4;
+export const GOT_BOOLEAN = 5;
+export const GOT_OBJECT = 6;
+export const GOT_ARRAY = 7;
+export const GOT_FRACTION = 8;
+export const GOT_UNSAFE_LONG = 9;
+export const GOT_NOT_FINITE = 10;
+export const GOT_SURROGATE = 11;
+export const GOT_NO_INSTANT = 12;
+export const GOT_DISTANT_INSTANT = 13;
+export const GOT_BYTES = 14;
+
+/** The first and last instants there are, as ECMAScript's dates have them: 100 million days either side of the epoch. */
+export const maxInstantMs = 8.64e15;
+
+/** A dead letter's code and message. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+}
+
+const expectations: Readonly<Record<Field['type'], string>> = {
+  double: 'a finite number',
+  long: 'a whole number',
+  boolean: 'true or false',
+  timestamp: 'whole milliseconds since the epoch, or an ISO 8601 instant with Z or an offset',
+  string: 'a string or a number',
+};
+
+const kinds: Readonly<Record<FieldFinding, string>> = {
+  [GOT_STRING]: 'a string',
+  [GOT_NUMBER]: 'a number',
+  [GOT_BOOLEAN]: 'a boolean',
+  [GOT_OBJECT]: 'an object',
+  [GOT_ARRAY]: 'an array',
+  [GOT_FRACTION]: 'a number with a fraction',
+  [GOT_NO_INSTANT]: 'text of another form',
+  [GOT_DISTANT_INSTANT]: 'an instant more than 100 million days from the epoch',
+  [GOT_BYTES]: 'bytes',
+};
+
+/** What to say of a field at fault: names and shapes, never values. Called for a record that has already failed. */
+export function problemOf(field: Field, finding: FieldFinding): Problem {
+  const subject = `field "${field.name}" must be`;
+  switch (finding) {
+    case ABSENT:
+      return { code: 'FIELD_MISSING', message: `${subject} present; got a record without it` };
+    case NULL:
+      return { code: 'FIELD_MISSING', message: `${subject} present; got null` };
+    case GOT_UNSAFE_LONG:
+      return {
+        code: 'LONG_UNSAFE',
+        message: `${subject} a whole number below 2^53 in magnitude; got a larger one (declare the field as string to keep every digit)`,
+      };
+    case GOT_NOT_FINITE:
+      return { code: 'NUMBER_NOT_FINITE', message: `${subject} a finite number; got NaN or an infinity` };
+    case GOT_SURROGATE:
+      return { code: 'TEXT_INVALID', message: `${subject} Unicode text; got an unpaired surrogate` };
+    default:
+      return { code: 'FIELD_TYPE', message: `${subject} ${expectations[field.type]}; got ${kinds[finding] ?? '?'}` };
+  }
+}
+
+/** The dead letter of message `index`. */
+export function deadLetterOf(
+  messages: MessageBatch,
+  index: number,
+  stage: DeadLetterStage,
+  problem: Problem,
+): DeadLetter {
+  return {
+    topic: messages.topic,
+    partition: messages.partitions[index] ?? 0,
+    offset: messages.offsets[index] ?? 0,
+    stage,
+    code: problem.code,
+    message: problem.message,
+    value: messageValue(messages, index),
+  };
+}
