@@ -1,0 +1,70 @@
+import type { DeadLetter } from '../record/dead-letter.ts';
+import type { MessageBatch } from '../record/message-batch.ts';
+import type { RecordBatch } from '../record/record-batch.ts';
+import type { Decoder } from '../serde/decoder.ts';
+import type { Source } from '../source/source.ts';
+import type { StateReader } from '../state/state-store.ts';
+import type { PartitionWatermarks } from '../time/partition-watermarks.ts';
+import type { WatermarkRule } from '../time/stamp-watermarks.ts';
+import type { CommitLog } from './commit-log.ts';
+import type { Section } from './section.ts';
+
+/** What a task's state starts from: nothing, or what the store holds, as of these watermarks. */
+export interface SectionStart {
+  readonly state: 'empty' | 'stored';
+  readonly watermarks: PartitionWatermarks;
+}
+
+/** Records with their scores as further columns, and those that the model gave no number for. */
+export interface Scored {
+  readonly records: RecordBatch;
+  readonly deadLetters: readonly DeadLetter[];
+}
+
+/** The outputs of one batch, and the records that could not be written. */
+export interface Outputs {
+  readonly messages: readonly MessageBatch[];
+  readonly deadLetters: readonly DeadLetter[];
+}
+
+/** Everything that a streaming query is made of; its parts were checked before. The query owns `source` and `commitLog` and disposes of them. */
+export interface QueryDefinition {
+  /** The job's name, for errors, logs and progress. */
+  readonly name: string;
+  readonly jobDigest: string;
+  readonly modelDigest: string;
+  readonly source: Source;
+  /** `null` where the source gives records. */
+  readonly decoder: Decoder | null;
+  readonly watermark: WatermarkRule;
+  readonly commitLog: CommitLog;
+  /** Builds the operators with the state that the task has. Called once for each acquisition. */
+  openSection(start: SectionStart, state: StateReader): Section;
+  /** Starts scoring a batch; calls may overlap. The identity for a job without a model. */
+  score(records: RecordBatch): Promise<Scored>;
+  /** Writes a batch as messages, ready to commit. */
+  encode(records: RecordBatch): Outputs;
+  /** Writes dead letters as messages. Called for batches that have some; throws where the job's policy is to fail. */
+  encodeDeadLetters(deadLetters: readonly DeadLetter[]): MessageBatch;
+  /** How the query cuts batches and when it flushes state. */
+  readonly bounds: QueryBounds;
+}
+
+/** The named limits of a query; each is a setting, none changes an output. */
+export interface QueryBounds {
+  readonly maxBatchRecords: number;
+  /** How long a poll waits for a first record. */
+  readonly maxPollWaitMs: number;
+  /** Batches between the source and the commit at once. */
+  readonly maxBatchesInFlight: number;
+  /** State is written at most this often; the gap is replayed after a crash. 0 writes it with every batch. */
+  readonly flushEveryMs: number;
+}
+
+/** Bounds that suit one machine. */
+export const defaultBounds: QueryBounds = {
+  maxBatchRecords: 1_000,
+  maxPollWaitMs: 50,
+  maxBatchesInFlight: 4,
+  flushEveryMs: 1_000,
+};

@@ -1,0 +1,253 @@
+import { strict as assert } from 'node:assert';
+import { concatMap, lastValueFrom, map, Observable, of, Subject, type Subscriber } from 'rxjs';
+import { addLedgers, emptyLedger, isBalanced, type LedgerCounts } from '../observability/ledger.ts';
+import { LatencyHistogram } from '../observability/latency-histogram.ts';
+import type { DeadLetter } from '../record/dead-letter.ts';
+import { messageValue, type MessageBatch } from '../record/message-batch.ts';
+import { LATE, type RecordBatch } from '../record/record-batch.ts';
+import type { Polled } from '../source/source.ts';
+import type { Clock } from '../time/clock.ts';
+import { stampWatermarks } from '../time/stamp-watermarks.ts';
+import type { Flight } from './flight.ts';
+import { takeRanges } from './offset-ranges.ts';
+import type { QueryDefinition, Scored } from './query-definition.ts';
+import { recover, type Recovered } from './recover.ts';
+import { retryTransient, type RetryListener } from './retry-transient.ts';
+import { runSection, takeState } from './section.ts';
+
+/**
+ * When a query ends by itself. `realtime`: never, batches start as soon as there is something. `availableNow`: once all that was there at its
+ * start is committed (Spark's trigger of that name).
+ */
+export type Trigger = 'realtime' | 'availableNow';
+
+/** A committed batch, as listeners are told of it; `records` still has its columns. */
+export interface CommittedBatch {
+  readonly batchSequence: number;
+  readonly ledger: LedgerCounts;
+  readonly records: RecordBatch;
+  readonly deadLetters: readonly DeadLetter[];
+}
+
+/** What a query has done since it started. */
+export interface QueryTotals {
+  readonly ledger: LedgerCounts;
+  readonly batches: number;
+  readonly replayedRecords: number;
+  /** Records whose event time was too far in the future to move the watermark. */
+  readonly futureGuarded: number;
+  /** From a record's broker timestamp to its prediction being readable. */
+  readonly latency: LatencyHistogram;
+}
+
+/** Outputs of a batch that is ready to commit. */
+interface Encoded {
+  readonly flight: Flight;
+  readonly outputs: readonly MessageBatch[];
+}
+
+/**
+ * One running query: reads, computes, scores and commits batch after batch (exactly-once, "A batch"). Batches are pulled: the next is read when
+ * fewer than `maxBatchesInFlight` are between the source and the commit, so memory is bounded however slow a dependency is, and the
+ * operators work on one batch while the one before is scored and the one before that committed.
+ *
+ * Call `run()` once. Abort the signal to stop: batches already read are committed, then `run` resolves. It rejects with the first error that
+ * waiting cannot mend; nothing after the last commit has happened then, and a new query takes up there.
+ */
+export class StreamingQuery {
+  readonly #query: QueryDefinition;
+  readonly #clock: Clock;
+  readonly #onRetry: RetryListener;
+  readonly #committed = new Subject<CommittedBatch>();
+  readonly #latency = new LatencyHistogram();
+  #ledger: LedgerCounts = emptyLedger;
+  #batches = 0;
+  #nextBatchSequence = 0;
+  #replayedRecords = 0;
+  #futureGuarded = 0;
+  #inFlight = 0;
+  #wake: (() => void) | null = null;
+  #lastFlushMs = -Infinity;
+
+  constructor(query: QueryDefinition, clock: Clock, onRetry: RetryListener) {
+    this.#query = query;
+    this.#clock = clock;
+    this.#onRetry = onRetry;
+  }
+
+  /** Every batch, right after its commit. Listeners are synchronous and quick: they run on the query's own thread. */
+  get committed(): Observable<CommittedBatch> {
+    return this.#committed.asObservable();
+  }
+
+  /** What has been done so far. */
+  get totals(): QueryTotals {
+    return {
+      ledger: this.#ledger,
+      batches: this.#batches,
+      replayedRecords: this.#replayedRecords,
+      futureGuarded: this.#futureGuarded,
+      latency: this.#latency,
+    };
+  }
+
+  /** @throws {SluiceError} what `recover`, the source, the model or the commit log throw that waiting cannot mend. */
+  async run(trigger: Trigger, signal: AbortSignal): Promise<void> {
+    const { source, commitLog } = this.#query;
+    try {
+      const retry = <T>(call: () => Promise<T>): Promise<T> => retryTransient(call, this.#clock, signal, this.#onRetry);
+      const acquired = await retry(() => commitLog.acquire());
+      const task = await recover(this.#query, acquired, signal);
+      this.#replayedRecords = task.replayedRecords;
+      this.#nextBatchSequence = task.nextBatchSequence;
+      this.#lastFlushMs = this.#clock.monotonicMs();
+      await source.seek([...task.nextOffsets].map(([partition, offset]) => ({ partition, offset })));
+      const flights = new Observable<Polled>((subscriber) => {
+        this.#pull(trigger, task, signal, subscriber).catch((error: unknown) => subscriber.error(error));
+        return () => this.#wake?.();
+      });
+      const done = flights.pipe(
+        concatMap((polled) => this.#open(polled, task)),
+        concatMap((flight) => this.#operate(flight, task)),
+        // Scoring starts here, as soon as the operators are done with the batch, and is awaited below, in order.
+        map((flight) => ({ flight, scoring: settled(this.#query.score(flight.records)) })),
+        concatMap(async ({ flight, scoring }) => this.#encode(flight, await scoring)),
+        concatMap((encoded) => this.#commit(encoded, retry)),
+      );
+      await lastValueFrom(done, { defaultValue: undefined });
+    } finally {
+      this.#committed.complete();
+      await source[Symbol.asyncDispose]();
+      await commitLog[Symbol.asyncDispose]();
+    }
+  }
+
+  /** Reads batch after batch while there is room in flight, until the signal or the trigger ends it. */
+  async #pull(trigger: Trigger, task: Recovered, signal: AbortSignal, to: Subscriber<Polled>): Promise<void> {
+    const { source, bounds } = this.#query;
+    const ends = trigger === 'availableNow' ? await source.ranges() : null;
+    const isDone = (): boolean =>
+      ends !== null && ends.every(({ partition, endOffset }) => (task.nextOffsets.get(partition) ?? 0) >= endOffset);
+    while (!signal.aborted && !to.closed) {
+      if (this.#inFlight >= bounds.maxBatchesInFlight) {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+        continue;
+      }
+      if (isDone()) break;
+      const { maxBatchRecords: maxRecords, maxPollWaitMs: maxWaitMs } = bounds;
+      const poll = (): Promise<Polled | null | 'end'> => source.poll({ maxRecords, maxWaitMs, signal });
+      const polled = await retryTransient(poll, this.#clock, signal, this.#onRetry);
+      if (polled === 'end') break;
+      if (polled === null) continue;
+      this.#inFlight++;
+      to.next(polled);
+    }
+    to.complete();
+  }
+
+  async #open(polled: Polled, task: Recovered): Promise<Flight> {
+    const { decoder, watermark } = this.#query;
+    let records: RecordBatch;
+    let deadLetters: readonly DeadLetter[];
+    let messages: MessageBatch | null = null;
+    if (polled.kind === 'messages') {
+      assert(decoder !== null, 'a source of messages needs a decoder');
+      messages = polled.messages;
+      const preparing = decoder.prepare(messages);
+      if (preparing !== null) await preparing;
+      ({ records, deadLetters } = decoder.decode(messages));
+    } else {
+      ({ records, deadLetters } = polled);
+    }
+    const { partitions, offsets } = messages ?? positionsOf(records, deadLetters);
+    const ranges = takeRanges(partitions, offsets, task.nextOffsets);
+    this.#futureGuarded += stampWatermarks(records, messages, task.watermarks, watermark);
+    return {
+      batchSequence: this.#nextBatchSequence++,
+      ranges,
+      records,
+      deadLetters,
+      ledger: { ...emptyLedger, read: records.rowCount + deadLetters.length },
+      watermarksMs: task.watermarks.entries(),
+      messages,
+      state: null,
+    };
+  }
+
+  async #operate(flight: Flight, task: Recovered): Promise<Flight> {
+    const result = await lastValueFrom(of(flight.records).pipe(runSection(task.section)));
+    const { filtered, duplicate } = result;
+    const nowMs = this.#clock.monotonicMs();
+    const isDue = nowMs - this.#lastFlushMs >= this.#query.bounds.flushEveryMs;
+    if (isDue) this.#lastFlushMs = nowMs;
+    const state = isDue ? { writes: takeState(task.section) } : null;
+    return { ...flight, records: result.records, state, ledger: { ...flight.ledger, filtered, duplicate } };
+  }
+
+  #encode(flight: Flight, scored: Scored | { readonly error: unknown }): Encoded {
+    if ('error' in scored) throw scored.error;
+    const { messages, deadLetters: unwritten } = this.#query.encode(scored.records);
+    const deadLetters = withBytes([...flight.deadLetters, ...scored.deadLetters, ...unwritten], flight.messages);
+    const outputs = deadLetters.length > 0 ? [...messages, this.#query.encodeDeadLetters(deadLetters)] : messages;
+    const lateCount = scored.records.flags.reduce((count, flags) => count + ((flags & LATE) === 0 ? 0 : 1), 0);
+    const answered = scored.records.rowCount - unwritten.length;
+    const ledger = { ...flight.ledger, late: lateCount, scored: answered - lateCount, deadLettered: deadLetters.length };
+    assert(isBalanced(ledger), `every record read must be accounted for: ${JSON.stringify(ledger)}`);
+    return { flight: { ...flight, records: scored.records, deadLetters, ledger }, outputs };
+  }
+
+  async #commit({ flight, outputs }: Encoded, retry: <T>(call: () => Promise<T>) => Promise<T>): Promise<void> {
+    const { jobDigest, modelDigest, commitLog } = this.#query;
+    const { batchSequence, ranges, watermarksMs, state } = flight;
+    const metadata = { batchSequence, watermarksMs, jobDigest, modelDigest };
+    await retry(() => commitLog.commit({ ranges, metadata, outputs, state }));
+    const nowMs = this.#clock.nowMs();
+    recordLatency(this.#latency, nowMs, flight.messages);
+    this.#ledger = addLedgers(this.#ledger, flight.ledger);
+    this.#batches++;
+    this.#inFlight--;
+    this.#wake?.();
+    this.#wake = null;
+    const { ledger, records, deadLetters } = flight;
+    this.#committed.next({ batchSequence, ledger, records, deadLetters });
+  }
+}
+
+/** A promise that never rejects, for one that is awaited only later: an error that came before would end the process as unhandled. */
+function settled<T>(promise: Promise<T>): Promise<T | { readonly error: unknown }> {
+  return promise.catch((error: unknown) => ({ error }));
+}
+
+/** Messages that were appended together share a timestamp, so runs of one are counted at once. */
+function recordLatency(histogram: LatencyHistogram, nowMs: number, messages: MessageBatch | null): void {
+  const timestampsMs = messages?.timestampsMs ?? new Float64Array(0);
+  let runStart = 0;
+  for (let i = 1; i <= timestampsMs.length; i++) {
+    if (i < timestampsMs.length && timestampsMs[i] === timestampsMs[runStart]) continue;
+    histogram.record(nowMs - (timestampsMs[runStart] ?? nowMs), i - runStart);
+    runStart = i;
+  }
+}
+
+/** Dead letters with the original bytes: whoever found the fault after decoding knew the record's position only. */
+function withBytes(deadLetters: readonly DeadLetter[], messages: MessageBatch | null): readonly DeadLetter[] {
+  if (messages === null) return deadLetters;
+  return deadLetters.map((letter) => {
+    if (letter.value !== null) return letter;
+    for (let i = 0; i < messages.messageCount; i++) {
+      if (messages.offsets[i] === letter.offset && messages.partitions[i] === letter.partition) {
+        return { ...letter, value: messageValue(messages, i) };
+      }
+    }
+    return letter;
+  });
+}
+
+/** The positions of a batch of records, dead letters included, in offset order: a source of records has one partition a poll. */
+function positionsOf(records: RecordBatch, deadLetters: readonly DeadLetter[]): { partitions: Int32Array; offsets: Float64Array } {
+  const partition = records.rowCount > 0 ? (records.partitions[0] ?? 0) : (deadLetters[0]?.partition ?? 0);
+  const last = Math.max(records.offsets[records.rowCount - 1] ?? -1, deadLetters.at(-1)?.offset ?? -1);
+  return last < 0
+    ? { partitions: new Int32Array(0), offsets: new Float64Array(0) }
+    : { partitions: Int32Array.of(partition), offsets: Float64Array.of(last) };
+}

@@ -1,0 +1,42 @@
+import type { MessageBatch } from '../record/message-batch.ts';
+import type { RecordBatch } from '../record/record-batch.ts';
+import type { PartitionWatermarks } from './partition-watermarks.ts';
+
+/** How a job's event time becomes its watermark. */
+export interface WatermarkRule {
+  /** How far out of order records are expected: `W_p = max(event time seen in p) − delayMs`. */
+  readonly delayMs: number;
+  /** A record this far ahead of its broker timestamp is processed, and counted, but does not move the watermark (the future guard). */
+  readonly maxFutureSkewMs: number;
+}
+
+/**
+ * Stamps each record with its partition's watermark as it stands before it, and moves the watermark past it: ③ on a record's way. Called
+ * once a batch, in arrival order, right after decoding; `watermarks` lives as long as the task.
+ *
+ * @param messages the undecoded batch that the records come from, for its broker timestamps; `null` where the source has none, which leaves the future guard out.
+ * @returns how many records the future guard held.
+ */
+export function stampWatermarks(
+  records: RecordBatch,
+  messages: MessageBatch | null,
+  watermarks: PartitionWatermarks,
+  rule: WatermarkRule,
+): number {
+  let guarded = 0;
+  let message = 0;
+  for (let row = 0; row < records.rowCount; row++) {
+    const partition = records.partitions[row] ?? 0;
+    const eventTimeMs = records.eventTimesMs[row] ?? 0;
+    records.watermarksMs[row] = watermarks.of(partition);
+    let timestampMs = Infinity;
+    if (messages !== null) {
+      // Records are a subsequence of their messages, so one walk finds each record's.
+      while (messages.partitions[message] !== partition || messages.offsets[message] !== records.offsets[row]) message++;
+      timestampMs = messages.timestampsMs[message] ?? Infinity;
+    }
+    if (eventTimeMs > timestampMs + rule.maxFutureSkewMs) guarded++;
+    else watermarks.advance(partition, eventTimeMs - rule.delayMs);
+  }
+  return guarded;
+}
