@@ -19,10 +19,11 @@ const windowSeconds = 30 * secondsPerDay;
 export function arrivalOrder(purchases: Purchases, customerCount: number): Uint32Array {
   const { second, customerId } = purchases;
   const recentCount = new Uint32Array(second.length);
-  for (const rows of groupRows(customerId, customerCount)) countRecent(publishedOrder(rows, second), second, recentCount);
+  for (const rows of groupRows(customerId, customerCount))
+    countRecent(publishedOrder(rows, second), second, recentCount);
 
   const order = rowNumbers(second.length);
-  for (let first = 0; first < order.length; ) {
+  for (let first = 0; first < order.length;) {
     let end = first + 1;
     while (end < order.length && second[end] === second[first]) end++;
     if (end - first > 1) {

@@ -19,7 +19,7 @@ const [zero, comma, dot, newline] = [0x30, 0x2c, 0x2e, 0x0a];
 export function handbookIdentity(transactions: HandbookTransactions): string {
   const { eventTimeMs, customerId, terminalId, amount, fraud, fraudScenario } = transactions;
   const order = rowNumbers(eventTimeMs.length);
-  for (let first = 0; first < order.length; ) {
+  for (let first = 0; first < order.length;) {
     let end = first + 1;
     while (end < order.length && eventTimeMs[end] === eventTimeMs[first]) end++;
     if (end - first > 1) {

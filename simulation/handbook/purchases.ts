@@ -17,6 +17,9 @@ export const handbookDays = 183;
 /** Seconds of a day. */
 export const secondsPerDay = 86_400;
 
+/** More than the 1,754,155 rows that there always are. */
+const roomForRows = 1_800_000;
+
 const meanSecond = secondsPerDay / 2;
 const standardDeviationSeconds = 20_000;
 
@@ -26,11 +29,10 @@ const standardDeviationSeconds = 20_000;
  * thrown away, so a customer makes somewhat fewer purchases than the mean says.
  */
 export function drawPurchases(world: HandbookWorld): Purchases {
-  let capacity = 2_000_000;
-  let second = new Uint32Array(capacity);
-  let customerId = new Uint32Array(capacity);
-  let terminalId = new Uint32Array(capacity);
-  let amount = new Float64Array(capacity);
+  const second = new Uint32Array(roomForRows);
+  const customerId = new Uint32Array(roomForRows);
+  const terminalId = new Uint32Array(roomForRows);
+  const amount = new Float64Array(roomForRows);
   let rows = 0;
   const choices = new CpythonRandom(0);
   const numbers = new NumpyRandomState(0);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { handbookIdentity, publishedHandbookIdentity } from './identity.ts';
 import { generateHandbookTransactions, type HandbookTransactions } from './transactions.ts';
@@ -41,5 +42,11 @@ describe('generateHandbookTransactions', () => {
     });
     expect(backwards).toBe(0);
     expect(seen.every((each) => each === 1)).toBe(true);
+  });
+
+  it('comes in the order in which the published features saw it', () => {
+    // SHA-256 of the published data's ids in order of arrival, as little-endian 32-bit words.
+    const order = createHash('sha256').update(new Uint8Array(transactions.transactionId.buffer)).digest('hex');
+    expect(order).toBe('09d21bcd26f27cff00d5a78257d5e7070df4165ce576f67a00be0788c52eda01');
   });
 });

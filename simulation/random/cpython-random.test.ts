@@ -11,7 +11,7 @@ describe('CpythonRandom', () => {
     expect(bounded).toEqual([0, 1, 2, 7, 414, 2484]);
   });
 
-  it("samples as CPython does from small populations by a pool and from large ones by a set", () => {
+  it('samples as CPython does from small populations by a pool and from large ones by a set', () => {
     const random = new CpythonRandom(181);
     expect([...random.sample(10, 3)]).toEqual([9, 1, 0]);
     expect([...random.sample(30, 6)]).toEqual([10, 29, 26, 6, 24, 9]);

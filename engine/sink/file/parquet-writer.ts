@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import type { DecodedArray, SchemaElement } from 'hyparquet';
 import { fileWriter, parquetWrite } from 'hyparquet-writer';
@@ -31,7 +32,7 @@ const rowGroupRows = 100_000;
 export function writeParquetFile(path: string, columns: readonly ParquetColumn[]): void {
   const partialPath = `${path}.partial`;
   try {
-    parquetWrite({
+    const pending = parquetWrite({
       writer: fileWriter(partialPath),
       schema: [{ name: 'schema', num_children: columns.length }, ...columns.map(schemaElement)],
       columnData: columns.map((column) => ({
@@ -43,6 +44,7 @@ export function writeParquetFile(path: string, columns: readonly ParquetColumn[]
       rowGroupSize: rowGroupRows,
       createdBy: 'sluice',
     });
+    assert(pending === undefined, 'parquetWrite must write at once where the writer has no flush()');
     const file = openSync(partialPath, 'r+');
     try {
       fsyncSync(file);
