@@ -15,8 +15,12 @@ function forbiddenFor(room) {
   return rooms.filter((other) => !allowed.includes(other));
 }
 
-/** What is not shipped: may import any room, and no product file may import it. */
-const notProduct = '(\\.(test|bench|conformance)\\.ts$|^(tests|bench|tools)/|\\.config\\.ts$)';
+/**
+ * What is not shipped: may import any room, and no product file may import it. A `testing/` folder inside a room is for that
+ * room's own tests; engine/testing, the kit that users get as well, is product.
+ */
+const notProduct =
+  '(\\.(test|bench|conformance)\\.ts$|^(tests|bench|tools)/|\\.config\\.ts$|^(?!engine/testing/).+/testing/)';
 
 const direction = rooms
   .filter((room) => forbiddenFor(room).length > 0)

@@ -13,12 +13,18 @@ import { gates } from './gates.mjs';
  *   npm run check -- --fast                all but the tests
  *   npm run check -- --only lint,types     these alone
  *   npm run check -- --results FILE        also writes [{ name, ok, seconds }] as JSON
+ *   npm run check -- --in FOLDER           looks at another tree, with the configuration that is there (the gates' own test does)
  */
 const AT_ONCE = 2;
 const SHOWN_LINES = 80;
 
 const { values: options } = parseArgs({
-  options: { fast: { type: 'boolean' }, only: { type: 'string' }, results: { type: 'string' } },
+  options: {
+    fast: { type: 'boolean' },
+    only: { type: 'string' },
+    results: { type: 'string' },
+    in: { type: 'string', default: root },
+  },
 });
 const only = options.only?.split(',').map((name) => name.trim());
 const unknown = only?.filter((name) => !gates.some((gate) => gate.name === name)) ?? [];
@@ -35,7 +41,7 @@ const line = ({ name, ok, seconds }, checks) =>
 /** A gate that runs alone shows its output as it comes; the others' is kept, and shown where they fail. */
 async function runGate({ name, checks, args, alone }) {
   const startMs = performance.now();
-  const { code, output } = alone ? await runShown(args) : await run(process.execPath, args);
+  const { code, output } = alone ? await runShown(args) : await run(process.execPath, args, { cwd: options.in });
   const result = { name, ok: code === 0, seconds: (performance.now() - startMs) / 1000 };
   console.log(line(result, checks));
   if (!result.ok && output !== '') {
@@ -53,7 +59,7 @@ async function runGate({ name, checks, args, alone }) {
 
 function runShown(args) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(process.execPath, args, { cwd: options.in, stdio: ['ignore', 'inherit', 'inherit'] });
     child.on('close', (code) => resolve({ code: code ?? 1, output: '' }));
   });
 }

@@ -46,5 +46,7 @@ const parts = [countTests(), countGates()];
 const sum = (key) => parts.reduce((total, part) => total + part[key], 0);
 console.log('');
 for (const { words } of parts) console.log(words);
-console.log(`${sum('passed')} passed, ${sum('failed')} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''}`);
+console.log(
+  `${sum('passed')} passed, ${sum('failed')} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''}`,
+);
 process.exitCode = sum('failed') === 0 ? 0 : 1;

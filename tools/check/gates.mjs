@@ -16,7 +16,7 @@ const ROOMS = [
   'tools',
 ];
 
-/** A package's own script, run by this Node: no shell and no npm in between. */
+/** A package's own script of this checkout, run by this Node: no shell and no npm in between. */
 const script = (...parts) => [at('node_modules', ...parts)];
 
 /**
@@ -43,14 +43,7 @@ export const gates = [
   {
     name: 'format',
     checks: 'Prettier',
-    args: [
-      ...script('prettier', 'bin', 'prettier.cjs'),
-      '--check',
-      '--cache',
-      '--cache-location=node_modules/.cache/prettier',
-      '--log-level=warn',
-      '.',
-    ],
+    args: [...script('prettier', 'bin', 'prettier.cjs'), '--check', '--cache', '--log-level=warn', '.'],
   },
   {
     name: 'imports',
@@ -69,7 +62,7 @@ export const gates = [
   {
     name: 'tree',
     checks: 'names, sizes, links in prose, pinned versions, forbidden words',
-    args: ['tools/check/tree.mjs'],
+    args: [at('tools', 'check', 'tree.mjs')],
   },
   {
     name: 'tests',

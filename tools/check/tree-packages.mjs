@@ -36,7 +36,9 @@ export function packageProblems(root) {
     }
     for (const optional of Object.keys(optionalDependencies ?? {})) {
       if (lock[`node_modules/${optional}`] === undefined && lock[`${path}/node_modules/${optional}`] === undefined) {
-        problems.push(`package-lock.json: ${optional} is missing, so npm ci refuses it; run node tools/setup/complete-lock.mjs`);
+        problems.push(
+          `package-lock.json: ${optional} is missing, so npm ci refuses it; run node tools/setup/complete-lock.mjs`,
+        );
       }
     }
     if (hasInstallScript === true && typeof manifest.allowScripts?.[name] !== 'boolean') {

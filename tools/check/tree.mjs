@@ -1,14 +1,13 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join, relative, resolve } from 'node:path';
-import { root as ownRoot } from '../setup/paths.mjs';
+import { basename, dirname, join, relative } from 'node:path';
 import { deadLinks } from './tree-links.mjs';
 import { packageProblems } from './tree-packages.mjs';
 
 /**
- * A check of the tree itself, for what no other tool looks at: `node tools/check/tree.mjs [FOLDER]`. Prints one line for each
+ * A check of the tree itself, for what no other tool looks at: `node tools/check/tree.mjs` at its top. Prints one line for each
  * problem, `path:line: what must be; what is`, and ends with code 1 if there was any.
  */
-const root = resolve(process.argv[2] ?? ownRoot);
+const root = process.cwd();
 const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', 'coverage', '.git', '.sluice']);
 const TEXT =
   /\.(ts|mjs|cjs|js|json|md|ya?ml|sql|avsc|sh|txt|css|html)$|(^|\/)(Makefile|NOTICE|run|sluice|\.[a-z]+rc|\.editorconfig)$/;
@@ -26,7 +25,7 @@ const FORBIDDEN = [
 const MAY_NAME_THEM = new Set(['tools/check/tree.mjs', 'tools/check/gates.test.ts', 'LICENSE']);
 
 /** The folder in which this checkout happens to lie is a machine's path as well, unless it is one that every machine has. */
-const home = dirname(ownRoot);
+const home = dirname(root);
 if (!['/', '/tmp', '/home', '/root', '/opt', '/srv', '/usr'].includes(home)) {
   const escaped = home.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
   FORBIDDEN.push({ pattern: new RegExp(`(?<![\\w.$}/])${escaped}/`), reason: "names this checkout's own place" });

@@ -56,14 +56,13 @@ export async function ensureCluster(steps) {
 
   if (await kafkaBindingLoads()) return;
   await steps.take('Kafka client binding', async (step) => {
-    step.note('a download of its binary, or a build of 2 to 3 minutes where that cannot be had');
-    const tool = at('tools', 'setup', 'kafka-binding.mjs');
-    const { code, output } = existsSync(tool)
-      ? await run(process.execPath, [tool], { onStillRunning: () => step.note('still at work') })
-      : { code: 1, output: `${tool} is missing` };
+    const { code, output } = await run(process.execPath, [at('tools', 'setup', 'kafka-binding.mjs')], {
+      onLine: (line) => step.note(line.replace(/^kafka-binding: /, '')),
+      onStillRunning: () => step.note('still at work'),
+    });
     if (code !== 0 || !(await kafkaBindingLoads())) {
       throw new SetupFailure(
-        `could not make the Kafka client's binding:\n${output.trim().split('\n').slice(-25).join('\n')}`,
+        `could not make the Kafka client's binding:\n${output.trim().split('\n').slice(-15).join('\n')}`,
       );
     }
   });

@@ -31,7 +31,9 @@ for (const [parent, { optionalDependencies = {}, dev }] of Object.entries(lock.p
     if (lock.packages[path] !== undefined || lock.packages[`${parent}/${path}`] !== undefined) continue;
     const platform = platformOf(name);
     if (platform === undefined || !/^\d+\.\d+\.\d+/.test(version)) {
-      throw new Error(`could not complete package-lock.json: ${name}@${version}, of ${parent}, names no exact version or platform`);
+      throw new Error(
+        `could not complete package-lock.json: ${name}@${version}, of ${parent}, names no exact version or platform`,
+      );
     }
     const { cpu, os, libc } = platform;
     // In npm's own order of keys; what is undefined is not written.
