@@ -1,4 +1,4 @@
 'use strict';
 // What bin/sluice starts: first the check of Node's version, then the launcher, which an old Node could not even read.
 require('./node-version.cjs');
-import('./launch.mjs');
+void import('./launch.mjs');
