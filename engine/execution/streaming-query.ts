@@ -68,6 +68,7 @@ export class StreamingQuery {
   #inFlight = 0;
   #wake: (() => void) | null = null;
   #lastFlushMs = -Infinity;
+  #isFlushed = true;
 
   constructor(query: QueryDefinition, clock: Clock, onRetry: RetryListener) {
     this.#query = query;
@@ -99,6 +100,7 @@ export class StreamingQuery {
       const acquired = await retry(() => commitLog.acquire());
       const task = await recover(this.#query, acquired, signal);
       this.#replayedRecords = task.replayedRecords;
+      this.#isFlushed = task.replayedRecords === 0;
       this.#nextBatchSequence = task.nextBatchSequence;
       this.#lastFlushMs = this.#clock.monotonicMs();
       await source.seek([...task.nextOffsets].map(([partition, offset]) => ({ partition, offset })));
@@ -115,6 +117,7 @@ export class StreamingQuery {
         concatMap((encoded) => this.#commit(encoded, retry)),
       );
       await lastValueFrom(done, { defaultValue: undefined });
+      await this.#flush(task, retry);
     } finally {
       this.#committed.complete();
       await source[Symbol.asyncDispose]();
@@ -180,6 +183,7 @@ export class StreamingQuery {
     const nowMs = this.#clock.monotonicMs();
     const isDue = nowMs - this.#lastFlushMs >= this.#query.bounds.flushEveryMs;
     if (isDue) this.#lastFlushMs = nowMs;
+    this.#isFlushed = isDue;
     const state = isDue ? { writes: takeState(task.section) } : null;
     return { ...flight, records: result.records, state, ledger: { ...flight.ledger, filtered, duplicate } };
   }
@@ -191,9 +195,29 @@ export class StreamingQuery {
     const outputs = deadLetters.length > 0 ? [...messages, this.#query.encodeDeadLetters(deadLetters)] : messages;
     const lateCount = scored.records.flags.reduce((count, flags) => count + ((flags & LATE) === 0 ? 0 : 1), 0);
     const answered = scored.records.rowCount - unwritten.length;
-    const ledger = { ...flight.ledger, late: lateCount, scored: answered - lateCount, deadLettered: deadLetters.length };
+    const ledger = {
+      ...flight.ledger,
+      late: lateCount,
+      scored: answered - lateCount,
+      deadLettered: deadLetters.length,
+    };
     assert(isBalanced(ledger), `every record read must be accounted for: ${JSON.stringify(ledger)}`);
     return { flight: { ...flight, records: scored.records, deadLetters, ledger }, outputs };
+  }
+
+  /** Writes the state at the end of a run that ends well, so that the next one has nothing to replay. */
+  async #flush(task: Recovered, retry: <T>(call: () => Promise<T>) => Promise<T>): Promise<void> {
+    if (this.#isFlushed) return;
+    const { jobDigest, modelDigest, commitLog } = this.#query;
+    const metadata = {
+      batchSequence: this.#nextBatchSequence,
+      watermarksMs: task.watermarks.entries(),
+      jobDigest,
+      modelDigest,
+    };
+    const state = { writes: takeState(task.section) };
+    await retry(() => commitLog.commit({ ranges: [], metadata, outputs: [], state }));
+    this.#isFlushed = true;
   }
 
   async #commit({ flight, outputs }: Encoded, retry: <T>(call: () => Promise<T>) => Promise<T>): Promise<void> {
@@ -244,7 +268,10 @@ function withBytes(deadLetters: readonly DeadLetter[], messages: MessageBatch | 
 }
 
 /** The positions of a batch of records, dead letters included, in offset order: a source of records has one partition a poll. */
-function positionsOf(records: RecordBatch, deadLetters: readonly DeadLetter[]): { partitions: Int32Array; offsets: Float64Array } {
+function positionsOf(
+  records: RecordBatch,
+  deadLetters: readonly DeadLetter[],
+): { partitions: Int32Array; offsets: Float64Array } {
   const partition = records.rowCount > 0 ? (records.partitions[0] ?? 0) : (deadLetters[0]?.partition ?? 0);
   const last = Math.max(records.offsets[records.rowCount - 1] ?? -1, deadLetters.at(-1)?.offset ?? -1);
   return last < 0
