@@ -8,7 +8,10 @@ import { Worker } from 'node:worker_threads';
  * @param importerUrl the caller's `import.meta.url`.
  */
 export function startWorkerThread(name: string, importerUrl: string, workerData: unknown = null): Worker {
-  const fromSource = importerUrl.endsWith('.ts');
-  const url = new URL(`${name}${fromSource ? '.ts' : '.js'}`, importerUrl);
-  return new Worker(fileURLToPath(url), { workerData, execArgv: fromSource ? ['--import', 'tsx'] : [] });
+  if (!importerUrl.endsWith('.ts')) return new Worker(fileURLToPath(new URL(`${name}.js`, importerUrl)), { workerData });
+  // A thread does not inherit its parent's loader for TypeScript, so it registers one before it imports the module.
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  const entry = JSON.stringify(new URL(`${name}.ts`, importerUrl).href);
+  const bootstrap = `import(${loader}).then(({ register }) => (register(), import(${entry})));`;
+  return new Worker(bootstrap, { eval: true, workerData, execArgv: [] });
 }

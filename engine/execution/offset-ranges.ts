@@ -7,7 +7,11 @@ import type { OffsetRange } from './commit-log.ts';
  * @param partitions of the batch's messages, in order; `offsets` likewise.
  * @param nextOffsets the position of each partition before the batch; moved behind it.
  */
-export function takeRanges(partitions: Int32Array, offsets: Float64Array, nextOffsets: Map<number, number>): readonly OffsetRange[] {
+export function takeRanges(
+  partitions: Int32Array,
+  offsets: Float64Array,
+  nextOffsets: Map<number, number>,
+): readonly OffsetRange[] {
   const ranges: OffsetRange[] = [];
   for (let i = 0; i < partitions.length; i++) {
     const partition = partitions[i] ?? 0;

@@ -74,7 +74,8 @@ async function replayRange(
     // The log was seen to reach beyond `to`, so an empty poll is a slow broker, or a gap of control records at the end of the range.
     if (polled === null || polled === 'end') {
       const range = (await source.ranges()).find((candidate) => candidate.partition === partition);
-      if (range === undefined || range.startOffset > next || range.endOffset < to) throw truncated(query, partition, next, range);
+      if (range === undefined || range.startOffset > next || range.endOffset < to)
+        throw truncated(query, partition, next, range);
       if (polled === 'end') break;
       continue;
     }
@@ -104,7 +105,8 @@ function truncated(
   offset: number,
   range: { readonly startOffset: number; readonly endOffset: number } | undefined,
 ): SluiceError {
-  const has = range === undefined ? 'has no such partition' : `holds offsets ${range.startOffset} to ${range.endOffset}`;
+  const has =
+    range === undefined ? 'has no such partition' : `holds offsets ${range.startOffset} to ${range.endOffset}`;
   return new SluiceError(
     'LOG_TRUNCATED',
     `${query.source.name} must still hold partition ${partition} from offset ${offset}, where the state of job ${query.name} stands; it ${has}: ` +
