@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,6 +30,12 @@ const kafkaBinding = fileURLToPath(
   ),
 );
 
+/** Whether the broker's jars were fetched into this checkout: tools/services/kafka-jars.ts keeps them in a folder named for their version. */
+function hasKafkaJars(): boolean {
+  const cache = fileURLToPath(new URL('../../.sluice/cache', import.meta.url));
+  return existsSync(cache) && readdirSync(cache).some((name) => /^kafka-\d+(\.\d+)*$/.test(name));
+}
+
 /**
  * Which services the tests cannot have on this machine. Read by vitest.config.ts, which leaves their files out, and by the
  * announcement at the start of a run; looks at files only and takes under a millisecond.
@@ -38,8 +44,10 @@ export function missingServices(): readonly MissingService[] {
   const missing: MissingService[] = [];
   if (!existsSync(kafkaBinding)) {
     missing.push({ service: 'kafka', reason: "the Kafka client's native binding is not built" });
-  } else if (!isOnPath('java')) {
+  } else if (!isOnPath('java') && process.env['JAVA_HOME'] === undefined) {
     missing.push({ service: 'kafka', reason: 'there is no java on PATH to run the broker' });
+  } else if (!hasKafkaJars()) {
+    missing.push({ service: 'kafka', reason: "the broker's jars are not fetched" });
   }
   if (!isOnPath('redis-server')) missing.push({ service: 'redis', reason: 'there is no redis-server on PATH' });
   return missing;

@@ -1,13 +1,18 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { SetupFailure } from './failure.mjs';
 import { at } from './paths.mjs';
 import { run } from './run.mjs';
 
+const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin', 'java') : 'java';
+
 /** The programs that the cluster profile's tests and `npm run services` start, and the Debian package of each. */
 const PROGRAMS = [
   { program: 'redis-server', args: ['--version'], debian: 'redis-server' },
-  { program: 'java', args: ['-version'], debian: 'openjdk-17-jre-headless' },
+  { program: java, args: ['-version'], debian: 'openjdk-17-jre-headless' },
 ];
+/** What fetches the broker's jars, once. */
+const MAVEN = { program: 'mvn', args: ['--version'], debian: 'maven' };
 
 async function canRun(program, args) {
   return (await run(program, args)).code === 0;
@@ -42,30 +47,49 @@ async function kafkaBindingLoads() {
   return canRun(process.execPath, ['-e', "require('@confluentinc/kafka-javascript')"]);
 }
 
+/** Whether the broker's jars were fetched into this checkout (tools/services/kafka-jars.ts keeps them there). */
+function hasKafkaJars() {
+  const cache = at('.sluice', 'cache');
+  return existsSync(cache) && readdirSync(cache).some((name) => /^kafka-\d+(\.\d+)*$/.test(name));
+}
+
+async function fetchKafkaJars() {
+  const program = "import { kafkaJars } from './tools/services/kafka-jars.ts'; await kafkaJars();";
+  const { code, output } = await run(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program]);
+  if (code !== 0) {
+    const words = output.split('\n').find((line) => /Error/.test(line)) ?? output.trim();
+    throw new SetupFailure(`could not fetch the Kafka broker's jars: ${words}`);
+  }
+}
+
+async function makeKafkaBinding(step) {
+  const { code, output } = await run(process.execPath, [at('tools', 'setup', 'kafka-binding.mjs')], {
+    onLine: (line) => step.note(line.replace(/^kafka-binding: /, '')),
+    onStillRunning: () => step.note('still at work'),
+  });
+  if (code !== 0 || !(await kafkaBindingLoads())) {
+    throw new SetupFailure(
+      `could not make the Kafka client's binding:\n${output.trim().split('\n').slice(-15).join('\n')}`,
+    );
+  }
+}
+
 /**
- * What the cluster profile needs beyond the local one: redis-server, Java for the Kafka broker of the tests, and the Kafka
- * client's native binding (downloaded, or built in 2 to 3 minutes where it cannot be). Does nothing where all are there.
+ * What the cluster profile needs beyond the local one: redis-server and Java, the jars of the Kafka broker that the tests and
+ * `npm run services` start, and the Kafka client's native binding (downloaded, or built in 2 to 3 minutes where it cannot be).
+ * Does nothing where all are there.
  *
  * @param {import('./steps.mjs').Steps} steps
  * @throws {SetupFailure} naming what is missing and how to get it
  */
 export async function ensureCluster(steps) {
   const missing = [];
-  for (const program of PROGRAMS) if (!(await canRun(program.program, program.args))) missing.push(program);
+  for (const needed of hasKafkaJars() ? PROGRAMS : [...PROGRAMS, MAVEN]) {
+    if (!(await canRun(needed.program, needed.args))) missing.push(needed);
+  }
   if (missing.length > 0) await steps.take('system packages', (step) => installPrograms(missing, step));
-
-  if (await kafkaBindingLoads()) return;
-  await steps.take('Kafka client binding', async (step) => {
-    const { code, output } = await run(process.execPath, [at('tools', 'setup', 'kafka-binding.mjs')], {
-      onLine: (line) => step.note(line.replace(/^kafka-binding: /, '')),
-      onStillRunning: () => step.note('still at work'),
-    });
-    if (code !== 0 || !(await kafkaBindingLoads())) {
-      throw new SetupFailure(
-        `could not make the Kafka client's binding:\n${output.trim().split('\n').slice(-15).join('\n')}`,
-      );
-    }
-  });
+  if (!hasKafkaJars()) await steps.take("the Kafka broker's jars", fetchKafkaJars);
+  if (!(await kafkaBindingLoads())) await steps.take("the Kafka client's binding", makeKafkaBinding);
 }
 
 /** Whether the Kafka client is usable, without loading it: for the one line that plain set-up prints about it. */
