@@ -59,8 +59,12 @@ class TotalLogic implements StatefulLogic {
       key: Buffer.from(card),
       value: Buffer.from(String(this.#totals.get(card))),
     }));
-    this.#changed.clear();
+    this.dropChanges();
     return writes;
+  }
+
+  dropChanges(): void {
+    this.#changed.clear();
   }
 }
 

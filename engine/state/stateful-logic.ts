@@ -17,4 +17,6 @@ export interface StatefulLogic {
   apply(batch: RecordBatch): RecordBatch;
   /** The absolute state of every key that changed since the last call, evicted keys as `null`. Forgets that they changed. */
   takeChanges(): readonly StateWrite[];
+  /** Forgets what changed without making bytes of it: for replays, which keep no state. */
+  dropChanges(): void;
 }

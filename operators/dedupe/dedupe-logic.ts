@@ -103,6 +103,11 @@ export class DedupeLogic implements StatefulLogic {
     return writes;
   }
 
+  dropChanges(): void {
+    this.#changed.clear();
+    this.#deleted.length = 0;
+  }
+
   #append(key: Uint8Array, eventTimeMs: number): void {
     const number = Math.floor(this.#count / chunkRecords);
     let chunk = this.#chunks.at(-1);

@@ -139,6 +139,12 @@ export class RollingLogic implements StatefulLogic {
     return writes;
   }
 
+  dropChanges(): void {
+    for (const slot of this.#changed) this.#isChanged[slot] = 0;
+    this.#changed = [];
+    this.#deleted = [];
+  }
+
   /** The slot of each row's key, -1 for a null key; keys that were not in memory get a slot and are named in `missing`. */
   #locate(batch: RecordBatch, missing: number[]): Int32Array {
     const { slab, present } = encodeKeys(batch, this.#definition.key);
