@@ -1,7 +1,7 @@
 /**
  * Which room may import which, and which vendor's package is imported where. The order is ARCHITECTURE.md's:
  *
- *   cli, service -> jobs -> learning -> features -> operators -> engine -> schemas;  simulation -> engine, schemas
+ *   cli, service -> jobs -> learning -> features -> operators -> engine -> schemas;  jobs -> simulation -> engine, schemas
  *
  * A room may import itself and every room to its right.
  */
@@ -11,7 +11,9 @@ const rooms = ['cli', 'service', ...order, 'simulation'];
 /** Rooms that `room` may not import: every one but itself and those to its right. */
 function forbiddenFor(room) {
   if (room === 'cli' || room === 'service') return room === 'cli' ? [] : ['cli'];
-  const allowed = room === 'simulation' ? ['simulation', 'engine', 'schemas'] : order.slice(order.indexOf(room));
+  const rightwards = room === 'simulation' ? ['simulation', 'engine', 'schemas'] : order.slice(order.indexOf(room));
+  // A job file may name the simulator as its source.
+  const allowed = room === 'jobs' ? [...rightwards, 'simulation'] : rightwards;
   return rooms.filter((other) => !allowed.includes(other));
 }
 
