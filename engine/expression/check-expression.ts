@@ -20,17 +20,27 @@ type Checked = TypedNode | null;
 export function checkExpression(
   root: SyntaxNode,
   schema: Schema,
+  names: NameHints = noHints,
 ): { readonly node: TypedNode; readonly problems: null } | { readonly problems: readonly ExpressionProblem[] } {
   const problems: ExpressionProblem[] = [];
-  const node = check(root, { schema, problems });
+  const node = check(root, { schema, names, problems });
   if (node !== null && node.type === 'null') {
     problems.push(problem(root.span, 'the expression is always null', 'an expression with a value'));
   }
   return node === null || problems.length > 0 ? { problems } : { node, problems: null };
 }
 
+/** What a caller that compiles many expressions at once knows of names beyond the schema. */
+export interface NameHints {
+  /** Names that are valid though they have no type yet, since what makes them is broken: nothing is said about them. */
+  readonly pending: ReadonlySet<string>;
+}
+
+const noHints: NameHints = { pending: new Set() };
+
 interface Context {
   readonly schema: Schema;
+  readonly names: NameHints;
   readonly problems: ExpressionProblem[];
 }
 
@@ -57,10 +67,11 @@ function check(syntax: SyntaxNode, context: Context): Checked {
   }
 }
 
-function checkName(name: string, span: Span, { schema, problems }: Context): Checked {
+function checkName(name: string, span: Span, { schema, names: { pending }, problems }: Context): Checked {
   const field = schema.field(name);
   if (field !== undefined) return columnNode(name, field.type, span);
-  const names = schema.fields.map((candidate) => candidate.name).filter((candidate) => !candidate.includes('('));
+  if (pending.has(name)) return null;
+  const names = [...schema.fields.map((candidate) => candidate.name), ...pending];
   problems.push(
     problem(span, `no field or feature is named "${name}"`, `one of ${names.join(', ')}`, nearestName(name, names)),
   );

@@ -2,7 +2,7 @@ import type { Column } from '../record/column.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { FieldType, Schema } from '../record/schema.ts';
 import { canonicalText } from './canonical-text.ts';
-import { checkExpression } from './check-expression.ts';
+import { checkExpression, type NameHints } from './check-expression.ts';
 import { expressionError, type ExpressionProblem } from './expression-problem.ts';
 import { namesIn, parseExpression } from './syntax.ts';
 
@@ -38,11 +38,14 @@ export type CompileOutcome =
   | { readonly expression: CompiledExpression; readonly problems: null }
   | { readonly problems: readonly ExpressionProblem[] };
 
-/** Compiles an expression for records of `schema`, giving problems as data, for a caller that can point into a file. */
-export function tryCompileExpression(text: string, schema: Schema): CompileOutcome {
+/**
+ * Compiles an expression for records of `schema`, giving problems as data, for a caller that can point into a file. With `names`, an
+ * expression that reads a pending name comes back with no expression, and perhaps without any problem of its own.
+ */
+export function tryCompileExpression(text: string, schema: Schema, names?: NameHints): CompileOutcome {
   const parsed = parseExpression(text);
   if (parsed.problems !== null) return parsed;
-  const checked = checkExpression(parsed.root, schema);
+  const checked = checkExpression(parsed.root, schema, names);
   if (checked.problems !== null) return checked;
   const { node } = checked;
   if (node.type === 'null') throw new TypeError('the checker refuses an expression that is always null');

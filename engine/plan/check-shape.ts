@@ -9,6 +9,8 @@ interface ShapeNode {
   readonly additionalProperties?: ShapeNode | boolean;
   readonly items?: ShapeNode;
   readonly anyOf?: readonly ShapeNode[];
+  readonly $ref?: string;
+  readonly $defs?: Readonly<Record<string, ShapeNode>>;
 }
 
 /** What a refinement may add to its issue: `expected` and `nearest` as in a {@link Diagnostic}, and whether to point at the key. */
@@ -78,7 +80,7 @@ function diagnosticsOf(issue: z.core.$ZodIssue, root: unknown, place: Place): Di
       const best = issue.errors.toSorted((a, b) => depthOf(b) - depthOf(a))[0] ?? [];
       if (depthOf(best) > 0 || best.some(({ code }) => code === 'unrecognized_keys')) {
         return best.flatMap((nested) =>
-          diagnosticsOf({ ...nested, path: [...issue.path, ...nested.path] } as z.core.$ZodIssue, root, place),
+          diagnosticsOf({ ...nested, path: [...issue.path, ...nested.path] }, root, place),
         );
       }
       const expected = [...new Set(issue.errors.flat().map(expectedOf))].join(', or ');
@@ -157,7 +159,7 @@ function described(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a mapping';
   if (typeof value === 'string') return `"${value.length > 40 ? `${value.slice(0, 40)}…` : value}"`;
-  return String(value);
+  return JSON.stringify(value);
 }
 
 function valueAtPath(value: unknown, path: DocumentPath): unknown {
@@ -170,11 +172,12 @@ function valueAtPath(value: unknown, path: DocumentPath): unknown {
 }
 
 /** The keys that a mapping at `path` may have. */
-function keysAt(shape: ShapeNode, path: DocumentPath): readonly string[] {
-  if (shape.anyOf !== undefined) return [...new Set(shape.anyOf.flatMap((alternative) => keysAt(alternative, path)))];
+function keysAt(shape: ShapeNode, path: DocumentPath, root: ShapeNode = shape): readonly string[] {
+  const named = shape.$ref === undefined ? undefined : root.$defs?.[shape.$ref.replace('#/$defs/', '')];
+  if (named !== undefined) return keysAt(named, path, root);
+  const alternatives = (shape.anyOf ?? []).flatMap((alternative) => keysAt(alternative, path, root));
   const [step, ...rest] = path;
-  if (step === undefined) return Object.keys(shape.properties ?? {});
-  if (typeof step === 'number') return shape.items === undefined ? [] : keysAt(shape.items, rest);
-  const inner = shape.properties?.[step] ?? shape.additionalProperties;
-  return typeof inner === 'object' ? keysAt(inner, rest) : [];
+  if (step === undefined) return [...new Set([...Object.keys(shape.properties ?? {}), ...alternatives])];
+  const inner = typeof step === 'number' ? shape.items : (shape.properties?.[step] ?? shape.additionalProperties);
+  return typeof inner === 'object' ? keysAt(inner, rest, root) : alternatives;
 }
