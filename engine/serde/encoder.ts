@@ -16,6 +16,7 @@ export type OutputValue =
 
 /** One field of the messages that go out. */
 export interface OutputField {
+  /** `features.amount` is the field `amount` of an object `features`; the fields of one object must stand together. */
   readonly name: string;
   readonly value: OutputValue;
 }

@@ -160,6 +160,25 @@ describe('JsonEncoder', () => {
     ]);
   });
 
+  it('writes fields whose names have a dot as members of an object', () => {
+    const fields: OutputField[] = [
+      columnField('card'),
+      columnField('amount', 'features.amount'),
+      { name: 'features.kind', value: { kind: 'constant', value: 'k' } },
+      columnField('n', 'features.n'),
+      columnField('n', 'counts.n'),
+      columnField('flagged'),
+    ];
+    expect(valuesOf(encoderFor(schema, { fields }).encode(batch).messages)).toEqual([
+      '{"card":"c,1","features":{"amount":899,"kind":"k","n":1},"counts":{"n":1},"flagged":true}',
+      '{"card":null,"features":{"amount":-0,"kind":"k","n":2},"counts":{"n":2},"flagged":false}',
+      '{"card":"c3","features":{"amount":null,"kind":"k","n":null},"counts":{"n":null},"flagged":null}',
+    ]);
+    expect(valuesOf(encoderFor(schema, { fields: fields.slice(1, 3) }).encode(batch).messages)[0]).toBe(
+      '{"features":{"amount":899,"kind":"k"}}',
+    );
+  });
+
   it('writes objects without fields, and of constants alone', () => {
     expect(valuesOf(encoderFor(schema, { fields: [] }).encode(batch).messages)).toEqual(['{}', '{}', '{}']);
     const fields: OutputField[] = [{ name: 'a', value: { kind: 'constant', value: true } }];

@@ -43,9 +43,17 @@ export class JsonEncoder implements Encoder {
   constructor(options: JsonEncoderOptions) {
     const columns: OutputColumn[] = [];
     const between: Uint8Array[] = [];
-    let text = '';
+    let text = '{';
+    let object = '';
     for (const field of resolveFields(options.schema, options.fields)) {
-      text += `${text === '' && columns.length === 0 ? '{' : ','}${JSON.stringify(field.name)}:`;
+      const dot = field.name.indexOf('.');
+      const owner = dot < 0 ? '' : field.name.slice(0, dot);
+      if (owner !== object) {
+        if (object !== '') text += '}';
+        if (owner !== '') text += `${comma(columns, text)}${JSON.stringify(owner)}:{`;
+        object = owner;
+      }
+      text += `${comma(columns, text)}${JSON.stringify(field.name.slice(dot + 1))}:`;
       if ('constant' in field) {
         text += JSON.stringify(field.constant);
       } else {
@@ -54,7 +62,7 @@ export class JsonEncoder implements Encoder {
         text = '';
       }
     }
-    between.push(encoder.encode(columns.length === 0 && text === '' ? '{}' : `${text}}`));
+    between.push(encoder.encode(`${text}${object === '' ? '}' : '}}'}`));
     const instants = options.instants ?? 'iso';
     this.#columns = columns;
     this.#fixedStarts = new Int32Array(between.length + 1);
@@ -133,6 +141,11 @@ export class JsonEncoder implements Encoder {
     while (from < fixed.length) out[to++] = fixed[from++] ?? 0;
     return to;
   }
+}
+
+/** What stands before a member: nothing where an object has just begun. */
+function comma(columns: readonly OutputColumn[], text: string): string {
+  return text.endsWith('{') || (columns.length === 0 && text === '') ? '' : ',';
 }
 
 function copy(out: Uint8Array, at: number, bytes: Uint8Array): number {
