@@ -87,9 +87,19 @@ function schemaElement({ name, type }: ParquetColumn): SchemaElement {
 }
 
 function physicalValues(column: ParquetColumn): DecodedArray {
-  if (column.type === 'string') return [...column.values];
-  if (column.type !== 'timestamp') return column.values;
-  const instants = new BigInt64Array(column.values.length);
-  for (let row = 0; row < instants.length; row++) instants[row] = BigInt(column.values[row] ?? 0);
-  return instants;
+  switch (column.type) {
+    case 'uint8':
+    case 'double':
+      return column.values;
+    case 'uint32':
+      // hyparquet-writer 0.17 takes numbers from 2^31 on in plain arrays only.
+      return column.values.every((value) => value < 2 ** 31) ? column.values : [...column.values];
+    case 'string':
+      return [...column.values];
+    case 'timestamp': {
+      const instants = new BigInt64Array(column.values.length);
+      for (let row = 0; row < instants.length; row++) instants[row] = BigInt(column.values[row] ?? 0);
+      return instants;
+    }
+  }
 }

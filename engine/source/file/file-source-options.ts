@@ -1,0 +1,6 @@
+import type { DecoderOptions } from '../../serde/decoder.ts';
+
+/** What every file source is told: where the file is, and what its records are. Columns and keys that the schema has not are skipped. */
+export interface FileSourceOptions extends DecoderOptions {
+  readonly path: string;
+}
