@@ -26,3 +26,21 @@ export function messageValue(batch: MessageBatch, index: number): Uint8Array {
 export function messageKey(batch: MessageBatch, index: number): Uint8Array {
   return batch.keys.data.subarray(batch.keys.offsets[index], batch.keys.offsets[index + 1]);
 }
+
+/** Messages `[from, to)` of a batch, in slabs of their own. */
+export function sliceMessages(batch: MessageBatch, from: number, to: number): MessageBatch {
+  return {
+    topic: batch.topic,
+    messageCount: to - from,
+    partitions: batch.partitions.slice(from, to),
+    offsets: batch.offsets.slice(from, to),
+    timestampsMs: batch.timestampsMs.slice(from, to),
+    keys: sliceSlab(batch.keys, from, to),
+    values: sliceSlab(batch.values, from, to),
+  };
+}
+
+function sliceSlab({ data, offsets }: ByteSlab, from: number, to: number): ByteSlab {
+  const start = offsets[from] ?? 0;
+  return { data: data.slice(start, offsets[to]), offsets: offsets.slice(from, to + 1).map((offset) => offset - start) };
+}

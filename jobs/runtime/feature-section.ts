@@ -27,7 +27,10 @@ export function featureSection(
   const steps: SectionStep[] = [];
   const logics: StatefulLogic[] = [];
   if (duplicates !== null) {
-    const logic = new DedupeLogic({ operatorId: 'duplicates', by: [duplicates.by], withinMs: duplicates.withinMs }, start);
+    const logic = new DedupeLogic(
+      { operatorId: 'duplicates', by: [duplicates.by], withinMs: duplicates.withinMs },
+      start,
+    );
     logics.push(logic);
     steps.push({ operator: applyLogic(logic, state), fate: 'duplicate' });
   }
