@@ -7,7 +7,10 @@ import { TreeNodes } from './tree-nodes.ts';
 function twoTrees() {
   const nodes = new TreeNodes();
   nodes.beginTree();
-  const [root, low, high, small, large] = [10, 4, 6, 2, 4].map((cover) => nodes.addLeaf(cover)) as [number, ...number[]];
+  const [root, low, high, small, large] = [10, 4, 6, 2, 4].map((cover) => nodes.addLeaf(cover)) as [
+    number,
+    ...number[],
+  ];
   nodes.setSplit(root, { feature: 0, threshold: 1, missing: 'right' }, low ?? 0, high ?? 0);
   nodes.setSplit(high ?? 0, { feature: 1, threshold: Math.fround(0.1), missing: 'left' }, small ?? 0, large ?? 0);
   nodes.setLeafValue(low ?? 0, -2);

@@ -7,19 +7,24 @@ import { SeededRandom } from './seeded-random.ts';
 describe('binMatrix', () => {
   it('numbers each value by the cuts that are less than it, and marks missing ones', () => {
     fc.assert(
-      fc.property(fc.nat(), fc.integer({ min: 1, max: 9 }), fc.integer({ min: 2, max: 255 }), (seed, featureCount, maxBins) => {
-        const matrix = randomMatrix({ rowCount: 300, featureCount, seed });
-        const binned = binMatrix(matrix, maxBins, new SeededRandom(seed));
-        matrix.columns.forEach((column, feature) => {
-          const cuts = [...(binned.cuts[feature] ?? [])];
-          expect(cuts.length).toBeLessThan(maxBins);
-          const expected = Array.from(column, (value) =>
-            Number.isNaN(value) ? missingCode : cuts.filter((cut) => cut < value).length,
-          );
-          expect([...(binned.codeColumns[feature] ?? [])]).toEqual(expected);
-          expect(binned.hasMissing[feature]).toBe(expected.includes(missingCode) ? 1 : 0);
-        });
-      }),
+      fc.property(
+        fc.nat(),
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 2, max: 255 }),
+        (seed, featureCount, maxBins) => {
+          const matrix = randomMatrix({ rowCount: 300, featureCount, seed });
+          const binned = binMatrix(matrix, maxBins, new SeededRandom(seed));
+          matrix.columns.forEach((column, feature) => {
+            const cuts = [...(binned.cuts[feature] ?? [])];
+            expect(cuts.length).toBeLessThan(maxBins);
+            const expected = Array.from(column, (value) =>
+              Number.isNaN(value) ? missingCode : cuts.filter((cut) => cut < value).length,
+            );
+            expect([...(binned.codeColumns[feature] ?? [])]).toEqual(expected);
+            expect(binned.hasMissing[feature]).toBe(expected.includes(missingCode) ? 1 : 0);
+          });
+        },
+      ),
       { numRuns: 50 },
     );
   });

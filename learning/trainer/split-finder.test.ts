@@ -67,7 +67,10 @@ describe('findSplit', () => {
         subtractHistogram(subtracted, histogramOf(smaller));
         const total = sums(gradients, larger);
         const fromSubtraction = findSplit(subtracted, total, features, binned, limits);
-        expect(fromSubtraction?.gain ?? 0).toBeCloseTo(findSplit(histogramOf(larger), total, features, binned, limits)?.gain ?? 0, 9);
+        expect(fromSubtraction?.gain ?? 0).toBeCloseTo(
+          findSplit(histogramOf(larger), total, features, binned, limits)?.gain ?? 0,
+          9,
+        );
       }),
     );
   });
@@ -80,7 +83,8 @@ describe('findSplit', () => {
     const split = findSplit(histogramOf(rows), total, features, binned, limits);
     const gain = split?.gain ?? 0;
     expect(gain).toBeGreaterThan(0);
-    const findWith = (minSplitGain: number) => findSplit(histogramOf(rows), total, features, binned, { ...limits, minSplitGain });
+    const findWith = (minSplitGain: number) =>
+      findSplit(histogramOf(rows), total, features, binned, { ...limits, minSplitGain });
     expect(findWith(gain * 0.99)?.gain).toBeCloseTo(gain);
     expect(findWith(gain * 1.01)).toBeUndefined();
   });

@@ -110,7 +110,8 @@ function findSplitOfFeature(
     const presentCurvature = total.curvature - leftCurvature;
     if (leftCurvature >= leastWeight && presentCurvature >= leastWeight) {
       const leftGradient = gradient + missingGradient;
-      const gain = fitOf(leftGradient, leftCurvature, l2) + fitOf(total.gradient - leftGradient, presentCurvature, l2) - nodeFit;
+      const gain =
+        fitOf(leftGradient, leftCurvature, l2) + fitOf(total.gradient - leftGradient, presentCurvature, l2) - nodeFit;
       if (gain > bestGain) {
         bestGain = gain;
         bestCode = code;

@@ -18,7 +18,10 @@ export interface WorkerTrainingOptions extends TrainingOptions {
  * @throws {SluiceError} what `trainTrees` throws; `TRAINING_ABORTED` when `signal` is aborted; `TRAINING_WORKER_FAILED` when the
  * thread dies, usually for want of memory.
  */
-export async function trainInWorker(matrix: TrainingMatrix, options: WorkerTrainingOptions = {}): Promise<TrainedTrees> {
+export async function trainInWorker(
+  matrix: TrainingMatrix,
+  options: WorkerTrainingOptions = {},
+): Promise<TrainedTrees> {
   const { signal, onTree, ...rest } = options;
   if (signal?.aborted === true) throw abortedError(signal);
   const task: TrainerTask = { matrix, ...rest };

@@ -28,7 +28,9 @@ describe('trainTrees', () => {
     const { ensemble } = trainTrees(matrix, { params: { treeCount: 80, learningRate: 0.2 } });
     const scores = predictMargins(ensemble, later.columns, later.rowCount);
     expect(aucRoc(scores, later.labels)).toBeGreaterThan(0.85);
-    expect(lossOf(ensemble, later)).toBeLessThan(0.9 * logLoss(new Float64Array(later.rowCount).fill(0.35), later.labels));
+    expect(lossOf(ensemble, later)).toBeLessThan(
+      0.9 * logLoss(new Float64Array(later.rowCount).fill(0.35), later.labels),
+    );
   });
 
   it('gives the same bytes for the same rows and parameters, sampling included', () => {
@@ -69,7 +71,9 @@ describe('trainTrees', () => {
     const ratio = (matrix.rowCount - positives) / positives;
     const weights = Float64Array.from(matrix.labels, (label) => (label === 1 ? ratio : 1));
     const byWeights = trainTrees({ ...matrix, weights }, { params: { treeCount: 5 } });
-    expect(bytesOf(trainTrees(matrix, { params: { treeCount: 5, positiveWeight: ratio } }).ensemble)).toBe(bytesOf(byWeights.ensemble));
+    expect(bytesOf(trainTrees(matrix, { params: { treeCount: 5, positiveWeight: ratio } }).ensemble)).toBe(
+      bytesOf(byWeights.ensemble),
+    );
     const balanced = trainTrees(matrix, { params: { treeCount: 5, positiveWeight: 'balanced' } });
     expect(bytesOf(balanced.ensemble)).toBe(bytesOf(byWeights.ensemble));
     expect(balanced.ensemble.baseScore).toBeCloseTo(0);

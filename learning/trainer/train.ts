@@ -121,7 +121,10 @@ function checkedValidation(
 }
 
 /** Class weight times row weight, one a row; undefined where every row weighs 1, which is the usual case and spares a column. */
-function effectiveWeights(matrix: TrainingMatrix, positiveWeight: TrainingParams['positiveWeight']): Float64Array | undefined {
+function effectiveWeights(
+  matrix: TrainingMatrix,
+  positiveWeight: TrainingParams['positiveWeight'],
+): Float64Array | undefined {
   const { labels, weights } = matrix;
   const forPositives = positiveWeight === 'balanced' ? balancingWeight(labels, weights) : positiveWeight;
   if (forPositives === 1) return weights;

@@ -30,14 +30,20 @@ export const trainingParamsSchema: z.ZodObject<{
   maxDepth: z.number().int().min(1).max(12).default(4).describe('Splits between root and leaf at most (max_depth)'),
   learningRate: unitInterval.default(0.05).describe('Share of each tree that is kept (eta)'),
   l2: z.number().min(0).default(1).describe('Pull of leaf values towards zero (lambda)'),
-  minChildWeight: z.number().min(0).default(1).describe('Least sum of second derivatives in a child (min_child_weight)'),
+  minChildWeight: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('Least sum of second derivatives in a child (min_child_weight)'),
   minSplitGain: z.number().min(0).default(0).describe('Least gain that is worth a split (gamma)'),
   rowSample: unitInterval.default(1).describe('Share of rows that each tree sees (subsample)'),
   columnSample: unitInterval.default(1).describe('Share of features that each tree may split on (colsample_bytree)'),
   positiveWeight: z
     .union([z.number().gt(0), z.literal('balanced')])
     .default(1)
-    .describe('Weight of a positive row against a negative one (scale_pos_weight); "balanced" makes both classes weigh the same'),
+    .describe(
+      'Weight of a positive row against a negative one (scale_pos_weight); "balanced" makes both classes weigh the same',
+    ),
   maxBins: z.number().int().min(2).max(255).default(255).describe('Bins that a feature is cut into (max_bin)'),
   seed: z.number().int().min(0).max(4_294_967_295).default(0).describe('Where the sampling starts from'),
   earlyStopping: z

@@ -41,8 +41,16 @@ describe('TreeGrower', () => {
           const missing = tree.missingGoesLeft[node] === 1 ? ('left' as const) : ('right' as const);
           const split = { feature, threshold: tree.threshold[node] ?? NaN, missing };
           expect(naiveGain(matrix, gradients, rows, split, limits)).toBeCloseTo(best, 8);
-          visit(tree.left[node] ?? 0, rows.filter((row) => goesLeft(matrix, row, split)), depth + 1);
-          visit(tree.right[node] ?? 0, rows.filter((row) => !goesLeft(matrix, row, split)), depth + 1);
+          visit(
+            tree.left[node] ?? 0,
+            rows.filter((row) => goesLeft(matrix, row, split)),
+            depth + 1,
+          );
+          visit(
+            tree.right[node] ?? 0,
+            rows.filter((row) => !goesLeft(matrix, row, split)),
+            depth + 1,
+          );
         };
         visit(0, rowsOf(matrix.rowCount), 0);
       }),
@@ -65,7 +73,7 @@ describe('TreeGrower', () => {
     }
   });
 
-  it('keeps each node\'s cover equal to the sum of its children\'s', () => {
+  it("keeps each node's cover equal to the sum of its children's", () => {
     const { tree } = growOne(12, { maxDepth: 5 });
     tree.feature.forEach((feature, node) => {
       if (feature === leafFeature) return;
