@@ -38,7 +38,7 @@ export const gates = [
   {
     name: 'lint',
     checks: 'promises, switches, ambient time and chance',
-    args: [...script('oxlint', 'bin', 'oxlint'), '--type-aware', '--deny-warnings'],
+    args: [...script('oxlint', 'bin', 'oxlint'), '--type-aware', '--deny-warnings', '--format=unix'],
   },
   {
     name: 'format',
