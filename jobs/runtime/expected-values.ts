@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { columnOf, type RecordBatch } from '../../engine/record/record-batch.ts';
-import { isValid, valueAt } from '../../engine/record/column.ts';
+import { isValid, valueAt, type Column } from '../../engine/record/column.ts';
 import type { FeatureColumn } from '../../features/feature-plan.ts';
 import { modelValues } from '../../features/model-input.ts';
 
@@ -59,21 +59,18 @@ export class ExpectedValues {
     return this.#rowByKey.size;
   }
 
-  /** Takes over a batch of the file with the expected values. */
-  collect(batch: RecordBatch): void {
-    const keys = columnOf(batch, this.#keyColumn);
-    for (let row = 0; row < batch.rowCount; row++) {
+  /** Takes over some rows of the file with the expected values: the key's column, and the features' in the order of the constructor's. */
+  collect(keys: Column, columns: readonly Column[]): void {
+    const rowCount = keys.kind === 'number' ? keys.values.length : keys.offsets.length - 1;
+    for (let row = 0; row < rowCount; row++) {
       const key = valueAt(keys, row);
       assert(key !== null, 'the key column must not be null');
-      this.#rowByKey.set(key, this.#rowByKey.size);
+      this.#rowByKey.set(key, this.#met.length);
       this.#met.push(false);
     }
-    this.#columns.forEach(({ name }, index) => {
-      const column = columnOf(batch, name);
-      for (let row = 0; row < batch.rowCount; row++) {
-        const value = isValid(column, row) ? Number(valueAt(column, row)) : NaN;
-        this.#values[index]?.push(value);
-      }
+    columns.forEach((column, index) => {
+      const values = this.#values[index];
+      for (let row = 0; row < rowCount; row++) values?.push(isValid(column, row) ? Number(valueAt(column, row)) : NaN);
     });
   }
 

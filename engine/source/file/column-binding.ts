@@ -2,17 +2,17 @@ import { SluiceError } from '../../error.ts';
 import { nearestName } from '../../plan/nearest-name.ts';
 import type { DeadLetterStage } from '../../record/dead-letter.ts';
 import type { Field } from '../../record/schema.ts';
-import type { FileSourceOptions } from './file-source-options.ts';
+import type { ColumnBinding } from './file-source-options.ts';
 
 /** Whether a record without the field is a dead letter. */
-export function isNeeded(field: Field, options: FileSourceOptions): boolean {
+export function isNeeded(field: Field, options: ColumnBinding): boolean {
   return (
     field.presence === 'required' || field.name === options.eventTimeField || options.keyFields.includes(field.name)
   );
 }
 
 /** The stage under which a field at fault is told. */
-export function stageOf(field: Field, options: FileSourceOptions): DeadLetterStage {
+export function stageOf(field: Field, options: ColumnBinding): DeadLetterStage {
   if (field.name === options.eventTimeField) return 'event-time';
   return options.keyFields.includes(field.name) ? 'key' : 'decode';
 }
@@ -25,10 +25,10 @@ export function stageOf(field: Field, options: FileSourceOptions): DeadLetterSta
  * @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN` when the options name fields that the schema has not; `COLUMN_MISSING` when the file lacks
  * columns that records cannot be without; all of them are named at once.
  */
-export function bindColumns(options: FileSourceOptions, columns: readonly string[]): readonly number[] {
+export function bindColumns(options: ColumnBinding, columns: readonly string[]): readonly number[] {
   const { path, schema, eventTimeField, keyFields } = options;
-  const eventTimeType = schema.field(eventTimeField)?.type ?? 'no such field';
-  if (eventTimeType !== 'timestamp') {
+  const eventTimeType = eventTimeField === null ? null : (schema.field(eventTimeField)?.type ?? 'no such field');
+  if (eventTimeType !== null && eventTimeType !== 'timestamp') {
     throw new SluiceError(
       'EVENT_TIME_FIELD_INVALID',
       `the event time field "${eventTimeField}" must be a timestamp field of the schema; got ${eventTimeType}`,

@@ -4,3 +4,8 @@ import type { DecoderOptions } from '../../serde/decoder.ts';
 export interface FileSourceOptions extends DecoderOptions {
   readonly path: string;
 }
+
+/** A file whose columns are wanted; those of a stream of records, or of a table, whose rows have no event time. */
+export interface ColumnBinding extends Omit<FileSourceOptions, 'eventTimeField'> {
+  readonly eventTimeField: string | null;
+}

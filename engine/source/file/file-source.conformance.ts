@@ -27,7 +27,7 @@ export interface FileFormat {
 }
 
 /** The schema of {@link SampleRecord}: all but `count` and `flag` are needed. */
-export const sampleSchema: Schema = new Schema([
+const sampleSchema: Schema = new Schema([
   { name: 'id', type: 'string', presence: 'required' },
   { name: 'at', type: 'timestamp', presence: 'optional' },
   { name: 'card', type: 'string', presence: 'optional' },

@@ -60,6 +60,7 @@ export class InputFile implements AsyncDisposable {
     return bytes;
   }
 
+  /** Closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
   }

@@ -5,7 +5,7 @@ import { SluiceError, messageOf } from '../../error.ts';
 import { accepts, describeType, kindOf } from './parquet-column-kind.ts';
 import { readValues, type ReadColumn, type ValueRule } from './parquet-values.ts';
 import { bindColumns } from './column-binding.ts';
-import type { FileSourceOptions } from './file-source-options.ts';
+import type { ColumnBinding } from './file-source-options.ts';
 import { InputFile } from './input-file.ts';
 
 /** Codecs by name. Node's own are C and win by several times where it has them. */
@@ -69,7 +69,7 @@ export class ParquetFile implements AsyncDisposable {
    * @throws {SluiceError} `FILE_MISSING`, `FILE_UNREADABLE`; `PARQUET_INVALID` when the file is none, or is cut off; `PARQUET_CODEC_UNKNOWN`; `COLUMN_MISSING`, `COLUMN_TYPE` when its
    * columns cannot give the schema's fields.
    */
-  static async open(options: FileSourceOptions): Promise<ParquetFile> {
+  static async open(options: ColumnBinding): Promise<ParquetFile> {
     const file = await InputFile.open(options.path);
     try {
       const metadata = await readFooter(file);
@@ -151,7 +151,7 @@ async function readFooter(file: InputFile): Promise<FileMetaData> {
 }
 
 /** Finds each field's column, and checks that what it holds can be the field's. */
-function bindFields(options: FileSourceOptions, metadata: FileMetaData): readonly (FieldColumn | null)[] {
+function bindFields(options: ColumnBinding, metadata: FileMetaData): readonly (FieldColumn | null)[] {
   const elements = topLevelElements(metadata);
   const positions = bindColumns(
     options,

@@ -44,11 +44,13 @@ export class TextFileSource implements Source {
     this.#format = format;
   }
 
+  /** Looks through the whole file when it is called first. */
   async ranges(): Promise<readonly PartitionRange[]> {
     const { recordCount } = await this.#lookThrough();
     return [{ partition: 0, startOffset: 0, endOffset: recordCount }];
   }
 
+  /** @throws {SluiceError} `OFFSET_OUT_OF_RANGE`. */
   async seek(offsets: readonly PartitionOffset[]): Promise<void> {
     const { recordCount, positions } = await this.#lookThrough();
     const offset = offsetIn(this.name, recordCount, offsets);
@@ -64,6 +66,7 @@ export class TextFileSource implements Source {
     this.#cursor = cursor;
   }
 
+  /** What the source's contract says; the decoder's dead letters are among what it gives. */
   async poll({ maxRecords, signal }: PollBounds): Promise<RecordsPolled | null | 'end'> {
     if (signal?.aborted === true) return null;
     const cursor = this.#cursor;
@@ -86,6 +89,7 @@ export class TextFileSource implements Source {
     return { kind: 'records', ...decoder.decode(messages) };
   }
 
+  /** Closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cursor = null;
     await this.#file[Symbol.asyncDispose]();
