@@ -19,6 +19,7 @@ export class ArrivalQueue {
     return this.#heap[0]?.arrivalMs ?? Infinity;
   }
 
+  /** Puts one on its way. */
   push(record: Delayed): void {
     const heap = this.#heap;
     let hole = heap.length;

@@ -29,10 +29,12 @@ export class Compromises {
     this.#drawVictims(this.#customerUntilDay, customersPerDay, day + customerDays);
   }
 
+  /** Whether whatever is bought there on that day is a fraud. The day is the one entered last. */
   isTerminalCompromised(terminal: number, day: number): boolean {
     return day < (this.#terminalUntilDay[terminal] ?? 0);
   }
 
+  /** Whether thieves use the card on that day, for a share of its transactions. The day is the one entered last. */
   isCustomerLeaked(customer: number, day: number): boolean {
     return day < (this.#customerUntilDay[customer] ?? 0);
   }
