@@ -8,12 +8,14 @@ import { at } from './paths.mjs';
 /**
  * Runs the `sluice` command in this very process (so that signals, the terminal and the exit code are its own), building it
  * first where dist/ is missing or older than the sources. What the build says goes to stderr: stdout belongs to the command.
+ *
+ * `SLUICE_BUILD=off` runs what dist/ holds, as it is: for an image that was built elsewhere, or in the middle of an edit.
  */
 const main = at('dist', 'cli', 'main.js');
 const say = (line) => process.stderr.write(`sluice: ${line}\n`);
 
 async function buildIfStale() {
-  if (!existsSync(at('tsconfig.build.json')) || isBuilt()) return;
+  if (process.env.SLUICE_BUILD === 'off' || !existsSync(at('tsconfig.build.json')) || isBuilt()) return;
   if (!existsSync(at('node_modules', 'typescript'))) {
     throw new SetupFailure(`the dependencies are not installed; run \`make setup\` in ${at()}`);
   }

@@ -71,6 +71,17 @@ describe('bin/sluice', () => {
     expect(stderr).toContain('cli/main.ts(1,7)');
   });
 
+  it('runs what was built before where it is told not to build', () => {
+    sluice([]);
+    writeMain('not a program');
+    process.env['SLUICE_BUILD'] = 'off';
+    try {
+      expect(sluice(['old'])).toMatchObject({ stdout: 'old\n', stderr: '', status: 0 });
+    } finally {
+      delete process.env['SLUICE_BUILD'];
+    }
+  });
+
   it('finds its checkout through a chain of symlinks, and passes the exit code on', () => {
     writeMain('process.exitCode = 7;');
     symlinkSync(join(checkout, 'bin', 'sluice'), join(checkout, 'one'));
