@@ -35,7 +35,7 @@ export async function trainInWorker(
             try {
               onTree?.(report.progress);
             } catch (thrown) {
-              reject(thrown as Error);
+              reject(thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
             }
             return;
           case 'trained':
