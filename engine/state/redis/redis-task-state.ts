@@ -1,0 +1,203 @@
+import { strict as assert } from 'node:assert';
+import { SluiceError } from '../../error.ts';
+import type { StateEntry, StateWrite } from '../state-store.ts';
+import { checkRedisKeepsState } from './check-redis.ts';
+import type { RedisClient } from './connect-redis.ts';
+import { redisFailure } from './redis-failure.ts';
+import { claimScript, readScript, writeScript } from './state-scripts.ts';
+import type { TaskClaim, TaskState, TaskStateAnswer, TaskStateWrite } from './task-state.ts';
+
+/** Redis takes at most 1,048,576 arguments in a command; a value is two, and the rest has room. */
+const maxWrites = 500_000;
+const scanBatchKeys = 1_000;
+
+/** Whose state it is, and which owner claims it. */
+export interface RedisTaskStateOptions {
+  /** Names the task: `app.job.topic-partition`, the same for every owner. Holds no braces, which would move it to another hash slot. */
+  readonly task: string;
+  /** Names this owner and no other, ever: a random text. */
+  readonly owner: string;
+}
+
+const answers: Readonly<Record<string, TaskStateAnswer>> = {
+  OK: 'ok',
+  ALREADY: 'already',
+  MISMATCH: 'mismatch',
+  FENCED: 'fenced',
+};
+
+function bytes(view: Uint8Array): Buffer {
+  return Buffer.from(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/** An offset as the scripts compare it: `null` is none. */
+function offsetText(offset: number | null): string {
+  return offset === null ? '' : String(offset);
+}
+
+/**
+ * A task's state in Redis: `sluice:{TASK}` is its header, `sluice:{TASK}:OPERATOR` a hash of that operator's keys. The braces put all of it
+ * in one hash slot of a Redis Cluster, which is what lets one script write it.
+ *
+ * The connection is shared and stays open when this is disposed of.
+ */
+export class RedisTaskState implements TaskState {
+  readonly #client: RedisClient;
+  readonly #task: string;
+  readonly #owner: string;
+  readonly #header: string;
+  #epoch: number | null = null;
+  #offset: number | null = null;
+  /** Where a write that was sent, and not answered yet, may have taken the state. */
+  #writingTo: number | null = null;
+
+  constructor(client: RedisClient, { task, owner }: RedisTaskStateOptions) {
+    assert(!/[{}]/.test(task), `a task's name must hold no braces: ${task}`);
+    this.#client = client;
+    this.#task = task;
+    this.#owner = owner;
+    this.#header = `sluice:{${task}}`;
+  }
+
+  async claim(minEpoch: number): Promise<TaskClaim> {
+    await checkRedisKeepsState(this.#client);
+    const [epoch, offset, metadata] = (await this.#client
+      .eval(claimScript, 1, this.#header, this.#owner, String(minEpoch))
+      .catch((error: unknown) => this.#fail('claim', error))) as [number, string | null, string | null];
+    this.#epoch = epoch;
+    this.#offset = offset === null ? null : Number(offset);
+    this.#writingTo = null;
+    return { epoch, offset: this.#offset, metadata };
+  }
+
+  async write({ to, metadata, writes }: TaskStateWrite): Promise<TaskStateAnswer> {
+    if (writes.length > maxWrites) {
+      throw new SluiceError(
+        'STATE_FLUSH_TOO_LARGE',
+        `one flush of the state of ${this.#task} must change at most ${maxWrites} keys; got ${writes.length}. Flush more often, or take more partitions`,
+        { fields: { task: this.#task, writes: writes.length } },
+      );
+    }
+    const keys = [this.#header];
+    const args: (string | Buffer)[] = [
+      this.#owner,
+      String(this.#claimed),
+      offsetText(this.#offset),
+      offsetText(to),
+      metadata,
+    ];
+    for (const [operatorId, changes] of groupByOperator(writes)) {
+      keys.push(this.#operatorKey(operatorId));
+      appendChanges(args, changes);
+    }
+    this.#writingTo = to;
+    const answer = await this.#client
+      .eval(writeScript, keys.length, ...keys, ...args)
+      .catch((error: unknown) => this.#fail('write', error));
+    this.#writingTo = null;
+    const outcome = answers[String(answer)];
+    assert(outcome !== undefined, `the write script answers one of four words, not ${String(answer)}`);
+    if (outcome === 'ok' || outcome === 'already') this.#offset = to;
+    return outcome;
+  }
+
+  async getMany(operatorId: string, keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | null)[]> {
+    if (keys.length === 0) return [];
+    const offset = offsetText(this.#offset);
+    const writingTo = this.#writingTo === null ? offset : offsetText(this.#writingTo);
+    const answer = await this.#client
+      .callBuffer(
+        'eval',
+        readScript,
+        2,
+        this.#header,
+        this.#operatorKey(operatorId),
+        this.#owner,
+        String(this.#claimed),
+        offset,
+        writingTo,
+        ...keys.map(bytes),
+      )
+      .catch((error: unknown) => this.#fail('read', error));
+    if (Array.isArray(answer)) return answer as (Buffer | null)[];
+    throw String(answer) === 'FENCED' ? taskFenced(this.#task) : stateWentBack(this.#task);
+  }
+
+  async *scan(operatorId: string): AsyncIterable<StateEntry> {
+    const entries: StateEntry[] = [];
+    let cursor = '0';
+    do {
+      const [next, found] = await this.#client
+        .hscanBuffer(this.#operatorKey(operatorId), cursor, 'COUNT', scanBatchKeys)
+        .catch((error: unknown) => this.#fail('scan', error));
+      cursor = next.toString();
+      for (let i = 0; i + 1 < found.length; i += 2) {
+        const [key, value] = [found[i], found[i + 1]];
+        if (key !== undefined && value !== undefined) entries.push({ key, value });
+      }
+    } while (cursor !== '0');
+    yield* sortedOnce(entries);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  get #claimed(): number {
+    assert(this.#epoch !== null, 'a task claims its state before it reads or writes it');
+    return this.#epoch;
+  }
+
+  #operatorKey(operatorId: string): string {
+    return `${this.#header}:${operatorId}`;
+  }
+
+  #fail(action: string, error: unknown): never {
+    throw redisFailure(`${action} the state of ${this.#task}`, error);
+  }
+}
+
+/** Redis may give a key twice while its table grows; the values are the same, as nobody writes during a scan. */
+function sortedOnce(entries: StateEntry[]): readonly StateEntry[] {
+  entries.sort((a, b) => Buffer.compare(a.key, b.key));
+  return entries.filter((entry, i) => i === 0 || Buffer.compare(entry.key, entries[i - 1]?.key ?? entry.key) !== 0);
+}
+
+function groupByOperator(writes: readonly StateWrite[]): ReadonlyMap<string, readonly StateWrite[]> {
+  const groups = new Map<string, StateWrite[]>();
+  for (const write of writes) {
+    const group = groups.get(write.operatorId);
+    if (group === undefined) groups.set(write.operatorId, [write]);
+    else group.push(write);
+  }
+  return groups;
+}
+
+function appendChanges(args: (string | Buffer)[], changes: readonly StateWrite[]): void {
+  const sets: Buffer[] = [];
+  const deletes: Buffer[] = [];
+  for (const { key, value } of changes) {
+    if (value === null) deletes.push(bytes(key));
+    else sets.push(bytes(key), bytes(value));
+  }
+  args.push(String(sets.length / 2), String(deletes.length));
+  for (const item of sets) args.push(item);
+  for (const item of deletes) args.push(item);
+}
+
+/** `TASK_FENCED`: another owner has the task; this one stops. */
+export function taskFenced(task: string, cause?: unknown): SluiceError {
+  return new SluiceError(
+    'TASK_FENCED',
+    `task ${task} must have one owner; another one has taken it over, and nothing of this one takes effect any more. It acquires the task anew if it is still assigned to it`,
+    { fields: { task }, cause },
+  );
+}
+
+/** `STATE_WENT_BACK`: the store lost what it had acknowledged; the log has it, and a new acquisition replays it. */
+export function stateWentBack(task: string): SluiceError {
+  return new SluiceError(
+    'STATE_WENT_BACK',
+    `the state of task ${task} must stand where it was written last; the store went back (a failover, or a restart that lost the end of its append-only file). ` +
+      'The task acquires it anew and replays the difference',
+    { fields: { task } },
+  );
+}

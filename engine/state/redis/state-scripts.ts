@@ -1,0 +1,79 @@
+/**
+ * The scripts that Redis runs for a task's state, each one atomic, all keys in one hash slot. They are sent whole with each call (a few
+ * hundred bytes, once a flush or a batch of misses): a server that was restarted or replaced then needs no loading.
+ *
+ * A task's header is a hash `owner, epoch, offset, metadata`; each stateful operator has a hash of its keys' values. Only absolute values
+ * are ever written, so a command that arrives twice, or late, finds that the header says otherwise and does nothing.
+ */
+
+/**
+ * Takes the task over. KEYS: header. ARGV: owner, lowest epoch that is too low. Gives {epoch, offset or false, metadata or false}. The
+ * same owner asking again is given the epoch it has.
+ */
+export const claimScript = `
+local head = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'offset', 'metadata')
+local epoch = tonumber(head[2] or '0')
+local floor = tonumber(ARGV[2])
+if head[1] ~= ARGV[1] or epoch <= floor then
+  epoch = math.max(epoch, floor) + 1
+  redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', string.format('%d', epoch))
+end
+return {epoch, head[3], head[4]}
+`;
+
+/** What both scripts below ask first: whether the header names this owner. Gives nil where it does. */
+const checkOwner = `
+local head = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'offset')
+local epoch, own = tonumber(head[2] or '0'), tonumber(ARGV[2])
+if epoch > own or (epoch == own and head[1] ~= ARGV[1]) then return 'FENCED' end
+if epoch < own then return 'MISMATCH' end
+local at = head[3] or ''
+`;
+
+/**
+ * Applies one step. KEYS: header, then a hash for each operator. ARGV: owner, epoch, offset before, offset after, metadata, then for each
+ * operator: how many values to set, how many keys to delete, the keys and values, the keys to delete. An offset of '' is none.
+ *
+ * Lua hands over a few thousand arguments at a time at most, so the values go in runs of 3,500 keys.
+ */
+export const writeScript = `${checkOwner}
+if at == ARGV[4] then return 'ALREADY' end
+if at ~= ARGV[3] then return 'MISMATCH' end
+local next = 6
+for k = 2, #KEYS do
+  local sets, deletes = tonumber(ARGV[next]), tonumber(ARGV[next + 1])
+  next = next + 2
+  local stop = next + 2 * sets
+  while next < stop do
+    local last = math.min(next + 7000, stop)
+    redis.call('HSET', KEYS[k], unpack(ARGV, next, last - 1))
+    next = last
+  end
+  stop = next + deletes
+  while next < stop do
+    local last = math.min(next + 7000, stop)
+    redis.call('HDEL', KEYS[k], unpack(ARGV, next, last - 1))
+    next = last
+  end
+end
+redis.call('HSET', KEYS[1], 'offset', ARGV[4], 'metadata', ARGV[5])
+return 'OK'
+`;
+
+/**
+ * Reads values of one operator, and only from the state that this owner believes in: a store that went back would otherwise answer from the
+ * past, and the batch would be computed, and committed, on it. KEYS: header, the operator's hash. ARGV: owner, epoch, the two offsets that
+ * the state may stand at (two while a write is under way), the keys.
+ */
+export const readScript = `${checkOwner}
+if at ~= ARGV[3] and at ~= ARGV[4] then return 'MISMATCH' end
+local values = {}
+local next = 5
+while next <= #ARGV do
+  local last = math.min(next + 6999, #ARGV)
+  local run = redis.call('HMGET', KEYS[2], unpack(ARGV, next, last))
+  for i = 1, #run do values[#values + 1] = run[i] end
+  next = last + 1
+end
+return values
+`;
