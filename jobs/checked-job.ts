@@ -1,0 +1,105 @@
+import type { Schema } from '../engine/record/schema.ts';
+import type { FeaturePlan } from '../features/feature-plan.ts';
+
+/** A job file after every check: frozen plain data from which `explain` reads and queries are built. */
+export interface CheckedJob {
+  /** The job file's path, for people. */
+  readonly file: string;
+  readonly name: string;
+  /** Names the installation: prefix of consumer groups, transactional ids and state keys. */
+  readonly app: string;
+  readonly source: SourceDefinition;
+  /** The source's fields. */
+  readonly schema: Schema;
+  readonly features: FeaturePlan;
+  /** `null` for a job that publishes features alone. */
+  readonly score: ScoreDefinition | null;
+  readonly sinks: readonly SinkDefinition[];
+  readonly deadLetters: DeadLetterPolicy;
+  readonly late: LatePolicy;
+  readonly state: StateDefinition;
+  readonly guarantee: 'exactly-once' | 'at-least-once';
+  /** Of everything that decides outputs and state; committed with every batch. */
+  readonly digest: string;
+}
+
+/** Where a job's records come from, and what they are. */
+export type SourceDefinition = SourceCommon & (TopicOrigin | FileOrigin | SimulatorOrigin);
+
+/** A topic of the embedded log, or of Kafka. */
+export interface TopicOrigin {
+  readonly kind: 'topic';
+  readonly topic: string;
+}
+
+/** A file. */
+export interface FileOrigin {
+  readonly kind: 'parquet' | 'csv' | 'jsonl';
+  readonly path: string;
+}
+
+/** Records made up on the spot. */
+export interface SimulatorOrigin {
+  readonly kind: 'simulator';
+  readonly world: 'stream' | 'handbook';
+  readonly ratePerSecond: number | null;
+  readonly seed: number;
+  readonly drift: 'none' | 'drill';
+}
+
+/** What every source says. */
+export interface SourceCommon {
+  readonly format: 'json' | 'avro';
+  /** The field that keys the topic. */
+  readonly key: string;
+  /** The Avro schema's text when the job names one. */
+  readonly avro: string | null;
+  readonly eventTime: EventTimeDefinition;
+  readonly duplicates: { readonly by: string; readonly withinMs: number } | null;
+}
+
+/** How event time is read, and what is expected of its order. */
+export interface EventTimeDefinition {
+  readonly field: string;
+  readonly delayMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxFutureSkewMs: number;
+}
+
+/** How records are scored. */
+export interface ScoreDefinition {
+  /** `name@alias`, `name@version`, or the path of a version's directory. */
+  readonly model: string;
+  readonly shadow: string | null;
+  /** `model`: the one that the model was made with. */
+  readonly threshold: 'model' | number;
+  /** How many reason codes an alert carries. */
+  readonly explain: number;
+}
+
+/** Where results go. */
+export type SinkDefinition =
+  | {
+      readonly kind: 'topic';
+      readonly topic: string;
+      readonly format: 'json' | 'avro';
+      readonly partitions: number | null;
+    }
+  | { readonly kind: 'clickhouse'; readonly table: string }
+  | { readonly kind: 'jsonl'; readonly path: string }
+  | { readonly kind: 'console'; readonly everyMs: number };
+
+/** What becomes of a bad record. */
+export type DeadLetterPolicy = { readonly then: 'dead-letter'; readonly topic: string } | { readonly then: 'fail' };
+
+/** What becomes of late records, and how long after the watermark they may find their whole window. */
+export interface LatePolicy {
+  readonly allowedLatenessMs: number;
+  readonly then: 'answer' | 'route' | 'drop';
+  readonly topic: string | null;
+}
+
+/** How state is kept. */
+export interface StateDefinition {
+  readonly flushEveryMs: number;
+}

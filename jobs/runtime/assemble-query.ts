@@ -1,0 +1,92 @@
+import { SluiceError } from '../../engine/error.ts';
+import type { CommitLog } from '../../engine/execution/commit-log.ts';
+import {
+  defaultBounds,
+  type Outputs,
+  type QueryBounds,
+  type QueryDefinition,
+} from '../../engine/execution/query-definition.ts';
+import type { DeadLetter } from '../../engine/record/dead-letter.ts';
+import type { RecordBatch } from '../../engine/record/record-batch.ts';
+import { encodeDeadLetters } from '../../engine/serde/dead-letter-encoder.ts';
+import type { Decoder } from '../../engine/serde/decoder.ts';
+import type { EncodeFailure, Encoder } from '../../engine/serde/encoder.ts';
+import type { Source } from '../../engine/source/source.ts';
+import { score } from '../../operators/score/score.ts';
+import type { CheckedJob } from '../checked-job.ts';
+import type { BoundModel } from './bind-model.ts';
+import { featureSection } from './feature-section.ts';
+
+/** What a profile gives a job to run on. */
+export interface QueryParts {
+  readonly source: Source;
+  /** The topic, or file, that the source reads, as dead letters name it. */
+  readonly input: string;
+  /** `null` where the source gives records. */
+  readonly decoder: Decoder | null;
+  readonly commitLog: CommitLog;
+  /** `null` for a job that does not score. */
+  readonly model: BoundModel | null;
+  /** One for each topic that the job writes its results to. */
+  readonly encoders: readonly Encoder[];
+  readonly deadLetterPartitions: number;
+  readonly bounds?: Partial<QueryBounds>;
+}
+
+/** Puts a checked job and the parts that a profile made for it together: the query that the engine runs. Called once for each run. */
+export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
+  const { source, decoder, commitLog, model } = parts;
+  const { delayMs, maxFutureSkewMs } = job.source.eventTime;
+  const scoring =
+    model === null
+      ? (records: RecordBatch) => Promise.resolve({ records, deadLetters: [] })
+      : score({
+          scorer: model.scorer,
+          inputs: model.inputs,
+          threshold: model.threshold,
+          schema: job.features.outputSchema,
+          topic: parts.input,
+        });
+  return {
+    name: job.name,
+    jobDigest: job.digest,
+    modelDigest: model?.identity.digest ?? '',
+    source,
+    decoder,
+    watermark: { delayMs, maxFutureSkewMs },
+    commitLog,
+    openSection: (start, state) => featureSection(job.features, job.source.duplicates, start, state),
+    score: scoring,
+    encode: (records) => encodeWith(parts, records),
+    encodeDeadLetters: (letters) => {
+      if (job.deadLetters.then === 'fail') throw refused(job, letters);
+      return encodeDeadLetters(job.deadLetters.topic, letters, parts.deadLetterPartitions);
+    },
+    bounds: { ...defaultBounds, flushEveryMs: job.state.flushEveryMs, ...parts.bounds },
+  };
+}
+
+function encodeWith({ encoders, input }: QueryParts, records: RecordBatch): Outputs {
+  const encoded = encoders.map((encoder) => encoder.encode(records));
+  const failures = new Map(encoded.flatMap(({ failures: found }) => found.map((failure) => [failure.row, failure])));
+  return {
+    messages: encoded.map(({ messages }) => messages),
+    deadLetters: [...failures.values()].map((failure) => unwritten(failure, records, input)),
+  };
+}
+
+function unwritten({ row, code, message }: EncodeFailure, records: RecordBatch, topic: string): DeadLetter {
+  const partition = records.partitions[row] ?? 0;
+  return { topic, partition, offset: records.offsets[row] ?? 0, stage: 'encode', code, message, value: null };
+}
+
+function refused(job: CheckedJob, letters: readonly DeadLetter[]): SluiceError {
+  const [first] = letters;
+  const { topic = '', partition = 0, offset = 0, code = '', message = '' } = first ?? {};
+  return new SluiceError(
+    'BAD_RECORD',
+    `job ${job.name} must not meet a bad record (deadLetters: fail); ${topic} has one at partition ${partition}, offset ${offset}: ` +
+      `${message} (${code}): mend or skip the record, or let the job write dead letters`,
+    { fields: { job: job.name, topic, partition, offset } },
+  );
+}

@@ -1,0 +1,31 @@
+import { EmbeddedTopicSource } from '../../engine/source/embedded/embedded-topic-source.ts';
+import { openCsvSource } from '../../engine/source/file/csv-source.ts';
+import { openJsonLinesSource } from '../../engine/source/file/json-lines-source.ts';
+import { openParquetSource } from '../../engine/source/file/parquet-source.ts';
+import type { Source } from '../../engine/source/source.ts';
+import type { Storage } from '../../engine/storage/storage.ts';
+import type { CheckedJob, FileOrigin } from '../checked-job.ts';
+
+/** Opens a file as the records of a job. @throws {SluiceError} what the file sources throw: a missing or broken file, columns that do not fit. */
+export function openFileSource(job: CheckedJob, { kind, path }: FileOrigin): Promise<Source> {
+  const options = { path, schema: job.schema, eventTimeField: job.source.eventTime.field, keyFields: [job.source.key] };
+  switch (kind) {
+    case 'parquet':
+      return openParquetSource(options);
+    case 'csv':
+      return openCsvSource(options);
+    case 'jsonl':
+      return openJsonLinesSource(options);
+  }
+}
+
+/** The kind of file that a path names, by its ending; JSON lines where it says nothing. */
+export function fileKind(path: string): FileOrigin['kind'] {
+  if (path.endsWith('.parquet')) return 'parquet';
+  return path.endsWith('.csv') ? 'csv' : 'jsonl';
+}
+
+/** A topic of the embedded log as a source. @throws {SluiceError} `TOPIC_MISSING`. */
+export function openTopicSource(storage: Storage, topic: string): Source {
+  return new EmbeddedTopicSource(storage, topic);
+}
