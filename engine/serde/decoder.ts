@@ -37,7 +37,7 @@ export interface DecoderOptions {
  * |---|---|
  * | `JSON_MALFORMED`, `AVRO_MALFORMED` | the bytes are not of that format, or text in them is not UTF-8 |
  * | `JSON_NOT_OBJECT` | the bytes are JSON, but not an object |
- * | `JSON_TOO_DEEP` | something to be skipped nests deeper than the decoder's bound |
+ * | `JSON_TOO_DEEP`, `AVRO_TOO_DEEP` | something to be skipped nests deeper than the decoder's bound |
  * | `SCHEMA_ID_MISSING`, `SCHEMA_UNKNOWN`, `SCHEMA_INCOMPATIBLE` | the framing names no schema, one the registry has not, or one whose records do not give ours |
  * | `FIELD_MISSING` | a required field is absent or null |
  * | `FIELD_TYPE` | a field holds something else than its type |

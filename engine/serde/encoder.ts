@@ -39,7 +39,7 @@ export interface EncoderOptions {
 /** A row that cannot be written as the format demands. */
 export interface EncodeFailure {
   readonly row: number;
-  /** `NUMBER_NOT_FINITE` or `FIELD_MISSING`. */
+  /** `NUMBER_NOT_FINITE`; from Avro also `FIELD_MISSING` and `NUMBER_RANGE`. */
   readonly code: string;
   readonly message: string;
 }

@@ -1,0 +1,172 @@
+import type { Schema } from '../record/schema.ts';
+import { longDigits, MALFORMED, readLong } from './avro-binary.ts';
+import * as avroNode from './avro-node.ts';
+import { skipNode } from './avro-skip.ts';
+import * as finding from './field-finding.ts';
+import { readInstant } from './instant-text.ts';
+import type { RecordBuilder } from './record-builder.ts';
+import { isUtf8 } from './utf8.ts';
+
+/** How deep a value that is skipped may nest. */
+export const maxDepth = 64;
+
+const isNumeric = new Set(['double', 'long', 'timestamp']);
+
+/**
+ * Reads values of a writer's types into the columns of our fields: the conversions of Avro's resolution (`int` and `long` to `double`) and ours (an instant from
+ * a `long`, counted as its type says, or from ISO 8601 text; the digits of a `long` for a `string` field). Used by {@link AvroDecoder} for
+ * each field of each record.
+ */
+export class AvroFieldReader {
+  readonly #builder: RecordBuilder;
+  readonly #types: readonly string[];
+  readonly #scratch = new Float64Array(1);
+
+  constructor(schema: Schema, builder: RecordBuilder) {
+    this.#builder = builder;
+    this.#types = schema.fields.map((field) => field.type);
+  }
+
+  /**
+   * Reads the value of type `node` at `at` into `field`'s column, noting what was found. Gives the position after it, or what {@link skipNode} gives
+   * for what is no such value.
+   */
+  read(node: avroNode.AvroNode, field: number, data: Uint8Array, view: DataView, at: number, end: number): number {
+    const { found, numbers, row } = this.#builder;
+    const type = this.#types[field] ?? '';
+    switch (node.read) {
+      case avroNode.READ_UNION: {
+        const from = readLong(data, at, end, this.#scratch, 0);
+        const branch = from < 0 ? undefined : node.parts[this.#scratch[0] ?? -1];
+        return branch === undefined ? MALFORMED : this.read(branch, field, data, view, from, end);
+      }
+      case avroNode.READ_NULL:
+        found[field] = finding.NULL;
+        return at;
+      case avroNode.READ_LONG: {
+        const values = numbers[field];
+        if (!isNumeric.has(type) || values === undefined) return this.#readDigits(field, type, data, at, end);
+        const after = readLong(data, at, end, values, row);
+        if (after >= 0) found[field] = findingOf(values, row, type, node.unit);
+        return after;
+      }
+      case avroNode.READ_DOUBLE:
+      case avroNode.READ_FLOAT: {
+        const size = node.read === avroNode.READ_DOUBLE ? 8 : 4;
+        if (end - at < size) return MALFORMED;
+        const value = size === 8 ? view.getFloat64(at, true) : view.getFloat32(at, true);
+        const values = numbers[field];
+        if (type === 'double' && values !== undefined) {
+          values[row] = value;
+          found[field] = value - value === 0 ? finding.PRESENT : finding.GOT_NOT_FINITE;
+        } else {
+          found[field] = type === 'long' || type === 'timestamp' ? finding.GOT_FRACTION : finding.GOT_NUMBER;
+        }
+        return at + size;
+      }
+      case avroNode.READ_BOOLEAN: {
+        const byte = at < end ? (data[at] ?? 2) : 2;
+        if (byte > 1) return MALFORMED;
+        const values = numbers[field];
+        found[field] = type === 'boolean' ? finding.PRESENT : finding.GOT_BOOLEAN;
+        if (type === 'boolean' && values !== undefined) values[row] = byte;
+        return at + 1;
+      }
+      case avroNode.READ_STRING:
+      case avroNode.READ_BYTES:
+        return this.#readText(node, field, type, data, at, end);
+      case avroNode.READ_ENUM: {
+        const after = readLong(data, at, end, this.#scratch, 0);
+        const symbol = after < 0 ? undefined : node.symbols[this.#scratch[0] ?? -1];
+        if (symbol === undefined) return MALFORMED;
+        if (type === 'string') this.#setText(field, symbol, 0, symbol.length);
+        else found[field] = finding.GOT_STRING;
+        return after;
+      }
+      default:
+        found[field] =
+          node.read === avroNode.READ_FIXED
+            ? finding.GOT_BYTES
+            : node.read === avroNode.READ_ARRAY
+              ? finding.GOT_ARRAY
+              : finding.GOT_OBJECT;
+        return skipNode(node, data, at, end, maxDepth);
+    }
+  }
+
+  #readText(node: avroNode.AvroNode, field: number, type: string, data: Uint8Array, at: number, end: number): number {
+    const { found, numbers, row } = this.#builder;
+    const from = readLong(data, at, end, this.#scratch, 0);
+    const size = this.#scratch[0] ?? 0;
+    if (from < 0 || size < 0 || size > end - from) return MALFORMED;
+    const to = from + size;
+    if (type === 'string') {
+      if (!this.#setText(field, data, from, to) && !isUtf8(data, from, to)) {
+        if (node.read === avroNode.READ_STRING) return MALFORMED;
+        found[field] = finding.GOT_BYTES;
+      }
+      return to;
+    }
+    if (node.read === avroNode.READ_STRING && !isUtf8(data, from, to)) return MALFORMED;
+    const values = numbers[field];
+    if (type === 'timestamp' && values !== undefined) {
+      const instantMs = readInstant(data, from, to);
+      values[row] = instantMs;
+      found[field] = Number.isNaN(instantMs) ? finding.GOT_NO_INSTANT : finding.PRESENT;
+    } else {
+      found[field] = node.read === avroNode.READ_STRING ? finding.GOT_STRING : finding.GOT_BYTES;
+    }
+    return to;
+  }
+
+  /** Copies text to a string field's column. Says whether it was ASCII alone, so that nothing else need be checked. */
+  #setText(field: number, data: Uint8Array, start: number, end: number): boolean {
+    const { found, row, texts, textOffsets } = this.#builder;
+    const out = texts[field];
+    const offsets = textOffsets[field];
+    if (out === undefined || offsets === undefined) return true;
+    let to = offsets[row] ?? 0;
+    let bits = 0;
+    for (let from = start; from < end; from++) {
+      const byte = data[from] ?? 0;
+      bits |= byte;
+      out[to++] = byte;
+    }
+    offsets[row + 1] = to;
+    found[field] = finding.PRESENT;
+    return bits < 0x80;
+  }
+
+  /** A `long` where our field has no number: the digits for text, a wrong type for a boolean. */
+  #readDigits(field: number, type: string, data: Uint8Array, at: number, end: number): number {
+    const after = readLong(data, at, end, this.#scratch, 0);
+    if (after < 0) return after;
+    if (type !== 'string') {
+      this.#builder.found[field] = finding.GOT_NUMBER;
+      return after;
+    }
+    const value = this.#scratch[0] ?? 0;
+    const digits = Number.isSafeInteger(value) ? String(value) : longDigits(data, at);
+    const bytes = Uint8Array.from(digits, (digit) => digit.charCodeAt(0));
+    this.#setText(field, bytes, 0, bytes.length);
+    return after;
+  }
+}
+
+/** What is to be said of the whole number that was read into `values[row]`, which becomes milliseconds where it counts something finer. */
+function findingOf(
+  values: Float64Array,
+  row: number,
+  type: string,
+  unit: avroNode.AvroNode['unit'],
+): finding.FieldFinding {
+  const value = values[row] ?? 0;
+  if (type === 'double') return finding.PRESENT;
+  const safe = value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER;
+  if (type === 'long') return safe ? finding.PRESENT : finding.GOT_UNSAFE_LONG;
+  if (!safe) return finding.GOT_DISTANT_INSTANT;
+  // Towards the past, as text with more digits is read; the remainder of two whole numbers is exact, their quotient would not be.
+  const instantMs = unit === 'micros' ? (value - (((value % 1000) + 1000) % 1000)) / 1000 : value;
+  values[row] = instantMs;
+  return Math.abs(instantMs) <= finding.maxInstantMs ? finding.PRESENT : finding.GOT_DISTANT_INSTANT;
+}

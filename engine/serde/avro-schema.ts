@@ -1,0 +1,143 @@
+import avro from 'avsc';
+import type { Type, types } from 'avsc';
+import { messageOf, SluiceError } from '../error.ts';
+import { Schema, type Field, type FieldType } from '../record/schema.ts';
+
+/** A record's Avro schema, checked. Made once for each `.avsc` and for each writer's schema that the registry gives. */
+export interface AvroSchema {
+  /** The schema as it was written: what a registry is given. */
+  readonly text: string;
+  /** The record's full name. */
+  readonly name: string;
+  /** avsc's form of it; for the Avro files of this room only. */
+  readonly record: types.RecordType;
+}
+
+/** What an instant is counted in, by its logical type. */
+export type InstantUnit = 'millis' | 'micros';
+
+/** A logical type that marks what a `long` counts and changes nothing of its value, so that decoding and resolution see the number as it was written. */
+class InstantType extends avro.types.LogicalType {
+  protected override _fromValue(value: unknown): unknown {
+    return value;
+  }
+
+  protected override _toValue(value: unknown): unknown {
+    return value;
+  }
+
+  protected override _resolve(type: Type): unknown {
+    const written = withoutLogical(type).typeName;
+    return written === 'long' || written === 'int' ? (value: unknown): unknown => value : undefined;
+  }
+}
+
+/**
+ * Reads and checks an Avro schema, which must be of a record.
+ *
+ * @throws {SluiceError} `AVRO_SCHEMA_INVALID`.
+ */
+export function parseAvroSchema(text: string): AvroSchema {
+  let type: Type;
+  try {
+    type = avro.Type.forSchema(JSON.parse(text), {
+      logicalTypes: { 'timestamp-millis': InstantType, 'timestamp-micros': InstantType },
+    });
+  } catch (thrown) {
+    throw new SluiceError(
+      'AVRO_SCHEMA_INVALID',
+      `could not read an Avro schema: ${messageOf(thrown)}; correct the schema`,
+      {
+        cause: thrown,
+      },
+    );
+  }
+  if (!isRecord(type)) {
+    throw new SluiceError(
+      'AVRO_SCHEMA_INVALID',
+      `an Avro schema of messages must be of a record; got ${type.typeName}`,
+    );
+  }
+  return { text, name: type.name ?? '', record: type };
+}
+
+/**
+ * The records that an Avro schema describes, as this engine has them: `int` and `long` are `long`, or `timestamp` with logical type `timestamp-millis` or
+ * `timestamp-micros`; `float` and `double` are `double`; `string` and `enum` are `string`; a union with `null` makes the field optional. Fields of other types
+ * (records, arrays, maps, bytes, unions of several) are left out: they are skipped when decoding. Called when a job names a schema by its `.avsc`.
+ */
+export function schemaOfAvro({ record }: AvroSchema): Schema {
+  const fields: Field[] = [];
+  for (const { name, type } of record.fields) {
+    const branches = branchesOf(type);
+    const values = branches.filter((branch) => branch.typeName !== 'null');
+    const [only] = values;
+    const fieldType = values.length === 1 && only !== undefined ? fieldTypeOf(only) : null;
+    if (fieldType !== null) {
+      fields.push({ name, type: fieldType, presence: values.length < branches.length ? 'optional' : 'required' });
+    }
+  }
+  return new Schema(fields);
+}
+
+/** Why records that `writer` wrote cannot be read as `reader`, by the rules of Avro's schema resolution; `null` when they can. */
+export function resolutionProblem(reader: AvroSchema, writer: AvroSchema): string | null {
+  try {
+    createResolver(reader, writer);
+    return null;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}
+
+/** avsc's resolver. Names must agree without their namespaces, as Avro's specification has it since 1.9. */
+export function createResolver(reader: AvroSchema, writer: AvroSchema): ReturnType<Type['createResolver']> {
+  return reader.record.createResolver(writer.record, { ignoreNamespaces: true });
+}
+
+/** The union's branches, or the type alone. */
+export function branchesOf(type: Type): readonly Type[] {
+  return isUnion(type) ? type.types : [type];
+}
+
+/** The type underneath a logical type, or the type itself. */
+export function withoutLogical(type: Type): Type {
+  return isLogical(type) ? withoutLogical(type.underlyingType) : type;
+}
+
+/** What an instant of this type is counted in; `null` when the type does not say that it is an instant. */
+export function instantUnitOf(type: Type): InstantUnit | null {
+  if (type.typeName === 'logical:timestamp-millis') return 'millis';
+  return type.typeName === 'logical:timestamp-micros' ? 'micros' : null;
+}
+
+function fieldTypeOf(type: Type): FieldType | null {
+  if (instantUnitOf(type) !== null) return 'timestamp';
+  switch (withoutLogical(type).typeName) {
+    case 'int':
+    case 'long':
+      return 'long';
+    case 'float':
+    case 'double':
+      return 'double';
+    case 'boolean':
+      return 'boolean';
+    case 'string':
+    case 'enum':
+      return 'string';
+    default:
+      return null;
+  }
+}
+
+function isRecord(type: Type): type is types.RecordType {
+  return type.typeName === 'record';
+}
+
+function isUnion(type: Type): type is types.UnwrappedUnionType {
+  return type.typeName === 'union:unwrapped' || type.typeName === 'union:wrapped';
+}
+
+function isLogical(type: Type): type is types.LogicalType {
+  return type.typeName.startsWith('logical:');
+}
