@@ -1,0 +1,30 @@
+import { OnnxScorer } from '../../engine/model/onnx-scorer.ts';
+import { ModelRegistry } from '../../learning/registry/model-registry.ts';
+import type { CheckedJob } from '../checked-job.ts';
+import { bindFeatures, type BoundModel } from './bind-model.ts';
+
+/**
+ * Loads the model that a job names and makes it ready to score: ⑥ on a record's way, checked before anything starts. Whoever calls disposes of the scorer.
+ *
+ * @param modelsDirectory the registry's.
+ * @returns `null` for a job that does not score.
+ * @throws {SluiceError} what the registry, the runtime and {@link bindFeatures} throw: a missing or damaged model, one for other features, one of another shape.
+ */
+export async function openModel(job: CheckedJob, modelsDirectory: string): Promise<BoundModel | null> {
+  if (job.score === null) return null;
+  const { manifest, bytes } = await new ModelRegistry(modelsDirectory).load(job.score.model);
+  const name = `${manifest.name}@${manifest.version}`;
+  const features = manifest.features.map((feature) => feature.name);
+  const inputs = bindFeatures(job.features, { model: name, features, featureSetDigest: manifest.featureSetDigest });
+  const scorer = await OnnxScorer.open({ name, bytes, features });
+  const threshold = job.score.threshold === 'model' ? manifest.threshold.value : job.score.threshold;
+  const identity = {
+    name: manifest.name,
+    version: String(manifest.version),
+    digest: manifest.modelDigest,
+    featureSetDigest: manifest.featureSetDigest,
+    threshold,
+    features,
+  };
+  return { identity, scorer, inputs, threshold };
+}
