@@ -1,18 +1,9 @@
 import type { Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
 import { SluiceError } from '../../engine/error.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { handbookIdentity } from '../../simulation/handbook/identity.ts';
 import { writeHandbookParquet } from '../../simulation/handbook/parquet.ts';
 import { generateHandbookTransactions } from '../../simulation/handbook/transactions.ts';
-
-/** A whole number from the command line. */
-export function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0)
-    throw new InvalidArgumentError('it must be a whole number of at least 0.');
-  return value;
-}
 
 interface SimulateOptions {
   readonly handbook?: true;
