@@ -118,7 +118,7 @@ describe('ModelRegistry', () => {
     const file = join(directory, 'a-file');
     await writeFile(file, '');
     await expect(new ModelRegistry(file).publish(draft, model)).rejects.toMatchObject({
-      code: 'REGISTRY_WRITE_FAILED',
+      code: 'REGISTRY_CORRUPT',
     });
   });
 });
