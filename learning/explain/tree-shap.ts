@@ -6,7 +6,7 @@ import { featureCountOf, leafFeature, treeCountOf, type TreeEnsemble } from '../
  * algorithm 2), where a feature that is "not known" follows both branches in proportion to the training rows that took them.
  *
  * Contributions and {@link expectedMargin} add up to the row's log-odds. Scoring makes one explainer a model and calls it for alerts, or on
- * request: a row costs about a tenth of a millisecond at depth 3, ten times that at depth 6, for 100 trees. Not shared between threads.
+ * request: a row costs about 0.15 ms at depth 3, 0.35 ms at depth 4 and 1.6 ms at depth 6, for 100 trees. Not shared between threads.
  */
 export class TreeExplainer {
   /** Log-odds that the model gives on average over its training rows, weighted as training weighted them: what is said of a row of which nothing is known. */
