@@ -1,0 +1,61 @@
+import kafka from '@confluentinc/kafka-javascript';
+import { codeOf, kafkaCall, kafkaCode, kafkaFailure } from './kafka-failure.ts';
+import { clientProperties, type KafkaSettings } from './kafka-settings.ts';
+
+const timeoutMs = 30_000;
+
+/** A topic to create. */
+export interface NewKafkaTopic {
+  readonly topic: string;
+  readonly partitions: number;
+  /** The broker's default where absent. */
+  readonly replicas?: number;
+  /** The topic's own settings, by Kafka's names: `{ 'retention.ms': '86400000' }`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** What can be asked of the cluster besides records: for the checks before a job starts, `sluice topic`, and tests. */
+export class KafkaAdmin implements Disposable {
+  readonly #admin: kafka.IAdminClient;
+
+  constructor(settings: KafkaSettings) {
+    this.#admin = kafka.AdminClient.create(clientProperties(settings));
+  }
+
+  /** How many partitions a topic has; `null` where there is no such topic. */
+  async partitionCount(topic: string): Promise<number | null> {
+    const action = `describe topic ${topic}`;
+    try {
+      const [description] = await kafkaCall<kafka.TopicDescription[]>((done) =>
+        this.#admin.describeTopics([topic], { timeout: timeoutMs }, done),
+      );
+      if (description?.error !== undefined && codeOf(description.error) === kafkaCode.unknownTopicOrPartition)
+        return null;
+      if (description?.error !== undefined) throw kafkaFailure(action, description.error, { topic });
+      return description?.partitions.length ?? null;
+    } catch (error) {
+      throw kafkaFailure(action, error, { topic });
+    }
+  }
+
+  /** Creates a topic; says which of two came first where another process creates it, too. */
+  async createTopic({ topic, partitions, replicas, settings }: NewKafkaTopic): Promise<'created' | 'existed'> {
+    try {
+      await kafkaCall<void>((done) =>
+        this.#admin.createTopic(
+          { topic, num_partitions: partitions, replication_factor: replicas ?? -1, config: { ...settings } },
+          timeoutMs,
+          (error) => done(error, undefined),
+        ),
+      );
+      return 'created';
+    } catch (error) {
+      if (codeOf(error) === kafkaCode.topicAlreadyExists) return 'existed';
+      throw kafkaFailure(`create topic ${topic}`, error, { topic });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#admin.disconnect();
+  }
+}

@@ -1,0 +1,194 @@
+import { strict as assert } from 'node:assert';
+import kafka from '@confluentinc/kafka-javascript';
+import { SluiceError } from '../../error.ts';
+import type { PartitionOffset, PartitionRange, PollBounds, Polled, Source } from '../source.ts';
+import { codeOf, kafkaCall, kafkaCode, kafkaFailure } from './kafka-failure.ts';
+import { clientProperties, defaultConnectTimeoutMs, type KafkaSettings } from './kafka-settings.ts';
+import { messageBatchOf } from './message-slabs.ts';
+
+const requestTimeoutMs = 10_000;
+
+/** Which topic to read, and how much of it. */
+export interface KafkaSourceOptions {
+  readonly settings: KafkaSettings;
+  readonly topic: string;
+  /** The partitions of the task, or every one that the topic has. */
+  readonly partitions: readonly number[] | 'all';
+  /** How much the client reads ahead of what was polled, in kibibytes for each partition; 16,384 where absent. */
+  readonly readAheadKiB?: number;
+}
+
+/** A method that the client has, and its types leave out. */
+interface ConsumeTimeouts {
+  setDefaultIsTimeoutOnlyForFirstMessage(isOnlyForFirst: boolean): void;
+}
+
+/**
+ * Partitions of a Kafka topic, read from given offsets, with transactions that were aborted or are still open left out
+ * (`read_committed`). It has no part in a consumer group and commits nothing: {@link ConsumerGroup} says which partitions are a worker's,
+ * the commit log where they stand, and each task reads its own through a client of its own, so that one partition's backlog never stands
+ * in front of another's records.
+ *
+ * An offset that the broker no longer has is an error (`auto.offset.reset=error`), never a reason to start elsewhere.
+ */
+export class KafkaSource implements Source {
+  readonly name: string;
+  readonly #topic: string;
+  readonly #options: KafkaSourceOptions;
+  readonly #consumer: kafka.KafkaConsumer;
+  readonly #positions = new Map<number, number>();
+  #partitions: readonly number[] | null = null;
+
+  private constructor(options: KafkaSourceOptions, consumer: kafka.KafkaConsumer) {
+    this.#topic = options.topic;
+    this.#options = options;
+    this.#consumer = consumer;
+    this.name = `topic ${options.topic}`;
+    consumer.on('partition.eof', ({ partition, offset }) => {
+      if (this.#positions.has(partition)) this.#positions.set(partition, offset);
+    });
+  }
+
+  /**
+   * Connects, and looks the topic up.
+   *
+   * @throws {SluiceError} `TOPIC_MISSING`, `KAFKA_REFUSED`; `KAFKA_UNAVAILABLE` (transient) when no broker answers.
+   */
+  static async open(options: KafkaSourceOptions): Promise<KafkaSource> {
+    const consumer = new kafka.KafkaConsumer(
+      {
+        ...clientProperties(options.settings),
+        // Required by the client; nothing joins or commits under it.
+        'group.id': `${options.settings.clientId}.reader`,
+        'enable.auto.commit': false,
+        'enable.auto.offset.store': false,
+        'enable.partition.eof': true,
+        'isolation.level': 'read_committed',
+        'queued.max.messages.kbytes': options.readAheadKiB ?? 16_384,
+        'fetch.wait.max.ms': 100,
+        'fetch.error.backoff.ms': 50,
+      },
+      { 'auto.offset.reset': 'error' },
+    );
+    const source = new KafkaSource(options, consumer);
+    try {
+      await source.#connect();
+    } catch (error) {
+      await source[Symbol.asyncDispose]();
+      throw error;
+    }
+    return source;
+  }
+
+  async #connect(): Promise<void> {
+    const { topic, partitions, settings } = this.#options;
+    const metadata = await kafkaCall<kafka.Metadata>((done) =>
+      this.#consumer.connect({ topic, timeout: settings.connectTimeoutMs ?? defaultConnectTimeoutMs }, done),
+    ).catch((error: unknown) => this.#fail('connect to', error));
+    const found = metadata.topics.find(({ name }) => name === topic)?.partitions.map(({ id }) => id) ?? [];
+    const wanted = partitions === 'all' ? found.toSorted((a, b) => a - b) : partitions;
+    const missing = wanted.filter((partition) => !found.includes(partition));
+    if (wanted.length === 0 || missing.length > 0) {
+      const words =
+        found.length === 0
+          ? 'there is no such topic'
+          : `it has ${found.length} partitions, and not ${missing.join(', ')}`;
+      throw new SluiceError(
+        'TOPIC_MISSING',
+        `could not read topic ${topic}: ${words}; create it, or correct its name in the job`,
+        {
+          fields: { topic },
+        },
+      );
+    }
+    this.#partitions = wanted;
+    const timeouts = this.#consumer as unknown as ConsumeTimeouts;
+    // Otherwise a trickle of records, each within the wait of the one before, would hold a poll up for as long as it flows.
+    timeouts.setDefaultIsTimeoutOnlyForFirstMessage(true);
+  }
+
+  /** `endOffset` is the last stable offset: what a committed reader can reach now. */
+  async ranges(): Promise<readonly PartitionRange[]> {
+    const ranges: PartitionRange[] = [];
+    for (const partition of this.#connected) {
+      const { lowOffset, highOffset } = await kafkaCall<kafka.WatermarkOffsets>((done) =>
+        this.#consumer.queryWatermarkOffsets(this.#topic, partition, requestTimeoutMs, done),
+      ).catch((error: unknown) => this.#fail('ask for the offsets of', error));
+      ranges.push({ partition, startOffset: lowOffset, endOffset: highOffset });
+    }
+    return ranges;
+  }
+
+  /**
+   * Where each partition that is read stands: the next offset to ask for. It is beyond the last record polled where control records of
+   * transactions, which are never seen, follow it up to the end of the partition.
+   */
+  positions(): readonly PartitionOffset[] {
+    return [...this.#positions].map(([partition, offset]) => ({ partition, offset }));
+  }
+
+  seek(offsets: readonly PartitionOffset[]): Promise<void> {
+    this.#positions.clear();
+    for (const { partition, offset } of offsets) {
+      assert(this.#connected.includes(partition), `partition ${partition} is not of this source`);
+      this.#positions.set(partition, offset);
+    }
+    const topic = this.#topic;
+    try {
+      if (offsets.length === 0) this.#consumer.unassign();
+      else this.#consumer.assign(offsets.map(({ partition, offset }) => ({ topic, partition, offset })));
+    } catch (error) {
+      this.#fail('seek in', error);
+    }
+    return Promise.resolve();
+  }
+
+  async poll({ maxRecords, maxWaitMs, signal }: PollBounds): Promise<Polled | null> {
+    if (signal?.aborted === true) return null;
+    this.#consumer.setDefaultConsumeTimeout(Math.max(1, Math.ceil(maxWaitMs)));
+    let messages: kafka.Message[];
+    try {
+      messages = await kafkaCall<kafka.Message[]>((done) => this.#consumer.consume(maxRecords, done));
+    } catch (error) {
+      if (codeOf(error) === kafkaCode.autoOffsetReset || codeOf(error) === kafkaCode.offsetOutOfRange) {
+        throw await this.#outOfRange(error);
+      }
+      this.#fail('read', error);
+    }
+    if (messages.length === 0) return null;
+    for (const { partition, offset } of messages) {
+      if ((this.#positions.get(partition) ?? 0) <= offset) this.#positions.set(partition, offset + 1);
+    }
+    return { kind: 'messages', messages: messageBatchOf(this.#topic, messages) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#consumer.isConnected()) return;
+    await kafkaCall<kafka.ClientMetrics>((done) => this.#consumer.disconnect(done));
+  }
+
+  get #connected(): readonly number[] {
+    assert(this.#partitions !== null, 'a source is opened before it is used');
+    return this.#partitions;
+  }
+
+  /** The client does not say which partition it was, so each is looked at. */
+  async #outOfRange(cause: unknown): Promise<SluiceError> {
+    const topic = this.#topic;
+    for (const { partition, startOffset, endOffset } of await this.ranges()) {
+      const offset = this.#positions.get(partition);
+      if (offset === undefined || (offset >= startOffset && offset <= endOffset)) continue;
+      return new SluiceError(
+        'LOG_TRUNCATED',
+        `topic ${topic} must still hold partition ${partition} from offset ${offset}; it holds offsets ${startOffset} to ${endOffset}. ` +
+          'Keep records for longer than the job may stand still, or say where it is to go on',
+        { fields: { topic, partition, offset }, cause },
+      );
+    }
+    return kafkaFailure(`read topic ${topic}`, cause, { topic });
+  }
+
+  #fail(action: string, error: unknown): never {
+    throw kafkaFailure(`${action} topic ${this.#topic}`, error, { topic: this.#topic });
+  }
+}
