@@ -1,12 +1,12 @@
 import avro from 'avsc';
 import { describe, expect, it } from 'vitest';
 import { SluiceError } from '../error.ts';
-import { utf8ColumnOf } from '../record/column.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
 import { toRows } from '../record/record-batch.ts';
 import { Schema, type Field, type FieldType } from '../record/schema.ts';
 import { AvroDecoder } from './avro-decoder.ts';
 import { parseAvroSchema, schemaOfAvro } from './avro-schema.ts';
+import { messagesOf } from './messages-of.ts';
 import type { SchemaRegistry } from './schema-registry.ts';
 import { writeFrame } from './wire-format.ts';
 
@@ -60,19 +60,7 @@ function message(id: number, schema: object, value: unknown): Uint8Array {
 }
 
 function batchOf(...values: readonly Uint8Array[]): MessageBatch {
-  const offsets = Int32Array.from([
-    0,
-    ...values.map((_, index) => values.slice(0, index + 1).reduce((sum, value) => sum + value.length, 0)),
-  ]);
-  return {
-    topic: 'payments',
-    messageCount: values.length,
-    partitions: new Int32Array(values.length),
-    offsets: Float64Array.from(values, (_, index) => index),
-    timestampsMs: new Float64Array(values.length),
-    keys: utf8ColumnOf(values.map(() => '')),
-    values: { data: Uint8Array.from(values.flatMap((value) => [...value])), offsets },
-  };
+  return messagesOf('payments', values);
 }
 
 function decoderFor(reader: object, registry: SchemaRegistry, schema?: Schema): AvroDecoder {
@@ -180,7 +168,7 @@ describe('AvroDecoder', () => {
     await decoder.prepare(messages);
     expect(decoder.decode(messages).records.rowCount).toBe(3);
     expect(decoder.prepare(messages)).toBeNull();
-    expect(registry.asked.toSorted()).toEqual([1, 5, 5]);
+    expect(registry.asked.toSorted((a, b) => a - b)).toEqual([1, 5, 5]);
   });
 
   it('rejects with a transient error while the registry is away, and goes on when it is back', async () => {

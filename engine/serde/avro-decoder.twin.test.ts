@@ -1,13 +1,13 @@
 import avro from 'avsc';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { utf8ColumnOf } from '../record/column.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
 import { toRows } from '../record/record-batch.ts';
 import { Schema, type Field, type FieldType } from '../record/schema.ts';
 import { AvroDecoder } from './avro-decoder.ts';
 import { parseAvroSchema } from './avro-schema.ts';
 import type { Decoded } from './decoder.ts';
+import { messagesOf } from './messages-of.ts';
 import { writeFrame } from './wire-format.ts';
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -203,22 +203,14 @@ const caseArbitrary: fc.Arbitrary<Case> = fc
   });
 
 function framed(values: readonly Uint8Array[], schemaId: number): MessageBatch {
-  const offsets = new Int32Array(values.length + 1);
-  const parts = values.map((value, index) => {
-    const message = new Uint8Array(value.length + 5);
-    message.set(value, writeFrame(message, 0, schemaId));
-    offsets[index + 1] = (offsets[index] ?? 0) + message.length;
-    return message;
-  });
-  return {
-    topic: 't',
-    messageCount: values.length,
-    partitions: new Int32Array(values.length),
-    offsets: Float64Array.from(values, (_, index) => index),
-    timestampsMs: new Float64Array(values.length),
-    keys: utf8ColumnOf(values.map(() => '')),
-    values: { data: Uint8Array.from(parts.flatMap((part) => [...part])), offsets },
-  };
+  return messagesOf(
+    't',
+    values.map((value) => {
+      const message = new Uint8Array(value.length + 5);
+      message.set(value, writeFrame(message, 0, schemaId));
+      return message;
+    }),
+  );
 }
 
 async function decode({ writer, reader, schema }: Case, values: readonly Uint8Array[]): Promise<Decoded> {
@@ -280,7 +272,7 @@ function convert(type: FieldType, value: unknown, micro: boolean): number | stri
     case 'string':
       return String(value);
     case 'timestamp': {
-      if (typeof value === 'string') return /^2026/.test(value) ? Date.parse(value) : { code: 'FIELD_TYPE' };
+      if (typeof value === 'string') return value.startsWith('2026') ? Date.parse(value) : { code: 'FIELD_TYPE' };
       const raw = whole ?? 0n;
       const instantMs = micro ? (raw - (((raw % 1000n) + 1000n) % 1000n)) / 1000n : raw;
       const safe = Number.isSafeInteger(Number(raw)) && Math.abs(Number(instantMs)) <= 8.64e15;

@@ -79,10 +79,11 @@ export class AvroEncoder implements Encoder {
       }
     }
     const columns: OutputColumn[] = [];
-    this.#steps = record.fields.map(({ name, type, defaultValue }) => {
+    this.#steps = record.fields.map((avroField) => {
+      const { name, type } = avroField;
       const field = fields.find((candidate) => candidate.name === name);
       if (field === undefined) {
-        const value: unknown = defaultValue();
+        const value: unknown = avroField.defaultValue();
         if (value === undefined) {
           throw new SluiceError(
             'AVRO_FIELD_MISSING',

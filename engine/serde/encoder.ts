@@ -16,7 +16,7 @@ export type OutputValue =
 
 /** One field of the messages that go out. */
 export interface OutputField {
-  /** `features.amount` is the field `amount` of an object `features`; the fields of one object must stand together. */
+  /** `features.amount` is the member `amount` of an object `features`, whose members are written together, where the first of them stands. */
   readonly name: string;
   readonly value: OutputValue;
 }

@@ -48,7 +48,7 @@ export class HttpSchemaRegistry implements SchemaRegistry {
     const { schema, schemaType = 'AVRO', references = [] } = answer.body;
     if (typeof schema !== 'string') throw this.#refused(`read schema ${id} from`, 'its answer has no "schema"');
     if (schemaType !== 'AVRO' || (Array.isArray(references) && references.length > 0)) {
-      const got = schemaType === 'AVRO' ? 'one with references' : `one of type ${String(schemaType)}`;
+      const got = schemaType === 'AVRO' ? 'one with references' : `one of type ${JSON.stringify(schemaType)}`;
       throw new SluiceError('REGISTRY_SCHEMA_UNSUPPORTED', `a schema must be of Avro and in one piece; got ${got}`, {
         fields: { id },
       });
@@ -60,7 +60,7 @@ export class HttpSchemaRegistry implements SchemaRegistry {
     const path = `/subjects/${encodeURIComponent(subject)}/versions`;
     const verb = `register a schema of "${subject}" in`;
     const answer = await this.#request('POST', path, { schema: schemaText }, signal);
-    const why = String(answer.body['message'] ?? '');
+    const why = reasonOf(answer);
     if (answer.status === 409) {
       throw new SluiceError(
         'SCHEMA_INCOMPATIBLE',
@@ -119,7 +119,7 @@ export class HttpSchemaRegistry implements SchemaRegistry {
 
   #check({ status, body }: Answer, verb: string): void {
     if (status >= 200 && status < 300) return;
-    const why = `HTTP ${status}${body['message'] === undefined ? '' : `: ${String(body['message'])}`}`;
+    const why = `HTTP ${status}: ${reasonOf({ status, body })}`;
     if (status === 408 || status === 429 || status >= 500) throw this.#unavailable(verb, why, undefined);
     throw this.#refused(verb, why);
   }
@@ -143,6 +143,11 @@ export class HttpSchemaRegistry implements SchemaRegistry {
 interface Answer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** What the registry says of its refusal. */
+function reasonOf({ body }: Answer): string {
+  return typeof body['message'] === 'string' ? body['message'] : 'no reason given';
 }
 
 /** The JSON object in a body, or an empty one: proxies answer with pages. */

@@ -2,9 +2,11 @@ import type { MessageBatch } from '../record/message-batch.ts';
 import type { FieldType } from '../record/schema.ts';
 import type { Decoded, Decoder, DecoderOptions } from './decoder.ts';
 import * as finding from './field-finding.ts';
-import { FieldNames } from './field-names.ts';
+import type { FieldNames } from './field-names.ts';
+import { groupPaths } from './field-path.ts';
 import { readInstant } from './instant-text.ts';
 import { readNumber } from './json-number.ts';
+import { JsonShape } from './json-shape.ts';
 import { skipSpace, skipValue, skipWord, TOO_DEEP } from './json-skip.ts';
 import { readText, skipText, unescapeText } from './json-text.ts';
 import { RecordBuilder } from './record-builder.ts';
@@ -18,9 +20,6 @@ export interface JsonDecoderOptions extends DecoderOptions {
 /** How a field's value is read; the order is that of the `switch` in {@link JsonDecoder}. */
 const readers: Readonly<Record<FieldType, number>> = { double: 0, long: 1, timestamp: 2, boolean: 3, string: 4 };
 
-/** How many keys of a record have their field guessed from the record before; later ones are looked up. */
-const guessedKeys = 256;
-
 /**
  * Decodes JSON objects, one a message, from bytes to columns in one pass, without making a string or an object on the way.
  *
@@ -32,30 +31,26 @@ const guessedKeys = 256;
  * Values: `double` any number; `long` any number without a fraction (`12.0` and `1e3` too); `boolean` `true` or `false`; `timestamp` whole milliseconds
  * or text as {@link readInstant} reads it; `string` text, or a number, whose digits are kept as they were written.
  *
+ * A field `features.amount` is the member `amount` of the object `features` ({@link FieldPath}); an object that is null or absent has none of its members.
+ *
  * The keys' order is guessed from the record before, so that the usual key costs one comparison of its bytes.
  */
 export class JsonDecoder implements Decoder {
   readonly #builder: RecordBuilder;
-  readonly #names: FieldNames;
+  readonly #message: JsonShape;
   readonly #readers: Uint8Array;
   readonly #maxDepth: number;
-  /** The field of the i-th key, as it was in the record before; -1 when that key was none of ours. */
-  readonly #guesses: Int32Array;
   #scratch: Uint8Array = new Uint8Array(64);
   /** A declared field of the record at hand that is a number token which JSON has not; -1 while there is none. */
   #notFiniteField = -1;
 
-  /** @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN`. */
+  /** @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN`, `SCHEMA_FIELD_AMBIGUOUS`. */
   constructor(options: JsonDecoderOptions) {
     const { fields } = options.schema;
     this.#builder = new RecordBuilder(options);
-    this.#names = new FieldNames(fields.map((field) => field.name));
+    this.#message = new JsonShape(groupPaths(fields.map((field) => field.name)));
     this.#readers = Uint8Array.from(fields, (field) => readers[field.type]);
     this.#maxDepth = options.maxDepth ?? 64;
-    this.#guesses = new Int32Array(guessedKeys).fill(-1);
-    fields.slice(0, guessedKeys).forEach((_, index) => {
-      this.#guesses[index] = index;
-    });
   }
 
   prepare(): null {
@@ -79,50 +74,76 @@ export class JsonDecoder implements Decoder {
 
   /** Reads the record in `data[start, end)`. Gives `end` when it is well-formed, else `~position`, {@link TOO_DEEP} or {@link NOT_AN_OBJECT}. */
   #readRecord(data: Uint8Array, start: number, end: number): number {
-    const guesses = this.#guesses;
-    const nameBytes = this.#names.quoted;
-    const nameStarts = this.#names.quotedStarts;
     this.#notFiniteField = -1;
-    let at = skipSpace(data, start, end);
+    const at = skipSpace(data, start, end);
     if (at >= end || data[at] !== 0x7b) return this.#readOther(data, at, end);
-    at = skipSpace(data, at + 1, end);
-    if (at < end && data[at] === 0x7d) return this.#readEnd(data, at + 1, end);
+    const closed = this.#readObject(this.#message, data, at + 1, end);
+    if (closed < 0) return closed;
+    const after = skipSpace(data, closed, end);
+    if (after < end) return ~after;
+    // Noted only now, so that a later duplicate of the key does not make a record of what is no JSON.
+    if (this.#notFiniteField >= 0) this.#builder.found[this.#notFiniteField] = finding.GOT_NOT_FINITE;
+    return end;
+  }
+
+  /** Reads the members of an object whose opening brace is just before `start`. Gives the position after its closing one, or what {@link skipValue} gives. */
+  #readObject(shape: JsonShape, data: Uint8Array, start: number, end: number): number {
+    const { guesses, quoted, quotedStarts, fields } = shape;
+    let at = skipSpace(data, start, end);
+    if (at < end && data[at] === 0x7d) return at + 1;
     for (let key = 0; ; key++) {
       if (at >= end || data[at] !== 0x22) return ~at;
       at++;
-      let field = key < guessedKeys ? (guesses[key] ?? -1) : -1;
-      if (field >= 0) {
-        let from = nameStarts[field] ?? 0;
-        const to = nameStarts[field + 1] ?? 0;
+      let name = key < guesses.length ? (guesses[key] ?? -1) : -1;
+      if (name >= 0) {
+        let from = quotedStarts[name] ?? 0;
+        const to = quotedStarts[name + 1] ?? 0;
         let candidate = at;
-        if (candidate + to - from > end) field = -1;
+        if (candidate + to - from > end) name = -1;
         else {
-          while (from < to && data[candidate] === nameBytes[from]) {
+          while (from < to && data[candidate] === quoted[from]) {
             from++;
             candidate++;
           }
           if (from === to) at = candidate;
-          else field = -1;
+          else name = -1;
         }
       }
-      if (field < 0) {
+      if (name < 0) {
         const closed = skipText(data, at, end);
         if (closed < 0) return closed;
-        field = this.#findKey(data, at, closed - 1);
-        if (key < guessedKeys) guesses[key] = field;
+        name = this.#findKey(shape.names, data, at, closed - 1);
+        if (key < guesses.length) guesses[key] = name;
         at = closed;
       }
       at = skipSpace(data, at, end);
       if (at >= end || data[at] !== 0x3a) return ~at;
       at = skipSpace(data, at + 1, end);
-      at = field < 0 ? skipValue(data, at, end, this.#maxDepth) : this.#readField(field, data, at, end);
+      if (name < 0) {
+        at = skipValue(data, at, end, this.#maxDepth);
+      } else {
+        const field = fields[name] ?? -1;
+        at = field < 0 ? this.#readMembers(shape.objects[name], data, at, end) : this.#readField(field, data, at, end);
+      }
       if (at < 0) return at;
       at = skipSpace(data, at, end);
       if (at >= end) return ~end;
       const byte = data[at];
       if (byte === 0x2c) at = skipSpace(data, at + 1, end);
-      else return byte === 0x7d ? this.#readEnd(data, at + 1, end) : ~at;
+      else return byte === 0x7d ? at + 1 : ~at;
     }
+  }
+
+  /** Reads the value of a key that is an object of declared fields; when it comes again, its members count as they come last. */
+  #readMembers(shape: JsonShape | undefined, data: Uint8Array, at: number, end: number): number {
+    const byte = at < end ? (data[at] ?? 0) : 0;
+    const isObject = byte === 0x7b && shape !== undefined;
+    if (shape !== undefined) {
+      const { found } = this.#builder;
+      const missing = isObject ? finding.ABSENT : findingOfOther(byte);
+      for (let member = 0; member < shape.fields.length; member++) found[shape.fields[member] ?? 0] = missing;
+    }
+    return isObject ? this.#readObject(shape, data, at + 1, end) : skipValue(data, at, end, this.#maxDepth);
   }
 
   /** Reads a declared field's value, noting what was found. Gives the position after it, or what {@link skipValue} gives for what is no value. */
@@ -166,7 +187,7 @@ export class JsonDecoder implements Decoder {
       case 0x49:
         return this.#readNotFinite(field, data, at, end);
       default:
-        found[field] = byte === 0x7b ? finding.GOT_OBJECT : finding.GOT_ARRAY;
+        found[field] = findingOfOther(byte);
         return skipValue(data, at, end, this.#maxDepth);
     }
   }
@@ -218,29 +239,20 @@ export class JsonDecoder implements Decoder {
     return ~at;
   }
 
-  /** The field of a key that was not guessed; the key is well-formed. */
-  #findKey(data: Uint8Array, start: number, end: number): number {
+  /** The number of a key that was not guessed, or -1; the key is well-formed. */
+  #findKey(names: FieldNames, data: Uint8Array, start: number, end: number): number {
     for (let at = start; at < end; at++) {
       if (data[at] === 0x5c) {
         const length = this.#unescape(data, start, end);
-        return length < 0 ? -1 : this.#names.find(this.#scratch, 0, length);
+        return length < 0 ? -1 : names.find(this.#scratch, 0, length);
       }
     }
-    return this.#names.find(data, start, end);
+    return names.find(data, start, end);
   }
 
   #unescape(data: Uint8Array, start: number, end: number): number {
     if (this.#scratch.length < end - start) this.#scratch = new Uint8Array((end - start) * 2);
     return unescapeText(data, start, end, this.#scratch, 0);
-  }
-
-  /** After the record: white space alone. */
-  #readEnd(data: Uint8Array, at: number, end: number): number {
-    const after = skipSpace(data, at, end);
-    if (after < end) return ~after;
-    // Noted only now, so that a later duplicate of the key does not make a record of what is no JSON.
-    if (this.#notFiniteField >= 0) this.#builder.found[this.#notFiniteField] = finding.GOT_NOT_FINITE;
-    return end;
   }
 
   /** The message is no object: is it JSON at all? */
@@ -259,6 +271,25 @@ const noOffsets: Int32Array = new Int32Array(2);
 const notFiniteTokens: readonly Uint8Array[] = ['NaN', 'Infinity', '-Infinity'].map((token) =>
   new TextEncoder().encode(token),
 );
+
+/** What a value is that begins with this byte, where something else must stand. */
+function findingOfOther(byte: number): finding.FieldFinding {
+  switch (byte) {
+    case 0x22:
+      return finding.GOT_STRING;
+    case 0x7b:
+      return finding.GOT_OBJECT;
+    case 0x5b:
+      return finding.GOT_ARRAY;
+    case 0x6e:
+      return finding.NULL;
+    case 0x74:
+    case 0x66:
+      return finding.GOT_BOOLEAN;
+    default:
+      return finding.GOT_NUMBER;
+  }
+}
 
 function findingOfDouble(values: Float64Array, row: number): finding.FieldFinding {
   const value = values[row] ?? 0;

@@ -165,8 +165,8 @@ describe('JsonEncoder', () => {
       columnField('card'),
       columnField('amount', 'features.amount'),
       { name: 'features.kind', value: { kind: 'constant', value: 'k' } },
-      columnField('n', 'features.n'),
       columnField('n', 'counts.n'),
+      columnField('n', 'features.n'),
       columnField('flagged'),
     ];
     expect(valuesOf(encoderFor(schema, { fields }).encode(batch).messages)).toEqual([

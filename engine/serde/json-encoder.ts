@@ -3,6 +3,7 @@ import type { RecordBatch } from '../record/record-batch.ts';
 import type { Encoded, Encoder, EncoderOptions } from './encoder.ts';
 import { INSTANT_TEXT_BYTES, writeInstant } from './instant-text.ts';
 import { jsonTextBytes, writeText } from './json-text-writer.ts';
+import { layOutJson } from './json-layout.ts';
 import { KeyWriter } from './key-writer.ts';
 import { MessageBuilder } from './message-builder.ts';
 import { NUMBER_TEXT_BYTES, writeNumber } from './number-text.ts';
@@ -32,51 +33,26 @@ const falseBytes: Uint8Array = encoder.encode('false');
 export class JsonEncoder implements Encoder {
   readonly #columns: readonly OutputColumn[];
   readonly #writers: Uint8Array;
-  /** What stands before each column's value (its name, and any constants before it), and after the last: `#fixed[#fixedStarts[i], #fixedStarts[i + 1])`. */
+  /** See {@link layOutJson}. */
   readonly #fixed: Uint8Array;
   readonly #fixedStarts: Int32Array;
   readonly #valueSize: number;
   readonly #keys: KeyWriter;
   readonly #builder: MessageBuilder;
 
-  /** @throws {SluiceError} `OUTPUT_COLUMN_UNKNOWN`, `OUTPUT_FIELD_DUPLICATE`, `OUTPUT_CONSTANT_INVALID`. */
+  /** @throws {SluiceError} `OUTPUT_COLUMN_UNKNOWN`, `OUTPUT_FIELD_DUPLICATE`, `OUTPUT_CONSTANT_INVALID`, `SCHEMA_FIELD_AMBIGUOUS`. */
   constructor(options: JsonEncoderOptions) {
-    const columns: OutputColumn[] = [];
-    const between: Uint8Array[] = [];
-    let text = '{';
-    let object = '';
-    for (const field of resolveFields(options.schema, options.fields)) {
-      const dot = field.name.indexOf('.');
-      const owner = dot < 0 ? '' : field.name.slice(0, dot);
-      if (owner !== object) {
-        if (object !== '') text += '}';
-        if (owner !== '') text += `${comma(columns, text)}${JSON.stringify(owner)}:{`;
-        object = owner;
-      }
-      text += `${comma(columns, text)}${JSON.stringify(field.name.slice(dot + 1))}:`;
-      if ('constant' in field) {
-        text += JSON.stringify(field.constant);
-      } else {
-        columns.push(field);
-        between.push(encoder.encode(text));
-        text = '';
-      }
-    }
-    between.push(encoder.encode(`${text}${object === '' ? '}' : '}}'}`));
+    const { columns, fixed, starts } = layOutJson(resolveFields(options.schema, options.fields));
     const instants = options.instants ?? 'iso';
     this.#columns = columns;
-    this.#fixedStarts = new Int32Array(between.length + 1);
-    between.forEach((bytes, index) => {
-      this.#fixedStarts[index + 1] = (this.#fixedStarts[index] ?? 0) + bytes.length;
-    });
-    this.#fixed = new Uint8Array(this.#fixedStarts[between.length] ?? 0);
-    between.forEach((bytes, index) => this.#fixed.set(bytes, this.#fixedStarts[index]));
+    this.#fixed = fixed;
+    this.#fixedStarts = starts;
     this.#writers = Uint8Array.from(columns, ({ type }) => {
       if (type === 'string') return writers.text;
       if (type === 'boolean') return writers.boolean;
       return type === 'timestamp' && instants === 'iso' ? writers.instant : writers.number;
     });
-    this.#valueSize = this.#fixed.length + columns.length * Math.max(NUMBER_TEXT_BYTES, INSTANT_TEXT_BYTES + 2);
+    this.#valueSize = fixed.length + columns.length * Math.max(NUMBER_TEXT_BYTES, INSTANT_TEXT_BYTES + 2);
     this.#keys = new KeyWriter(resolveKey(options.schema, options.key));
     this.#builder = new MessageBuilder(options.topic, options.partitioner);
   }
@@ -124,7 +100,7 @@ export class JsonEncoder implements Encoder {
       } else {
         const value = column.values[row] ?? 0;
         if (value - value !== 0) return ~index;
-        switch (kinds[index]) {
+        switch (kinds[index] ?? 0) {
           case writers.boolean:
             to = copy(out, to, value === 0 ? falseBytes : trueBytes);
             break;
@@ -141,11 +117,6 @@ export class JsonEncoder implements Encoder {
     while (from < fixed.length) out[to++] = fixed[from++] ?? 0;
     return to;
   }
-}
-
-/** What stands before a member: nothing where an object has just begun. */
-function comma(columns: readonly OutputColumn[], text: string): string {
-  return text.endsWith('{') || (columns.length === 0 && text === '') ? '' : ',';
 }
 
 function copy(out: Uint8Array, at: number, bytes: Uint8Array): number {

@@ -1,0 +1,31 @@
+import { FieldNames } from './field-names.ts';
+import type { PathGroup } from './field-path.ts';
+
+/** How many keys of an object have their names guessed from the object before; later ones are looked up. */
+const guessedKeys = 256;
+
+/** What the JSON decoder knows of an object: the message itself, or one in it whose members are declared fields. Made once. */
+export class JsonShape {
+  readonly names: FieldNames;
+  /** Each name as it stands in JSON (see {@link FieldNames}), here so that the decoder's loop finds everything in one place. */
+  readonly quoted: Uint8Array;
+  readonly quotedStarts: Int32Array;
+  /** The field that each name is; -1 for an object of fields. */
+  readonly fields: Int32Array;
+  /** The object that each name is; `undefined` for a field. */
+  readonly objects: readonly (JsonShape | undefined)[];
+  /** The name of the i-th key, as it was in the object before; -1 when that key was none of ours. Kept by the decoder. */
+  readonly guesses: Int32Array;
+
+  constructor(groups: readonly PathGroup[]) {
+    this.names = new FieldNames(groups.map((group) => group.name));
+    this.quoted = this.names.quoted;
+    this.quotedStarts = this.names.quotedStarts;
+    this.fields = Int32Array.from(groups, (group) => group.field);
+    this.objects = groups.map((group) => (group.field < 0 ? new JsonShape(group.members) : undefined));
+    this.guesses = new Int32Array(guessedKeys).fill(-1);
+    groups.slice(0, guessedKeys).forEach((_, name) => {
+      this.guesses[name] = name;
+    });
+  }
+}
