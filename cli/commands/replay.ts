@@ -45,9 +45,7 @@ async function replay(job: CheckedJob, { from, expect, key }: ReplayOptions): Pr
   const startedMs = systemClock.monotonicMs();
   let records = 0;
   let deadLetters = 0;
-  const { features: plan, source: definition } = job;
-  const watermark = { delayMs: definition.eventTime.delayMs, maxFutureSkewMs: Infinity };
-  for await (const batch of replayFeatures({ plan, duplicates: definition.duplicates, watermark, source })) {
+  for await (const batch of replayFeatures(job, { source, decoder: null })) {
     expected?.compare(batch.records);
     records += batch.records.rowCount;
     deadLetters += batch.deadLetters.length;

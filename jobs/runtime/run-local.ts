@@ -1,0 +1,113 @@
+import { SluiceError } from '../../engine/error.ts';
+import type { QueryBounds } from '../../engine/execution/query-definition.ts';
+import { StreamingQuery, type Trigger } from '../../engine/execution/streaming-query.ts';
+import { errorFields, type Logger } from '../../engine/observability/logger.ts';
+import type { Decoder } from '../../engine/serde/decoder.ts';
+import { JsonDecoder } from '../../engine/serde/json-decoder.ts';
+import type { Source } from '../../engine/source/source.ts';
+import { EmbeddedCommitLog } from '../../engine/storage/embedded-commit-log.ts';
+import type { Storage } from '../../engine/storage/storage.ts';
+import type { CheckedJob } from '../checked-job.ts';
+import { assembleQuery } from './assemble-query.ts';
+import { openEncoder, outputTopics } from './open-outputs.ts';
+import { openModel } from './open-model.ts';
+import { openFileSource, openTopicSource } from './open-source.ts';
+
+/** Partitions of an input topic that is not there yet when its job is started. */
+const newTopicPartitions = 4;
+
+/** What the embedded profile runs a job on. */
+export interface LocalProfile {
+  /** Opened for writing; outlives the run. */
+  readonly storage: Storage;
+  /** The model registry's directory. */
+  readonly modelsDirectory: string;
+  readonly logger: Logger;
+  readonly bounds?: Partial<QueryBounds>;
+}
+
+/** A job made ready to run on the embedded profile: everything was checked and opened, nothing read yet. */
+export interface LocalRun extends AsyncDisposable {
+  readonly query: StreamingQuery;
+  /** Runs until the trigger or the signal ends it; see {@link StreamingQuery.run}. */
+  run(trigger: Trigger, signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Opens a job on the embedded profile: makes the topics that it writes, loads its model, and puts the query together.
+ *
+ * @throws {SluiceError} `SOURCE_UNSUPPORTED` for a source that this profile cannot read; what the model, the topics and the source throw.
+ */
+export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Promise<LocalRun> {
+  const { storage, modelsDirectory, logger, bounds } = profile;
+  const model = await openModel(job, modelsDirectory);
+  const input = await openInput(job, storage);
+  const encoders = outputTopics(job).map(({ topic, partitions }) => {
+    const { partitionCount } = storage.ensureTopic(topic, { partitionCount: partitions ?? input.partitionCount });
+    return openEncoder(job, model?.identity ?? null, topic, partitionCount);
+  });
+  if (job.deadLetters.then === 'dead-letter') {
+    storage.ensureTopic(job.deadLetters.topic, { partitionCount: input.partitionCount });
+  }
+  const commitLog = new EmbeddedCommitLog({ storage, job: job.name, jobDigest: job.digest, inputTopic: input.topic });
+  const definition = assembleQuery(job, {
+    ...input,
+    commitLog,
+    model,
+    encoders,
+    deadLetterPartitions: input.partitionCount,
+    ...(bounds === undefined ? {} : { bounds }),
+  });
+  const query = new StreamingQuery(definition, storage.clock, (error, delayMs) =>
+    logger.warn(`job ${job.name} waits and tries again`, { ...errorFields(error), delayMs }),
+  );
+  return {
+    query,
+    run: (trigger, signal) => query.run(trigger, signal),
+    [Symbol.asyncDispose]: async () => {
+      await model?.scorer[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface Input {
+  readonly source: Source;
+  readonly decoder: Decoder | null;
+  /** As dead letters name it. */
+  readonly input: string;
+  /** `null` where the source is no topic. */
+  readonly topic: string | null;
+  readonly partitionCount: number;
+}
+
+async function openInput(job: CheckedJob, storage: Storage): Promise<Input> {
+  const { source } = job;
+  switch (source.kind) {
+    case 'topic': {
+      const { topic } = source;
+      const known = storage.topics().find(({ name }) => name === topic);
+      const { partitionCount } = known ?? storage.ensureTopic(topic, { partitionCount: newTopicPartitions });
+      const decoder = new JsonDecoder({
+        schema: job.schema,
+        eventTimeField: source.eventTime.field,
+        keyFields: [source.key],
+      });
+      return { source: openTopicSource(storage, topic), decoder, input: topic, topic, partitionCount };
+    }
+    case 'parquet':
+    case 'csv':
+    case 'jsonl':
+      return {
+        source: await openFileSource(job, source),
+        decoder: null,
+        input: source.path,
+        topic: null,
+        partitionCount: 1,
+      };
+    case 'simulator':
+      throw new SluiceError(
+        'SOURCE_UNSUPPORTED',
+        `job ${job.name} must read a topic or a file; simulated records are written to a topic first: sluice simulate --topic ${job.name}`,
+      );
+  }
+}

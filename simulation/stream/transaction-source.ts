@@ -1,0 +1,115 @@
+import { numberColumn, gather, utf8Column, type ByteSlab, type Column } from '../../engine/record/column.ts';
+import { recordBatch } from '../../engine/record/record-batch.ts';
+import { Schema } from '../../engine/record/schema.ts';
+import type { PartitionOffset, PartitionRange, PollBounds, RecordsPolled, Source } from '../../engine/source/source.ts';
+import { dayMs } from './day-shape.ts';
+import { streamOptions, type StreamOptions } from './stream-options.ts';
+import type { TransactionChunk } from './transaction-chunk.ts';
+import { transactionStream } from './transaction-stream.ts';
+
+/** The fields of a simulated transaction, the truth among them. */
+export const transactionSchema: Schema = new Schema([
+  { name: 'transaction_id', type: 'string', presence: 'required' },
+  { name: 'event_time', type: 'timestamp', presence: 'required' },
+  { name: 'card_id', type: 'string', presence: 'required' },
+  { name: 'terminal_id', type: 'string', presence: 'required' },
+  { name: 'amount', type: 'double', presence: 'required' },
+  { name: 'is_fraud', type: 'boolean', presence: 'optional' },
+  { name: 'fraud_scenario', type: 'long', presence: 'optional' },
+]);
+
+const idPrefix = 'tx-';
+const idDigits = 12;
+
+/** How much of a stream a source gives. */
+export interface SimulatedSourceOptions {
+  readonly world: Partial<Omit<StreamOptions, 'malformedShare' | 'chunkRecords'>>;
+  /** Whole days of arrivals; the source ends after them. */
+  readonly days: number;
+}
+
+/**
+ * A simulated stream as a bounded source of records, without the way over bytes: what models are trained on and benchmarks run over. One
+ * partition; the offset is the record's number. It reads forward only: `seek` goes to 0.
+ */
+export class SimulatedSource implements Source {
+  readonly name = 'simulated transactions';
+  readonly #options: SimulatedSourceOptions;
+  readonly #endMs: number;
+  #chunks: Iterator<TransactionChunk> | null = null;
+  #nextOffset = 0;
+  #ended = false;
+
+  /** @throws {SluiceError} `SIMULATION_OPTION_INVALID`. */
+  constructor(options: SimulatedSourceOptions) {
+    this.#options = options;
+    this.#endMs = streamOptions(options.world).startMs + options.days * dayMs;
+  }
+
+  /** The end is not known before it is reached. */
+  ranges(): Promise<readonly PartitionRange[]> {
+    return Promise.resolve([{ partition: 0, startOffset: 0, endOffset: Number.MAX_SAFE_INTEGER }]);
+  }
+
+  seek(_offsets: readonly PartitionOffset[]): Promise<void> {
+    this.#chunks = null;
+    this.#nextOffset = 0;
+    this.#ended = false;
+    return Promise.resolve();
+  }
+
+  poll({ maxRecords }: PollBounds): Promise<RecordsPolled | 'end'> {
+    if (this.#ended) return Promise.resolve('end');
+    this.#chunks ??= transactionStream({ ...this.#options.world, chunkRecords: maxRecords });
+    const chunk = this.#chunks.next().value as TransactionChunk;
+    let rowCount = 0;
+    while (rowCount < chunk.rowCount && (chunk.arrivalMs[rowCount] ?? Infinity) < this.#endMs) rowCount++;
+    this.#ended = rowCount < chunk.rowCount;
+    if (rowCount === 0) return Promise.resolve('end');
+    const eventTimesMs = chunk.eventTimeMs.slice(0, rowCount);
+    const records = recordBatch(transactionSchema, columnsOf(chunk, rowCount, eventTimesMs), {
+      partition: 0,
+      offset: this.#nextOffset,
+      eventTimesMs,
+    });
+    this.#nextOffset += rowCount;
+    return Promise.resolve({ kind: 'records', records, deadLetters: [] });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function columnsOf(chunk: TransactionChunk, rowCount: number, eventTimesMs: Float64Array): readonly Column[] {
+  const scenario = Float64Array.from(chunk.fraudScenario.subarray(0, rowCount));
+  return [
+    transactionIds(chunk.sequence.subarray(0, rowCount)),
+    numberColumn(eventTimesMs),
+    entityColumn(chunk.cardIds, chunk.card, rowCount),
+    entityColumn(chunk.terminalIds, chunk.terminal, rowCount),
+    numberColumn(chunk.amount.slice(0, rowCount)),
+    numberColumn(scenario.map((value) => (value === 0 ? 0 : 1))),
+    numberColumn(scenario),
+  ];
+}
+
+function entityColumn(ids: ByteSlab, indices: Uint32Array, rowCount: number): Column {
+  return gather(utf8Column(ids.data, ids.offsets), Int32Array.from(indices.subarray(0, rowCount)));
+}
+
+/** `tx-000000000042`, as the messages have it. */
+function transactionIds(sequence: Float64Array): Column {
+  const width = idPrefix.length + idDigits;
+  const data = new Uint8Array(sequence.length * width);
+  const offsets = Int32Array.from({ length: sequence.length + 1 }, (_, row) => row * width);
+  sequence.forEach((number, row) => {
+    for (let i = 0; i < idPrefix.length; i++) data[row * width + i] = idPrefix.charCodeAt(i);
+    let rest = number;
+    for (let digit = idDigits - 1; digit >= 0; digit--) {
+      data[row * width + idPrefix.length + digit] = 48 + (rest % 10);
+      rest = Math.floor(rest / 10);
+    }
+  });
+  return utf8Column(data, offsets);
+}
