@@ -54,11 +54,12 @@ export class Claims implements AsyncDisposable {
   /** The same without waiting; the living owner where there is one. */
   async tryTake(name: string): Promise<Claim | Owner> {
     const { owner: self } = await this.#present();
+    const { directory } = this.#environment;
     for (;;) {
       this.#environment.refresh();
       const before = this.#row(name);
       const holder = before.owner;
-      if (holder !== null && holder.id !== self.id && (await isAlive(holder))) return holder;
+      if (holder !== null && holder.id !== self.id && (await isAlive(directory, holder))) return holder;
       const claim = this.#environment.write(`claim ${name}`, () => {
         const now = this.#row(name);
         // Somebody else found the owner dead as well, and was quicker.
@@ -68,7 +69,7 @@ export class Claims implements AsyncDisposable {
         return { name, epoch: row.epoch };
       });
       if (claim === null) continue;
-      if (holder !== null && holder.id !== self.id) forgetOwner(holder);
+      if (holder !== null && holder.id !== self.id) forgetOwner(directory, holder);
       return claim;
     }
   }

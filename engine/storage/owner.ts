@@ -14,7 +14,10 @@ export interface Owner {
   readonly id: string;
   readonly pid: number;
   readonly sinceMs: number;
-  /** A socket that the owner listens on for as long as it lives. */
+  /**
+   * A socket that the owner listens on for as long as it lives: relative to the directory, which other processes may see at another path (and which
+   * may be copied, owner's name and all), unless that path is too long for a socket.
+   */
   readonly socketPath: string;
 }
 
@@ -25,24 +28,26 @@ export interface Owner {
  */
 export class OwnerPresence implements AsyncDisposable {
   readonly owner: Owner;
+  readonly #directory: string;
   readonly #server: Server;
 
-  private constructor(owner: Owner, server: Server) {
+  private constructor(owner: Owner, directory: string, server: Server) {
     this.owner = owner;
+    this.#directory = directory;
     this.#server = server;
   }
 
   /** @throws {SluiceError} `STORAGE_FAILED` when no socket can be made in the directory. */
   static async open(directory: string, sinceMs: number): Promise<OwnerPresence> {
     const id = randomUUID();
-    const socketPath = socketPathIn(directory, id);
+    const socketPath = newSocketPath(directory, id);
     const server = createServer((connection) => connection.destroy());
     // Must keep nobody's process alive.
     server.unref();
     try {
       await new Promise<void>((done, fail) => {
         server.once('error', fail);
-        server.listen(socketPath, () => {
+        server.listen(resolve(directory, socketPath), () => {
           server.off('error', fail);
           done();
         });
@@ -55,7 +60,7 @@ export class OwnerPresence implements AsyncDisposable {
         { fields: { directory }, cause: thrown },
       );
     }
-    return new OwnerPresence({ id, pid: process.pid, sinceMs, socketPath }, server);
+    return new OwnerPresence({ id, pid: process.pid, sinceMs, socketPath }, directory, server);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -64,14 +69,14 @@ export class OwnerPresence implements AsyncDisposable {
         done();
       });
     });
-    rmSync(this.owner.socketPath, { force: true });
+    forgetOwner(this.#directory, this.owner);
   }
 }
 
 /** Whether an owner's process lives. One that is stopped (SIGSTOP) lives. */
-export function isAlive(owner: Owner): Promise<boolean> {
+export function isAlive(directory: string, owner: Owner): Promise<boolean> {
   return new Promise((answer) => {
-    const connection = createConnection(owner.socketPath);
+    const connection = createConnection(resolve(directory, owner.socketPath));
     connection.once('connect', () => {
       connection.destroy();
       answer(true);
@@ -85,14 +90,13 @@ export function isAlive(owner: Owner): Promise<boolean> {
 }
 
 /** Removes what a dead owner left behind. */
-export function forgetOwner(owner: Owner): void {
-  rmSync(owner.socketPath, { force: true });
+export function forgetOwner(directory: string, owner: Owner): void {
+  rmSync(resolve(directory, owner.socketPath), { force: true });
 }
 
-function socketPathIn(directory: string, id: string): string {
-  const folder = join(resolve(directory), 'owners');
-  const path = join(folder, id.slice(0, 13));
-  if (Buffer.byteLength(path) > maxSocketPathBytes) return join(tmpdir(), `sluice-${id}.sock`);
-  mkdirSync(folder, { recursive: true });
+function newSocketPath(directory: string, id: string): string {
+  const path = join('owners', id.slice(0, 13));
+  if (Buffer.byteLength(resolve(directory, path)) > maxSocketPathBytes) return join(tmpdir(), `sluice-${id}.sock`);
+  mkdirSync(join(directory, 'owners'), { recursive: true });
   return path;
 }
