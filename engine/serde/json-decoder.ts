@@ -1,14 +1,11 @@
 import type { MessageBatch } from '../record/message-batch.ts';
-import type { FieldType } from '../record/schema.ts';
 import type { Decoded, Decoder, DecoderOptions } from './decoder.ts';
 import * as finding from './field-finding.ts';
-import type { FieldNames } from './field-names.ts';
 import { groupPaths } from './field-path.ts';
-import { readInstant } from './instant-text.ts';
-import { readNumber } from './json-number.ts';
+import { findingOfOther, JsonFieldReader } from './json-field-reader.ts';
 import { JsonShape } from './json-shape.ts';
-import { skipSpace, skipValue, skipWord, TOO_DEEP } from './json-skip.ts';
-import { readText, skipText, unescapeText } from './json-text.ts';
+import { skipSpace, skipValue, TOO_DEEP } from './json-skip.ts';
+import { skipText } from './json-text.ts';
 import { RecordBuilder } from './record-builder.ts';
 
 /** What the JSON decoder may be told besides. */
@@ -16,9 +13,6 @@ export interface JsonDecoderOptions extends DecoderOptions {
   /** How many arrays and objects may nest in a value that is skipped, its own included. Default 64. */
   readonly maxDepth?: number;
 }
-
-/** How a field's value is read; the order is that of the `switch` in {@link JsonDecoder}. */
-const readers: Readonly<Record<FieldType, number>> = { double: 0, long: 1, timestamp: 2, boolean: 3, string: 4 };
 
 /**
  * Decodes JSON objects, one a message, from bytes to columns in one pass, without making a string or an object on the way.
@@ -29,7 +23,7 @@ const readers: Readonly<Record<FieldType, number>> = { double: 0, long: 1, times
  * (`NUMBER_NOT_FINITE`) where they stand as a declared field's value.
  *
  * Values: `double` any number; `long` any number without a fraction (`12.0` and `1e3` too); `boolean` `true` or `false`; `timestamp` whole milliseconds
- * or text as {@link readInstant} reads it; `string` text, or a number, whose digits are kept as they were written.
+ * or ISO 8601 text with an offset; `string` text, or a number, whose digits are kept as they were written.
  *
  * A field `features.amount` is the member `amount` of the object `features` ({@link FieldPath}); an object that is null or absent has none of its members.
  *
@@ -38,19 +32,16 @@ const readers: Readonly<Record<FieldType, number>> = { double: 0, long: 1, times
 export class JsonDecoder implements Decoder {
   readonly #builder: RecordBuilder;
   readonly #message: JsonShape;
-  readonly #readers: Uint8Array;
+  readonly #reader: JsonFieldReader;
   readonly #maxDepth: number;
-  #scratch: Uint8Array = new Uint8Array(64);
-  /** A declared field of the record at hand that is a number token which JSON has not; -1 while there is none. */
-  #notFiniteField = -1;
 
   /** @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN`, `SCHEMA_FIELD_AMBIGUOUS`. */
   constructor(options: JsonDecoderOptions) {
     const { fields } = options.schema;
     this.#builder = new RecordBuilder(options);
     this.#message = new JsonShape(groupPaths(fields.map((field) => field.name)));
-    this.#readers = Uint8Array.from(fields, (field) => readers[field.type]);
     this.#maxDepth = options.maxDepth ?? 64;
+    this.#reader = new JsonFieldReader(options.schema, this.#builder, this.#maxDepth);
   }
 
   prepare(): null {
@@ -74,7 +65,7 @@ export class JsonDecoder implements Decoder {
 
   /** Reads the record in `data[start, end)`. Gives `end` when it is well-formed, else `~position`, {@link TOO_DEEP} or {@link NOT_AN_OBJECT}. */
   #readRecord(data: Uint8Array, start: number, end: number): number {
-    this.#notFiniteField = -1;
+    this.#reader.notFiniteField = -1;
     const at = skipSpace(data, start, end);
     if (at >= end || data[at] !== 0x7b) return this.#readOther(data, at, end);
     const closed = this.#readObject(this.#message, data, at + 1, end);
@@ -82,7 +73,7 @@ export class JsonDecoder implements Decoder {
     const after = skipSpace(data, closed, end);
     if (after < end) return ~after;
     // Noted only now, so that a later duplicate of the key does not make a record of what is no JSON.
-    if (this.#notFiniteField >= 0) this.#builder.found[this.#notFiniteField] = finding.GOT_NOT_FINITE;
+    if (this.#reader.notFiniteField >= 0) this.#builder.found[this.#reader.notFiniteField] = finding.GOT_NOT_FINITE;
     return end;
   }
 
@@ -112,7 +103,7 @@ export class JsonDecoder implements Decoder {
       if (name < 0) {
         const closed = skipText(data, at, end);
         if (closed < 0) return closed;
-        name = this.#findKey(shape.names, data, at, closed - 1);
+        name = shape.find(data, at, closed - 1);
         if (key < guesses.length) guesses[key] = name;
         at = closed;
       }
@@ -123,7 +114,8 @@ export class JsonDecoder implements Decoder {
         at = skipValue(data, at, end, this.#maxDepth);
       } else {
         const field = fields[name] ?? -1;
-        at = field < 0 ? this.#readMembers(shape.objects[name], data, at, end) : this.#readField(field, data, at, end);
+        at =
+          field < 0 ? this.#readMembers(shape.objects[name], data, at, end) : this.#reader.read(field, data, at, end);
       }
       if (at < 0) return at;
       at = skipSpace(data, at, end);
@@ -146,115 +138,6 @@ export class JsonDecoder implements Decoder {
     return isObject ? this.#readObject(shape, data, at + 1, end) : skipValue(data, at, end, this.#maxDepth);
   }
 
-  /** Reads a declared field's value, noting what was found. Gives the position after it, or what {@link skipValue} gives for what is no value. */
-  #readField(field: number, data: Uint8Array, at: number, end: number): number {
-    const { found, numbers, row } = this.#builder;
-    const byte = at < end ? (data[at] ?? 0) : 0;
-    const reader = this.#readers[field] ?? 0;
-    if ((byte >= 0x30 && byte <= 0x39) || byte === 0x2d) {
-      if (byte === 0x2d && data[at + 1] === 0x49) return this.#readNotFinite(field, data, at, end);
-      if (reader === 4) return this.#readDigits(field, data, at, end);
-      const values = numbers[field];
-      if (reader === 3 || values === undefined) {
-        found[field] = finding.GOT_NUMBER;
-        return skipValue(data, at, end, 0);
-      }
-      const after = readNumber(data, at, end, values, row);
-      if (after >= 0) found[field] = reader === 0 ? findingOfDouble(values, row) : findingOfWhole(values, row, reader);
-      return after;
-    }
-    switch (byte) {
-      case 0x22:
-        if (reader === 4) return this.#readString(field, data, at + 1, end);
-        if (reader === 2) return this.#readInstant(field, data, at + 1, end);
-        found[field] = finding.GOT_STRING;
-        return skipText(data, at + 1, end);
-      case 0x6e:
-        found[field] = finding.NULL;
-        return skipWord(data, at, end);
-      case 0x74:
-      case 0x66: {
-        const values = numbers[field];
-        if (reader === 3 && values !== undefined) {
-          values[row] = byte === 0x74 ? 1 : 0;
-          found[field] = finding.PRESENT;
-        } else {
-          found[field] = finding.GOT_BOOLEAN;
-        }
-        return skipWord(data, at, end);
-      }
-      case 0x4e:
-      case 0x49:
-        return this.#readNotFinite(field, data, at, end);
-      default:
-        found[field] = findingOfOther(byte);
-        return skipValue(data, at, end, this.#maxDepth);
-    }
-  }
-
-  #readString(field: number, data: Uint8Array, at: number, end: number): number {
-    const { found, row, texts, textOffsets } = this.#builder;
-    const offsets = textOffsets[field] ?? noOffsets;
-    const after = readText(data, at, end, texts[field] ?? this.#scratch, offsets, row);
-    found[field] = after >= 0 && (offsets[row + 1] ?? 0) < 0 ? finding.GOT_SURROGATE : finding.PRESENT;
-    return after;
-  }
-
-  /** A number in a `string` field: its token is the text. */
-  #readDigits(field: number, data: Uint8Array, at: number, end: number): number {
-    const { found, row, texts, textOffsets } = this.#builder;
-    const offsets = textOffsets[field] ?? noOffsets;
-    const after = skipValue(data, at, end, 0);
-    if (after < 0) return after;
-    const from = offsets[row] ?? 0;
-    texts[field]?.set(data.subarray(at, after), from);
-    offsets[row + 1] = from + after - at;
-    found[field] = finding.PRESENT;
-    return after;
-  }
-
-  #readInstant(field: number, data: Uint8Array, at: number, end: number): number {
-    const { found, numbers, row } = this.#builder;
-    const after = skipText(data, at, end);
-    if (after < 0) return after;
-    let instantMs = readInstant(data, at, after - 1);
-    if (Number.isNaN(instantMs) && data.subarray(at, after).includes(0x5c)) {
-      const length = this.#unescape(data, at, after - 1);
-      instantMs = readInstant(this.#scratch, 0, length);
-    }
-    const values = numbers[field];
-    if (values !== undefined) values[row] = instantMs;
-    found[field] = Number.isNaN(instantMs) ? finding.GOT_NO_INSTANT : finding.PRESENT;
-    return after;
-  }
-
-  /** `NaN`, `Infinity` or `-Infinity`: refused like everything that JSON has not, but by its own name. */
-  #readNotFinite(field: number, data: Uint8Array, at: number, end: number): number {
-    for (const token of notFiniteTokens) {
-      if (at + token.length <= end && token.every((byte, index) => data[at + index] === byte)) {
-        if (this.#notFiniteField < 0) this.#notFiniteField = field;
-        return at + token.length;
-      }
-    }
-    return ~at;
-  }
-
-  /** The number of a key that was not guessed, or -1; the key is well-formed. */
-  #findKey(names: FieldNames, data: Uint8Array, start: number, end: number): number {
-    for (let at = start; at < end; at++) {
-      if (data[at] === 0x5c) {
-        const length = this.#unescape(data, start, end);
-        return length < 0 ? -1 : names.find(this.#scratch, 0, length);
-      }
-    }
-    return names.find(data, start, end);
-  }
-
-  #unescape(data: Uint8Array, start: number, end: number): number {
-    if (this.#scratch.length < end - start) this.#scratch = new Uint8Array((end - start) * 2);
-    return unescapeText(data, start, end, this.#scratch, 0);
-  }
-
   /** The message is no object: is it JSON at all? */
   #readOther(data: Uint8Array, at: number, end: number): number {
     const after = skipValue(data, at, end, this.#maxDepth);
@@ -266,46 +149,6 @@ export class JsonDecoder implements Decoder {
 
 /** What {@link JsonDecoder} says of JSON that is no object; no position in a slab has this complement. */
 const NOT_AN_OBJECT = TOO_DEEP + 1;
-
-const noOffsets: Int32Array = new Int32Array(2);
-const notFiniteTokens: readonly Uint8Array[] = ['NaN', 'Infinity', '-Infinity'].map((token) =>
-  new TextEncoder().encode(token),
-);
-
-/** What a value is that begins with this byte, where something else must stand. */
-function findingOfOther(byte: number): finding.FieldFinding {
-  switch (byte) {
-    case 0x22:
-      return finding.GOT_STRING;
-    case 0x7b:
-      return finding.GOT_OBJECT;
-    case 0x5b:
-      return finding.GOT_ARRAY;
-    case 0x6e:
-      return finding.NULL;
-    case 0x74:
-    case 0x66:
-      return finding.GOT_BOOLEAN;
-    default:
-      return finding.GOT_NUMBER;
-  }
-}
-
-function findingOfDouble(values: Float64Array, row: number): finding.FieldFinding {
-  const value = values[row] ?? 0;
-  return value - value === 0 ? finding.PRESENT : finding.GOT_NOT_FINITE;
-}
-
-function findingOfWhole(values: Float64Array, row: number, reader: number): finding.FieldFinding {
-  // Adding 0 makes 0 of -0, which whole numbers have not.
-  const value = (values[row] ?? 0) + 0;
-  values[row] = value;
-  if (value - value !== 0) return finding.GOT_NOT_FINITE;
-  if (Math.floor(value) !== value) return finding.GOT_FRACTION;
-  const magnitude = value < 0 ? -value : value;
-  if (reader === 2) return magnitude <= finding.maxInstantMs ? finding.PRESENT : finding.GOT_DISTANT_INSTANT;
-  return magnitude <= Number.MAX_SAFE_INTEGER ? finding.PRESENT : finding.GOT_UNSAFE_LONG;
-}
 
 function problemAt(after: number, start: number, end: number, maxDepth: number): finding.Problem {
   if (after === TOO_DEEP) {

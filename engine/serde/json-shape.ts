@@ -1,12 +1,12 @@
 import { FieldNames } from './field-names.ts';
 import type { PathGroup } from './field-path.ts';
+import { unescapeText } from './json-text.ts';
 
 /** How many keys of an object have their names guessed from the object before; later ones are looked up. */
 const guessedKeys = 256;
 
 /** What the JSON decoder knows of an object: the message itself, or one in it whose members are declared fields. Made once. */
 export class JsonShape {
-  readonly names: FieldNames;
   /** Each name as it stands in JSON (see {@link FieldNames}), here so that the decoder's loop finds everything in one place. */
   readonly quoted: Uint8Array;
   readonly quotedStarts: Int32Array;
@@ -16,16 +16,28 @@ export class JsonShape {
   readonly objects: readonly (JsonShape | undefined)[];
   /** The name of the i-th key, as it was in the object before; -1 when that key was none of ours. Kept by the decoder. */
   readonly guesses: Int32Array;
+  readonly #names: FieldNames;
 
   constructor(groups: readonly PathGroup[]) {
-    this.names = new FieldNames(groups.map((group) => group.name));
-    this.quoted = this.names.quoted;
-    this.quotedStarts = this.names.quotedStarts;
+    this.#names = new FieldNames(groups.map((group) => group.name));
+    this.quoted = this.#names.quoted;
+    this.quotedStarts = this.#names.quotedStarts;
     this.fields = Int32Array.from(groups, (group) => group.field);
     this.objects = groups.map((group) => (group.field < 0 ? new JsonShape(group.members) : undefined));
     this.guesses = new Int32Array(guessedKeys).fill(-1);
     groups.slice(0, guessedKeys).forEach((_, name) => {
       this.guesses[name] = name;
     });
+  }
+
+  /** The number of the name that is written, escapes and all, in `data[start, end)`, or -1 when it is none of ours. The name must be well-formed. */
+  find(data: Uint8Array, start: number, end: number): number {
+    for (let at = start; at < end; at++) {
+      if (data[at] !== 0x5c) continue;
+      const name = new Uint8Array(end - start);
+      const length = unescapeText(data, start, end, name, 0);
+      return length < 0 ? -1 : this.#names.find(name, 0, length);
+    }
+    return this.#names.find(data, start, end);
   }
 }
