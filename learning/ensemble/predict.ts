@@ -41,7 +41,7 @@ export function addTreeMargins(
 }
 
 /** The child to which an inner node sends a row. A comparison with NaN is false, hence the test for missing values comes last. */
-export function nextNode(ensemble: TreeEnsemble, columns: FeatureColumns, node: number, row: number): number {
+function nextNode(ensemble: TreeEnsemble, columns: FeatureColumns, node: number, row: number): number {
   const value = (columns[ensemble.feature[node] as number] as Float32Array)[row] as number;
   if (value <= (ensemble.threshold[node] as number)) return ensemble.left[node] as number;
   const goesLeft = value !== value && ensemble.missingGoesLeft[node] === 1;

@@ -8,13 +8,13 @@ import {
 } from './onnx-messages.ts';
 
 /** Name of the one input: float32 [rows, features], in the order of `feature_names` in the file's metadata. */
-export const inputName = 'features';
+const inputName = 'features';
 
 /** Name of the output with the probabilities: float32 [rows, 2], the positive class second. */
-export const probabilitiesName = 'probabilities';
+const probabilitiesName = 'probabilities';
 
 /** Name of the output with the more likely class: int64 [rows]. Decisions do not use it: the threshold is the manifest's. */
-export const labelName = 'label';
+const labelName = 'label';
 
 /** Key in the file's metadata under which the feature names stand, as a JSON list. */
 export const featureNamesKey = 'feature_names';

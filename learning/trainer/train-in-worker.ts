@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads';
 import { messageOf, SluiceError } from '../../engine/error.ts';
+import { startWorkerThread } from '../../engine/worker-thread.ts';
 import type { TrainingMatrix } from './training-matrix.ts';
 import type { TrainedTrees, TrainingOptions } from './train.ts';
 import type { TrainerReport, TrainerTask } from './trainer-worker.ts';
@@ -25,10 +25,12 @@ export async function trainInWorker(
   const { signal, onTree, ...rest } = options;
   if (signal?.aborted === true) throw abortedError(signal);
   const task: TrainerTask = { matrix, ...rest };
-  const worker = startWorker(task);
+  const worker = startWorkerThread('./trainer-worker', import.meta.url, task);
+  let onAbort = (): void => {};
   try {
     return await new Promise<TrainedTrees>((resolve, reject) => {
-      signal?.addEventListener('abort', () => reject(abortedError(signal)), { once: true });
+      onAbort = () => reject(abortedError(signal));
+      signal?.addEventListener('abort', onAbort, { once: true });
       worker.on('message', (report: TrainerReport) => {
         switch (report.kind) {
           case 'tree':
@@ -49,26 +51,14 @@ export async function trainInWorker(
       worker.on('exit', (code) => reject(workerError(`it ended with code ${code} before it was done`)));
     });
   } finally {
+    signal?.removeEventListener('abort', onAbort);
     await worker.terminate();
   }
 }
 
-/**
- * Built, the worker is a JavaScript file like any other. From source (tests, `tsx`) it is TypeScript, and a thread does not inherit its
- * parent's loader on Node 20, nor does `--import` among a thread's arguments install one: a line of script does, and then loads the file.
- */
-function startWorker(task: TrainerTask): Worker {
-  const fromSource = import.meta.url.endsWith('.ts');
-  if (!fromSource) return new Worker(new URL('./trainer-worker.js', import.meta.url), { workerData: task });
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const entry = JSON.stringify(new URL('./trainer-worker.ts', import.meta.url).href);
-  const script = `import(${loader}).then(({ register }) => (register(), import(${entry})));`;
-  return new Worker(script, { eval: true, workerData: task, execArgv: [] });
-}
-
-function abortedError(signal: AbortSignal): SluiceError {
+function abortedError(signal: AbortSignal | undefined): SluiceError {
   return new SluiceError('TRAINING_ABORTED', 'the training was aborted before its last tree; nothing was kept', {
-    cause: signal.reason,
+    cause: signal?.reason,
   });
 }
 
