@@ -59,7 +59,7 @@ export class StreamingQuery {
   readonly #clock: Clock;
   readonly #onRetry: RetryListener;
   readonly #committed = new Subject<CommittedBatch>();
-  readonly #latency = new LatencyHistogram();
+  #latency = new LatencyHistogram();
   #ledger: LedgerCounts = emptyLedger;
   #batches = 0;
   #nextBatchSequence = 0;
@@ -90,6 +90,11 @@ export class StreamingQuery {
       futureGuarded: this.#futureGuarded,
       latency: this.#latency,
     };
+  }
+
+  /** Forgets the latencies so far: for whoever measures a part of a run. */
+  resetLatency(): void {
+    this.#latency = new LatencyHistogram();
   }
 
   /** @throws {SluiceError} what `recover`, the source, the model or the commit log throw that waiting cannot mend. */

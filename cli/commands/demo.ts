@@ -1,0 +1,60 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import pc from 'picocolors';
+import { messageOf } from '../../engine/error.ts';
+import { systemClock } from '../../engine/time/clock.ts';
+import { parseDuration } from '../../engine/time/duration.ts';
+import { runDemo } from '../demo/run-demo.ts';
+import { loadCheckedJob } from '../load-checked-job.ts';
+import { projectFile } from '../project-file.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { wholeNumber } from '../whole-number.ts';
+
+interface DemoCommandOptions {
+  readonly for?: number;
+  readonly rate: number;
+  readonly dir: string;
+}
+
+/** `sluice demo`: the main job on simulated traffic, with a screen. */
+export function addDemoCommand(program: Command): void {
+  program
+    .command('demo')
+    .description('run the fraud job on simulated traffic: watch features, scores and alerts go by')
+    .option('--for <duration>', 'stop by itself after this long, and print a summary', duration)
+    .option('--rate <n>', 'transactions a second', wholeNumber, 2_000)
+    .option('--dir <directory>', 'data directory, emptied first', '.sluice/demo')
+    .action(demo);
+}
+
+async function demo({ for: durationMs, rate, dir }: DemoCommandOptions): Promise<void> {
+  const job = await loadCheckedJob(projectFile('jobs/fraud-scoring.yaml'));
+  const { signal } = stopSignal();
+  const options = {
+    job,
+    directory: dir,
+    modelsDirectory: projectFile('models'),
+    ratePerSecond: rate,
+    durationMs: durationMs ?? null,
+    clock: systemClock,
+  };
+  const summary = await runDemo(options, signal);
+  process.stdout.write(
+    [
+      '',
+      pc.bold('where to look next'),
+      `  ./bin/sluice topic tail fraud_predictions --dir ${dir} --last 3 --no-follow`,
+      '  ./bin/sluice explain jobs/fraud-scoring.yaml',
+      '  features/card.yaml, features/terminal.yaml: what is computed; ARCHITECTURE.md: how',
+      '',
+      `${JSON.stringify(summary)}\n`,
+    ].join('\n'),
+  );
+}
+
+function duration(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
+}
