@@ -121,8 +121,8 @@ export class ConsumerGroup {
     const [position] = await kafkaCall<kafka.TopicPartitionOffsetAndMetadata[]>((done) =>
       this.member.committed([{ topic, partition }], committedTimeoutMs, done),
     ).catch((error: unknown) => this.#fail(`ask for the position of ${topic}-${partition} in`, error));
-    // The types say that the offset is always there; where nothing was committed it is not.
-    const offset = position?.offset as number | undefined;
+    // Where nothing was committed the client gives no offset, whatever its types say.
+    const offset = position?.offset;
     return offset === undefined || offset < 0 ? null : { offset, metadata: position?.metadata ?? '' };
   }
 

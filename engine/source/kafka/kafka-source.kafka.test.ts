@@ -5,6 +5,7 @@ import kafka from '@confluentinc/kafka-javascript';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startKafka, type KafkaService } from '../../../tools/services/start-kafka.ts';
 import { messageKey, messageValue } from '../../record/message-batch.ts';
+import { sourceConformance } from '../source.conformance.ts';
 import type { PartitionOffset } from '../source.ts';
 import { KafkaAdmin } from './kafka-admin.ts';
 import { kafkaCall } from './kafka-failure.ts';
@@ -105,6 +106,16 @@ async function transact(
 const from = (...offsets: readonly number[]): readonly PartitionOffset[] =>
   offsets.map((offset, partition) => ({ partition, offset }));
 
+sourceConformance('a Kafka topic', async (partitionCount) => {
+  const topic = await newTopic(partitionCount);
+  const source = await open(topic);
+  return {
+    source,
+    add: (partition, values) => produce(topic, ...values.map((value) => ({ value, partition }))),
+    async [Symbol.asyncDispose]() {},
+  };
+});
+
 describe('a Kafka topic as a source', () => {
   it('gives keys, values and timestamps as they were sent, from the offset asked for', async () => {
     const topic = await newTopic(1);
@@ -196,7 +207,7 @@ describe('a Kafka topic as a source', () => {
     for (const offset of [3, 11]) {
       await source.seek(from(offset));
       await expect(source.poll({ maxRecords: 10, maxWaitMs: 10_000 })).rejects.toMatchObject({
-        code: 'LOG_TRUNCATED',
+        code: 'OFFSET_OUT_OF_RANGE',
         retryable: 'permanent',
         message: expect.stringContaining('it holds offsets 5 to 10'),
       });

@@ -7,6 +7,8 @@ import { clientProperties, defaultConnectTimeoutMs, type KafkaSettings } from '.
 import { messageBatchOf } from './message-slabs.ts';
 
 const requestTimeoutMs = 10_000;
+/** How long a poll may go on after its signal was aborted. */
+const waitSliceMs = 50;
 
 /** Which topic to read, and how much of it. */
 export interface KafkaSourceOptions {
@@ -143,23 +145,31 @@ export class KafkaSource implements Source {
     return Promise.resolve();
   }
 
+  /** @throws {SluiceError} `OFFSET_OUT_OF_RANGE` when the broker does not have the offset (any more); nothing is reset. */
   async poll({ maxRecords, maxWaitMs, signal }: PollBounds): Promise<Polled | null> {
-    if (signal?.aborted === true) return null;
-    this.#consumer.setDefaultConsumeTimeout(Math.max(1, Math.ceil(maxWaitMs)));
-    let messages: kafka.Message[];
-    try {
-      messages = await kafkaCall<kafka.Message[]>((done) => this.#consumer.consume(maxRecords, done));
-    } catch (error) {
-      if (codeOf(error) === kafkaCode.autoOffsetReset || codeOf(error) === kafkaCode.offsetOutOfRange) {
-        throw await this.#outOfRange(error);
-      }
-      this.#fail('read', error);
+    let messages: kafka.Message[] = [];
+    // The client cannot be told to stop waiting, so it waits a little at a time.
+    for (let leftMs = Math.max(1, Math.ceil(maxWaitMs)); messages.length === 0 && leftMs > 0; leftMs -= waitSliceMs) {
+      if (signal?.aborted === true) return null;
+      messages = await this.#consume(maxRecords, Math.min(leftMs, waitSliceMs));
     }
     if (messages.length === 0) return null;
     for (const { partition, offset } of messages) {
       if ((this.#positions.get(partition) ?? 0) <= offset) this.#positions.set(partition, offset + 1);
     }
     return { kind: 'messages', messages: messageBatchOf(this.#topic, messages) };
+  }
+
+  async #consume(maxRecords: number, waitMs: number): Promise<kafka.Message[]> {
+    this.#consumer.setDefaultConsumeTimeout(waitMs);
+    try {
+      return await kafkaCall<kafka.Message[]>((done) => this.#consumer.consume(maxRecords, done));
+    } catch (error) {
+      if (codeOf(error) === kafkaCode.autoOffsetReset || codeOf(error) === kafkaCode.offsetOutOfRange) {
+        throw await this.#outOfRange(error);
+      }
+      this.#fail('read', error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -179,7 +189,7 @@ export class KafkaSource implements Source {
       const offset = this.#positions.get(partition);
       if (offset === undefined || (offset >= startOffset && offset <= endOffset)) continue;
       return new SluiceError(
-        'LOG_TRUNCATED',
+        'OFFSET_OUT_OF_RANGE',
         `topic ${topic} must still hold partition ${partition} from offset ${offset}; it holds offsets ${startOffset} to ${endOffset}. ` +
           'Keep records for longer than the job may stand still, or say where it is to go on',
         { fields: { topic, partition, offset }, cause },

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startRedis, type RedisService } from '../../../tools/services/start-redis.ts';
+import { stateReaderConformance } from '../state-reader.conformance.ts';
 import type { StateWrite } from '../state-store.ts';
 import { connectRedis, type RedisClient } from './connect-redis.ts';
 import { RedisTaskState } from './redis-task-state.ts';
@@ -61,6 +62,20 @@ afterAll(async () => {
   client.disconnect();
   await server.kill();
   rmSync(dir, { recursive: true, force: true });
+});
+
+stateReaderConformance("a task's state in Redis", async () => {
+  const state = owner(newTask(), 'a');
+  await state.claim(0);
+  let offset = 0;
+  return {
+    reader: state,
+    async write(writes) {
+      const answer = await state.write({ to: ++offset, metadata: '', writes });
+      if (answer !== 'ok') throw new Error(`the only owner was answered ${answer}`);
+    },
+    async [Symbol.asyncDispose]() {},
+  };
 });
 
 describe("a task's state in Redis", () => {

@@ -5,7 +5,14 @@ import { checkRedisKeepsState } from './check-redis.ts';
 import type { RedisClient } from './connect-redis.ts';
 import { redisFailure } from './redis-failure.ts';
 import { claimScript, readScript, writeScript } from './state-scripts.ts';
-import type { TaskClaim, TaskState, TaskStateAnswer, TaskStateWrite } from './task-state.ts';
+import {
+  stateWentBack,
+  taskFenced,
+  type TaskClaim,
+  type TaskState,
+  type TaskStateAnswer,
+  type TaskStateWrite,
+} from './task-state.ts';
 
 /** Redis takes at most 1,048,576 arguments in a command; a value is two, and the rest has room. */
 const maxWrites = 500_000;
@@ -181,23 +188,4 @@ function appendChanges(args: (string | Buffer)[], changes: readonly StateWrite[]
   args.push(String(sets.length / 2), String(deletes.length));
   for (const item of sets) args.push(item);
   for (const item of deletes) args.push(item);
-}
-
-/** `TASK_FENCED`: another owner has the task; this one stops. */
-export function taskFenced(task: string, cause?: unknown): SluiceError {
-  return new SluiceError(
-    'TASK_FENCED',
-    `task ${task} must have one owner; another one has taken it over, and nothing of this one takes effect any more. It acquires the task anew if it is still assigned to it`,
-    { fields: { task }, cause },
-  );
-}
-
-/** `STATE_WENT_BACK`: the store lost what it had acknowledged; the log has it, and a new acquisition replays it. */
-export function stateWentBack(task: string): SluiceError {
-  return new SluiceError(
-    'STATE_WENT_BACK',
-    `the state of task ${task} must stand where it was written last; the store went back (a failover, or a restart that lost the end of its append-only file). ` +
-      'The task acquires it anew and replays the difference',
-    { fields: { task } },
-  );
 }

@@ -1,3 +1,4 @@
+import { SluiceError } from '../../error.ts';
 import type { StateReader, StateWrite } from '../state-store.ts';
 
 /** What a claim found: the state as it stands, and the epoch under which this owner may write it. */
@@ -43,4 +44,23 @@ export interface TaskState extends StateReader, AsyncDisposable {
    * @throws {SluiceError} `REDIS_UNAVAILABLE`, `REDIS_FULL` (both transient), `STATE_FLUSH_TOO_LARGE`, `REDIS_REFUSED`.
    */
   write(step: TaskStateWrite): Promise<TaskStateAnswer>;
+}
+
+/** `TASK_FENCED`: another owner has the task; this one stops. */
+export function taskFenced(task: string, cause?: unknown): SluiceError {
+  return new SluiceError(
+    'TASK_FENCED',
+    `task ${task} must have one owner; another one has taken it over, and nothing of this one takes effect any more. It acquires the task anew if it is still assigned to it`,
+    { fields: { task }, cause },
+  );
+}
+
+/** `STATE_WENT_BACK`: the store lost what it had acknowledged; the log has it, and a new acquisition replays it. */
+export function stateWentBack(task: string): SluiceError {
+  return new SluiceError(
+    'STATE_WENT_BACK',
+    `the state of task ${task} must stand where it was written last; the store went back (a failover, or a restart that lost the end of its append-only file). ` +
+      'The task acquires it anew and replays the difference',
+    { fields: { task } },
+  );
 }
