@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import type { Schema } from '../engine/record/schema.ts';
+import type { FeaturePlan } from '../features/feature-plan.ts';
+import type { LatePolicy, SourceCommon } from './checked-job.ts';
+
+/** Changes when the same job file comes to mean another stream. */
+const meaningVersion = 1;
+
+/** What decides a job's state, and what its records are given. */
+export interface DigestedJob {
+  /** Where records come from, as written: the kind and the name. */
+  readonly origin: readonly [kind: string, name: unknown];
+  readonly source: SourceCommon;
+  readonly schema: Schema;
+  readonly late: LatePolicy;
+  readonly features: FeaturePlan;
+}
+
+/**
+ * SHA-256 (64 hex digits) over what decides a job's state and features: a run goes on from a commit only with the digest that the commit has.
+ *
+ * Not in it: how the files are formatted, the order of fields and features, sinks and where dead letters go, how often state is flushed, when a partition counts as
+ * idle; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
+ */
+export function jobDigest({ origin, source, schema, late, features }: DigestedJob): string {
+  const { format, key, eventTime, duplicates } = source;
+  const fields = schema.fields.map(({ name, type, presence }) => [name, type, presence]).sort(byName);
+  const meaning = {
+    meaningVersion,
+    origin: sorted(origin),
+    format,
+    fields,
+    key,
+    eventTime: [eventTime.field, eventTime.delayMs, eventTime.maxFutureSkewMs],
+    duplicates: duplicates === null ? null : [duplicates.by, duplicates.withinMs],
+    late: [late.allowedLatenessMs, late.then],
+    features: features.digest,
+  };
+  return createHash('sha256').update(JSON.stringify(meaning)).digest('hex');
+}
+
+function byName([a = '']: readonly string[], [b = '']: readonly string[]): number {
+  return a < b ? -1 : 1;
+}
+
+/** The same value with the keys of its mapping in one order. */
+function sorted([kind, name]: DigestedJob['origin']): unknown {
+  const isMapping = typeof name === 'object' && name !== null;
+  return [kind, isMapping ? Object.entries(name).sort(([a], [b]) => (a < b ? -1 : 1)) : name];
+}

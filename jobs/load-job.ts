@@ -1,0 +1,115 @@
+import { declaredFeatures } from '../features/declared-feature.ts';
+import { compileFeatures } from '../features/compile-features.ts';
+import type { FeaturePlan } from '../features/feature-plan.ts';
+import type { Diagnostic } from '../engine/plan/diagnostic.ts';
+import { inReadingOrder } from '../engine/plan/diagnostic.ts';
+import { PlanDocument } from '../engine/plan/plan-document.ts';
+import type { SourceTexts } from '../engine/plan/render-diagnostics.ts';
+import type { CheckedJob, LatePolicy } from './checked-job.ts';
+import { checkOutputs } from './check-sinks.ts';
+import { checkParts } from './check-parts.ts';
+import { checkScore } from './check-score.ts';
+import { checkSource, type CheckedSource } from './check-source.ts';
+import { jobDigest } from './job-digest.ts';
+import { JobFiles } from './job-files.ts';
+import { jobParts, type JobParts } from './job-file.ts';
+
+const defaultFlushEveryMs = 1_000;
+
+/** A job, or all that is wrong with its files. */
+export type JobOutcome =
+  | { readonly ok: true; readonly job: CheckedJob }
+  | {
+      readonly ok: false;
+      /** In reading order; never empty. */
+      readonly diagnostics: readonly Diagnostic[];
+      /** The texts that they point into. */
+      readonly sources: SourceTexts;
+    };
+
+/**
+ * Reads a job file and everything that it names, checks all of it, and gives the job or everything that is wrong, so that a person mends it in one go. The
+ * one way in which every command gets a job. Reads files and changes nothing; models, topics and services are looked at when a run is opened.
+ *
+ * @param path the job file's; other files are shown relative to it.
+ */
+export async function loadJob(path: string): Promise<JobOutcome> {
+  const files = new JobFiles(path);
+  const job = await checkJob(path, files);
+  if (job !== null && files.diagnostics.length === 0) return { ok: true, job };
+  return { ok: false, diagnostics: inReadingOrder(files.diagnostics), sources: files.sources };
+}
+
+async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | null> {
+  const document = await files.readJob();
+  if (document === null) return null;
+  files.diagnostics.push(...document.diagnostics);
+  if (document.diagnostics.length > 0) return null;
+  const parts = checkParts(document, [], jobParts, files.diagnostics);
+  if (parts === null) return null;
+  const source = parts.source === undefined ? noSource : await checkSource(document, files);
+  const late: LatePolicy = { allowedLatenessMs: parts.late?.allowedLateness ?? 0, then: 'answer', topic: null };
+  const features = await checkFeatures(document, parts, { ...source, late }, files);
+  const score = checkScore(document, parts.score, files);
+  const inputTopic = source.definition?.kind === 'topic' ? source.definition.topic : null;
+  const { sinks, deadLetters } = checkOutputs(document, parts, inputTopic, files);
+  const { definition, schema, origin } = source;
+  if (files.diagnostics.length > 0 || definition === null || schema === null || origin === null || features === null) {
+    return null;
+  }
+  return frozen({
+    file: path,
+    name: parts.job ?? '',
+    app: parts.app ?? 'sluice',
+    source: definition,
+    schema,
+    features,
+    score,
+    sinks,
+    deadLetters,
+    late,
+    state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs },
+    guarantee: 'exactly-once',
+    digest: jobDigest({ origin, source: definition, schema, late, features }),
+  });
+}
+
+const noSource: CheckedSource = { definition: null, schema: null, eventTimeField: null, origin: null };
+
+/** Reads and plans the job's features. Without a schema only their form can be checked. */
+async function checkFeatures(
+  document: PlanDocument,
+  { features = [] }: Partial<JobParts>,
+  { schema, eventTimeField, late }: CheckedSource & { readonly late: LatePolicy },
+  files: JobFiles,
+): Promise<FeaturePlan | null> {
+  const documents: PlanDocument[] = [];
+  const names = features === 'none' ? [] : features;
+  for (const [index, name] of names.entries()) {
+    const place = ['features', index];
+    if (names.indexOf(name) < index) {
+      const message = `"${name}" is here twice`;
+      files.diagnostics.push(document.atValue(place, { code: 'NAME_DUPLICATE', message }));
+      continue;
+    }
+    const read = await files.readNamed(document, place, name, { folder: 'features', extension: '.yaml' });
+    if (read !== null) documents.push(new PlanDocument(read.file, read.text));
+  }
+  if (schema === null) {
+    for (const declarations of documents) declaredFeatures(declarations, files.diagnostics);
+    return null;
+  }
+  const context = { schema, eventTimeField: eventTimeField ?? '', allowedLatenessMs: late.allowedLatenessMs };
+  const { plan, diagnostics } = compileFeatures(documents, context);
+  files.diagnostics.push(...(diagnostics ?? []));
+  return plan;
+}
+
+/** Freezes the job and the plain mappings and lists in it. The plan and the schema are frozen by those who make them. */
+function frozen(job: CheckedJob): CheckedJob {
+  const { source, score, sinks, deadLetters, late, state } = job;
+  for (const part of [source.eventTime, source.duplicates, source, score, ...sinks, sinks, deadLetters, late, state]) {
+    Object.freeze(part);
+  }
+  return Object.freeze(job);
+}
