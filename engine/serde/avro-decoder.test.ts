@@ -111,6 +111,61 @@ describe('AvroDecoder', () => {
     expect(toRows(decoder.decode(messages).records)).toEqual([old]);
   });
 
+  it('reads the fields of a record in the record, through its own evolution', async () => {
+    const registry = new CountingRegistry();
+    const inner = (...names: readonly string[]): object => ({
+      type: 'record',
+      name: 'Features',
+      fields: names.map((name) => ({ name, type: ['null', 'double'], default: null })),
+    });
+    const plain = record([{ name: 'features', type: inner('a', 'gone') }, time, card]);
+    const nullable = record([time, { name: 'features', type: [inner('b', 'a'), 'null'] }, card]);
+    const before = record([time, card]);
+    registry.schemas.set(1, JSON.stringify(plain)).set(2, JSON.stringify(nullable)).set(3, JSON.stringify(before));
+    const reader = record([time, card, { name: 'features', type: ['null', inner('a', 'b')], default: null }]);
+    const decoder = decoderFor(reader, registry);
+    const messages = batchOf(
+      message(1, plain, { time: 1, card: 'c', features: { a: 1.5, gone: 9 } }),
+      message(2, nullable, { time: 2, card: 'c', features: { a: 2.5, b: 3 } }),
+      message(2, nullable, { time: 3, card: 'c', features: null }),
+      message(3, before, { time: 4, card: 'c' }),
+    );
+    await decoder.prepare(messages);
+    const { records, deadLetters } = decoder.decode(messages);
+    expect(deadLetters).toEqual([]);
+    expect(toRows(records)).toEqual([
+      { time: 1, card: 'c', 'features.a': 1.5, 'features.b': null },
+      { time: 2, card: 'c', 'features.a': 2.5, 'features.b': 3 },
+      { time: 3, card: 'c', 'features.a': null, 'features.b': null },
+      { time: 4, card: 'c', 'features.a': null, 'features.b': null },
+    ]);
+  });
+
+  it('gives a record in the record its default where the writer has none', async () => {
+    const registry = new CountingRegistry();
+    const before = record([time, card]);
+    registry.schemas.set(3, JSON.stringify(before));
+    const place = {
+      type: 'record',
+      name: 'Place',
+      fields: [
+        { name: 'city', type: 'string' },
+        { name: 'zone', type: 'int' },
+      ],
+    };
+    const reader = record([
+      time,
+      card,
+      { name: 'place', type: place, default: { city: 'somewhere far away', zone: 7 } },
+    ]);
+    const decoder = decoderFor(reader, registry);
+    const messages = batchOf(message(3, before, { time: 4, card: 'c' }));
+    await decoder.prepare(messages);
+    expect(toRows(decoder.decode(messages).records)).toEqual([
+      { time: 4, card: 'c', 'place.city': 'somewhere far away', 'place.zone': 7 },
+    ]);
+  });
+
   it('dead-letters records of a schema that does not resolve to the job’s, and says why', async () => {
     const registry = new CountingRegistry();
     registry.schemas.set(2, JSON.stringify(v2)).set(3, '{"type":"record"').set(4, '"string"');
@@ -266,6 +321,20 @@ describe('schemaOfAvro', () => {
             { name: 'bytes', type: 'bytes' },
             { name: 'many', type: ['null', 'string', 'double'] },
             { name: 'list', type: { type: 'array', items: 'string' } },
+            {
+              name: 'place',
+              type: [
+                'null',
+                {
+                  type: 'record',
+                  name: 'Place',
+                  fields: [
+                    { name: 'city', type: 'string' },
+                    { name: 'raw', type: 'bytes' },
+                  ],
+                },
+              ],
+            },
           ]),
         ),
       ),
@@ -277,6 +346,7 @@ describe('schemaOfAvro', () => {
       'ratio double optional',
       'flag boolean required',
       'colour string required',
+      'place.city string optional',
     ]);
   });
 

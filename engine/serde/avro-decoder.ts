@@ -1,8 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { messageOf, SluiceError } from '../error.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
-import { AvroFieldReader, maxDepth } from './avro-field-reader.ts';
-import { checkReader, planAvro, type AvroPlan } from './avro-plan.ts';
+import { MALFORMED, readLong } from './avro-binary.ts';
+import { AvroFieldReader, findingOfOther, maxDepth } from './avro-field-reader.ts';
+import { READ_UNION, type AvroNode } from './avro-node.ts';
+import { planAvro, type AvroObject, type AvroPlan, type AvroStep } from './avro-plan.ts';
+import { checkReader } from './avro-reader-check.ts';
 import { parseAvroSchema, resolutionProblem, type AvroSchema } from './avro-schema.ts';
 import { skipNode, TOO_DEEP } from './avro-skip.ts';
 import type { Decoded, Decoder, DecoderOptions } from './decoder.ts';
@@ -40,6 +43,7 @@ export class AvroDecoder implements Decoder {
   readonly #plans = new Map<number, AvroPlan | Problem>();
   /** Ids that the registry did not have when this batch was prepared; asked for again with the next. */
   readonly #unknown = new Set<number>();
+  readonly #branch = new Float64Array(1);
 
   /** @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN`, `AVRO_FIELD_UNKNOWN`, `AVRO_FIELD_TYPE`. */
   constructor(options: AvroDecoderOptions) {
@@ -91,27 +95,43 @@ export class AvroDecoder implements Decoder {
     return builder.finish();
   }
 
+  /** Reads a record by its plan, from `start` on. Gives the position after it, or what {@link skipNode} gives for what is none. */
   #readRecord(plan: AvroPlan, data: Uint8Array, view: DataView, start: number, end: number): number {
     const { steps, defaults } = plan;
-    const reader = this.#reader;
     let at = start;
     for (let index = 0; index < steps.length; index++) {
       const step = steps[index];
       if (step === undefined) break;
-      const { fields } = step;
-      if (fields.length === 0) {
-        at = skipNode(step.node, data, at, end, maxDepth);
-      } else {
-        const from = at;
-        for (let target = 0; target < fields.length; target++) {
-          at = reader.read(step.node, fields[target] ?? 0, data, view, from, end);
-        }
-      }
+      at = this.#readStep(step, data, view, at, end);
       if (at < 0) return at;
     }
-    for (const absent of defaults)
-      reader.read(absent.node, absent.field, absent.data, absent.view, 0, absent.data.length);
+    for (const absent of defaults) this.#readStep(absent.step, absent.data, absent.view, 0, absent.data.length);
     return at;
+  }
+
+  #readStep(step: AvroStep, data: Uint8Array, view: DataView, at: number, end: number): number {
+    const { node, fields, object } = step;
+    if (object !== null) return this.#readObject(object, node, data, view, at, end);
+    if (fields.length === 0) return skipNode(node, data, at, end, maxDepth);
+    let after = at;
+    for (let target = 0; target < fields.length; target++) {
+      after = this.#reader.read(node, fields[target] ?? 0, data, view, at, end);
+    }
+    return after;
+  }
+
+  /** Reads a record in the record; all of its members are null when it is. */
+  #readObject(object: AvroObject, node: AvroNode, data: Uint8Array, view: DataView, at: number, end: number): number {
+    const isUnion = node.read === READ_UNION;
+    const from = isUnion ? readLong(data, at, end, this.#branch, 0) : at;
+    const index = isUnion ? (this.#branch[0] ?? -1) : 0;
+    const branch = isUnion ? node.parts[index] : node;
+    if (from < 0 || branch === undefined) return MALFORMED;
+    const plan = object.plans[index] ?? null;
+    if (plan !== null) return this.#readRecord(plan, data, view, from, end);
+    const { found } = this.#builder;
+    for (const member of object.members) found[member] = findingOfOther(branch);
+    return skipNode(branch, data, from, end, maxDepth);
   }
 
   #planOf(id: number): AvroPlan | Problem {

@@ -170,6 +170,50 @@ describe('AvroEncoder', () => {
     };
   };
 
+  it.each(['alone', 'in a union'])('writes fields with a dot in their names to a record in the record, %s', (how) => {
+    const inner = {
+      type: 'record',
+      name: 'Features',
+      fields: [
+        { name: 'long', type: ['null', 'long'] },
+        { name: 'kind', type: 'string' },
+        { name: 'later', type: 'int', default: 5 },
+        { name: 'double', type: ['double', 'null'] },
+      ],
+    };
+    const nested = [
+      { name: 'string', type: ['null', 'string'] },
+      { name: 'features', type: how === 'alone' ? inner : ['null', inner] },
+    ];
+    const encoder = encoderFor(
+      [
+        columnField('string'),
+        columnField('double', 'features.double'),
+        { name: 'features.kind', value: { kind: 'constant', value: 'k' } },
+        columnField('long', 'features.long'),
+      ],
+      nested,
+    );
+    const type = avro.Type.forSchema({ ...avsc, fields: nested } as unknown as avro.Type);
+    fc.assert(
+      fc.property(batchArbitrary, (batch) => {
+        const expected = toRows(batch).map(({ string, double, long }) =>
+          type.toBuffer({ string, features: { double, long, kind: 'k', later: 5 } }),
+        );
+        expect(valuesOf(encoder.encode(batch).messages).map((value) => Buffer.from(value.subarray(5)))).toEqual(
+          expected,
+        );
+      }),
+      { numRuns: 100 },
+    );
+    const unknown = (): AvroEncoder =>
+      encoderFor([columnField('string'), columnField('double', 'features.nobody')], nested);
+    expect(unknown).toThrow(expect.objectContaining({ code: 'AVRO_FIELD_MISSING' }));
+    expect(() => encoderFor([columnField('string'), columnField('double', 'string.x')], nested.slice(0, 1))).toThrow(
+      expect.objectContaining({ code: 'AVRO_FIELD_UNKNOWN' }),
+    );
+  });
+
   it('writes whole numbers as int, long or double, as the schema has it', () => {
     expect(only(numberColumnOf([1, -1]), 'long', 'int').bytes).toEqual([[2], [1]]);
     expect(only(numberColumnOf([1]), 'long', 'double').bytes).toEqual([[0, 0, 0, 0, 0, 0, 240, 63]]);

@@ -1,12 +1,13 @@
-import type { Type } from 'avsc';
+import type { Type, types } from 'avsc';
 import { messageOf, SluiceError } from '../error.ts';
 import type { Column } from '../record/column.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { FieldType } from '../record/schema.ts';
 import { LONG_BYTES, writeLong } from './avro-binary.ts';
-import { branchesOf, instantUnitOf, withoutLogical, type AvroSchema } from './avro-schema.ts';
+import { branchesOf, instantUnitOf, recordIn, withoutLogical, type AvroSchema } from './avro-schema.ts';
 import type { Encoded, EncodeFailure, Encoder, EncoderOptions } from './encoder.ts';
 import { maxInstantMs } from './field-finding.ts';
+import { fieldPath } from './field-path.ts';
 import { INSTANT_TEXT_BYTES, writeInstant } from './instant-text.ts';
 import { KeyWriter } from './key-writer.ts';
 import { MessageBuilder } from './message-builder.ts';
@@ -52,7 +53,8 @@ const noBytes: Uint8Array = new Uint8Array(0);
  * Encodes records as Avro in Confluent's framing, from columns to bytes in one pass, without making an object of each.
  *
  * Of our types, `double` may be an Avro `double`, `long` a `long`, `int` or `double`, `boolean` a `boolean`, `timestamp` a `timestamp-millis`, `timestamp-micros`, plain
- * `long` (milliseconds) or `string` (ISO 8601), `string` a `string`; each also within a union with `null`. A row that holds null where the
+ * `long` (milliseconds) or `string` (ISO 8601), `string` a `string`; each also within a union with `null`. A field `features.amount` is the
+ * field `amount` of the record `features`. A row that holds null where the
  * schema does not allow it (`FIELD_MISSING`), a number that is not finite (`NUMBER_NOT_FINITE`) or one that its type cannot hold (`NUMBER_RANGE`) is a failure and
  * gives no message.
  */
@@ -70,19 +72,23 @@ export class AvroEncoder implements Encoder {
   constructor(options: AvroEncoderOptions) {
     const fields = resolveFields(options.schema, options.fields);
     const { record, name: recordName } = options.avroSchema;
-    for (const { name } of fields) {
-      if (!record.fields.some((field) => field.name === name)) {
-        throw new SluiceError(
-          'AVRO_FIELD_UNKNOWN',
-          `the output field "${name}" must be a field of the Avro record "${recordName}"; got ${record.fields.map((field) => field.name).join(', ')}`,
-        );
-      }
-    }
     const columns: OutputColumn[] = [];
-    this.#steps = record.fields.map((avroField) => {
-      const { name, type } = avroField;
-      const field = fields.find((candidate) => candidate.name === name);
-      if (field === undefined) {
+    const given = new Set(fields.map((field) => field.name));
+    const stepsOf = (owner: string | null, avroFields: readonly types.Field[]): Step[] =>
+      avroFields.flatMap((avroField) => {
+        const { type } = avroField;
+        const name = owner === null ? avroField.name : `${owner}.${avroField.name}`;
+        const field = fields.find((candidate) => candidate.name === name);
+        if (field !== undefined) {
+          given.delete(name);
+          if ('constant' in field) return [always(name, type, field.constant)];
+          columns.push(field);
+          return [stepOf(name, type, field.type, columns.length - 1)];
+        }
+        const inner = recordIn(type);
+        if (owner === null && inner !== null && fields.some((candidate) => fieldPath(candidate.name).owner === name)) {
+          return [branchStep(name, type, inner), ...stepsOf(name, inner.fields)];
+        }
         const value: unknown = avroField.defaultValue();
         if (value === undefined) {
           throw new SluiceError(
@@ -90,12 +96,15 @@ export class AvroEncoder implements Encoder {
             `the Avro field "${name}" must be written from an output field or have a default; got neither`,
           );
         }
-        return always(name, type, value);
-      }
-      if ('constant' in field) return always(name, type, field.constant);
-      columns.push(field);
-      return stepOf(name, type, field.type, columns.length - 1);
-    });
+        return [always(name, type, value)];
+      });
+    this.#steps = stepsOf(null, record.fields);
+    for (const name of given) {
+      throw new SluiceError(
+        'AVRO_FIELD_UNKNOWN',
+        `the output field "${name}" must be a field of the Avro record "${recordName}"; got ${record.fields.map((field) => field.name).join(', ')}`,
+      );
+    }
     this.#columns = columns;
     this.#schemaId = options.schemaId;
     this.#valueSize = this.#steps.reduce((size, step) => size + step.bytes.length + maxScalarBytes, FRAME_BYTES);
@@ -206,6 +215,13 @@ function always(name: string, type: Type, value: unknown): Step {
       { cause: thrown },
     );
   }
+}
+
+/** What stands before the members of a record in the record: its branch, where it is in a union. */
+function branchStep(name: string, type: Type, record: types.RecordType): Step {
+  const branches = branchesOf(type);
+  const bytes = type === record ? noBytes : branchBytes(branches.indexOf(record));
+  return { name, writer: writers.fixed, column: -1, bytes, nullBytes: null };
 }
 
 function stepOf(name: string, type: Type, fieldType: FieldType, column: number): Step {

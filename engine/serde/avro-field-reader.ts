@@ -84,12 +84,7 @@ export class AvroFieldReader {
         return after;
       }
       default:
-        found[field] =
-          node.read === avroNode.READ_FIXED
-            ? finding.GOT_BYTES
-            : node.read === avroNode.READ_ARRAY
-              ? finding.GOT_ARRAY
-              : finding.GOT_OBJECT;
+        found[field] = findingOfOther(node);
         return skipNode(node, data, at, end, maxDepth);
     }
   }
@@ -150,6 +145,30 @@ export class AvroFieldReader {
     const bytes = Uint8Array.from(digits, (digit) => digit.charCodeAt(0));
     this.#setText(field, bytes, 0, bytes.length);
     return after;
+  }
+}
+
+/** What a value of this type is, where something else must stand. */
+export function findingOfOther(node: avroNode.AvroNode): finding.FieldFinding {
+  switch (node.read) {
+    case avroNode.READ_NULL:
+      return finding.NULL;
+    case avroNode.READ_BOOLEAN:
+      return finding.GOT_BOOLEAN;
+    case avroNode.READ_LONG:
+    case avroNode.READ_FLOAT:
+    case avroNode.READ_DOUBLE:
+      return finding.GOT_NUMBER;
+    case avroNode.READ_STRING:
+    case avroNode.READ_ENUM:
+      return finding.GOT_STRING;
+    case avroNode.READ_BYTES:
+    case avroNode.READ_FIXED:
+      return finding.GOT_BYTES;
+    case avroNode.READ_ARRAY:
+      return finding.GOT_ARRAY;
+    default:
+      return finding.GOT_OBJECT;
   }
 }
 

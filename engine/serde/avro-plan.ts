@@ -1,21 +1,30 @@
-import type { types } from 'avsc';
-import { SluiceError } from '../error.ts';
-import type { FieldType, Schema } from '../record/schema.ts';
+import type { Type, types } from 'avsc';
+import type { Schema } from '../record/schema.ts';
 import { LONG_DIGITS } from './avro-binary.ts';
 import { compileNode, READ_UNION, type AvroNode } from './avro-node.ts';
-import { branchesOf, withoutLogical, type AvroSchema } from './avro-schema.ts';
+import { branchesOf, recordIn, type AvroSchema } from './avro-schema.ts';
+import { fieldPath } from './field-path.ts';
 
-/** How to read one field of a writer's records. */
+/** How to read one field of a writer's records: into our fields, as an object of them, or, with neither, not at all. */
 export interface AvroStep {
   readonly node: AvroNode;
-  /** Our fields that it gives; empty when it is skipped. */
+  /** Our fields that it gives; more than one where the reader's aliases say so. */
   readonly fields: readonly number[];
+  /** What it holds, where our schema has members of it; else `null`. */
+  readonly object: AvroObject | null;
+}
+
+/** How to read a record within the record. */
+export interface AvroObject {
+  /** Every field of ours in it, for when it is null. */
+  readonly members: readonly number[];
+  /** By the branches of the writer's union (or its only type): how to read each; `null` for one that is no record. */
+  readonly plans: readonly (AvroPlan | null)[];
 }
 
 /** A field that the writer does not know, with the reader's default in Avro's encoding. */
 export interface AvroDefault {
-  readonly node: AvroNode;
-  readonly field: number;
+  readonly step: AvroStep;
   readonly data: Uint8Array;
   readonly view: DataView;
 }
@@ -33,72 +42,66 @@ export interface AvroPlan {
  * writer has not is the reader's default. Called once for each writer's schema, after resolution was found to work.
  */
 export function planAvro(schema: Schema, reader: AvroSchema, writer: AvroSchema): AvroPlan {
-  const wanted = new Map<string, { readonly field: number; readonly type: types.Field['type'] }[]>();
+  return planRecord(schema, null, reader.record, writer.record);
+}
+
+/** @param owner the field of the message that this record is; `null` for the message itself. */
+function planRecord(
+  schema: Schema,
+  owner: string | null,
+  reader: types.RecordType,
+  writer: types.RecordType,
+): AvroPlan {
+  const written = new Set(writer.fields.map((field) => field.name));
+  const readersOf = new Map<string, types.Field[]>();
   const defaults: AvroDefault[] = [];
-  const written = new Set(writer.record.fields.map((field) => field.name));
-  for (const readerField of reader.record.fields) {
-    const field = schema.indexOf(readerField.name);
-    if (field < 0) continue;
-    const { type } = readerField;
-    const name = [readerField.name, ...(readerField.aliases ?? [])].find((candidate) => written.has(candidate));
-    if (name === undefined) {
-      const data = Uint8Array.from(type.toBuffer(readerField.defaultValue()));
-      defaults.push({ node: compileNode(type, type), field, data, view: new DataView(data.buffer) });
-    } else {
-      wanted.set(name, [...(wanted.get(name) ?? []), { field, type }]);
+  for (const field of reader.fields) {
+    const name = [field.name, ...(field.aliases ?? [])].find((candidate) => written.has(candidate));
+    if (name !== undefined) {
+      readersOf.set(name, [...(readersOf.get(name) ?? []), field]);
+      continue;
     }
+    const step = stepOf(schema, owner, [field], field.type);
+    if (step.fields.length === 0 && step.object === null) continue;
+    const data = Uint8Array.from(field.type.toBuffer(field.defaultValue()));
+    defaults.push({ step, data, view: new DataView(data.buffer) });
   }
-  const steps = writer.record.fields.map(({ name, type }) => {
-    const targets = wanted.get(name) ?? [];
-    return { node: compileNode(type, targets[0]?.type ?? null), fields: targets.map((target) => target.field) };
-  });
-  const read = steps.filter((step) => step.fields.length > 0);
+  const steps = writer.fields.map(({ name, type }) => stepOf(schema, owner, readersOf.get(name) ?? [], type));
   return {
     steps,
     defaults,
     textSlackBytes: Math.max(
       LONG_DIGITS,
-      ...read.map((step) => symbolBytes(step.node)),
-      ...defaults.map(({ data, node }) => Math.max(data.length, symbolBytes(node))),
+      ...steps.map((step) => slackOf(step)),
+      ...defaults.map(({ data, step }) => data.length + slackOf(step)),
     ),
   };
+}
+
+function stepOf(schema: Schema, owner: string | null, readers: readonly types.Field[], writer: Type): AvroStep {
+  const fields = readers
+    .map(({ name }) => schema.indexOf(owner === null ? name : `${owner}.${name}`))
+    .filter((field) => field >= 0);
+  const node = compileNode(writer, fields.length === 0 ? null : (readers[0]?.type ?? null));
+  const [reader] = readers;
+  const inner = reader === undefined || owner !== null ? null : recordIn(reader.type);
+  if (fields.length > 0 || reader === undefined || inner === null) return { node, fields, object: null };
+  const members = schema.fields.flatMap(({ name }, field) => (fieldPath(name).owner === reader.name ? [field] : []));
+  if (members.length === 0) return { node, fields, object: null };
+  const plans = branchesOf(writer).map((branch) => {
+    const record = recordIn(branch);
+    return record === null ? null : planRecord(schema, reader.name, inner, record);
+  });
+  return { node, fields, object: { members, plans } };
+}
+
+function slackOf({ node, object }: AvroStep): number {
+  if (object === null) return symbolBytes(node);
+  return Math.max(0, ...object.plans.map((plan) => plan?.textSlackBytes ?? 0));
 }
 
 /** The longest symbol of an enum, or of an enum in a union. */
 function symbolBytes(node: AvroNode): number {
   const branches = node.read === READ_UNION ? [node, ...node.parts] : [node];
   return Math.max(0, ...branches.flatMap((branch) => branch.symbols.map((symbol) => symbol.length)));
-}
-
-/** What a field of each type can be read from, of the types that a reader's field may have. */
-const readableFrom: Readonly<Record<FieldType, readonly string[]>> = {
-  double: ['double', 'float', 'long', 'int'],
-  long: ['long', 'int'],
-  boolean: ['boolean'],
-  timestamp: ['long', 'int', 'string'],
-  string: ['string', 'enum', 'long', 'int'],
-};
-
-/**
- * Checks that records of the reader's schema can give those of ours. Called once, when the decoder is made.
- *
- * @throws {SluiceError} `AVRO_FIELD_UNKNOWN`, `AVRO_FIELD_TYPE`.
- */
-export function checkReader(schema: Schema, reader: AvroSchema): void {
-  for (const { name, type } of schema.fields) {
-    const field = reader.record.fields.find((candidate) => candidate.name === name);
-    if (field === undefined) {
-      throw new SluiceError(
-        'AVRO_FIELD_UNKNOWN',
-        `the field "${name}" must be one of the Avro record "${reader.name}"; got ${reader.record.fields.map((known) => known.name).join(', ')}`,
-      );
-    }
-    const names = branchesOf(field.type).map((branch) => withoutLogical(branch).typeName);
-    if (!names.some((branch) => readableFrom[type].includes(branch))) {
-      throw new SluiceError(
-        'AVRO_FIELD_TYPE',
-        `the field "${name}" must be declared in Avro as ${readableFrom[type].join(', ')} to be a ${type}; got ${names.join(', ')}`,
-      );
-    }
-  }
 }

@@ -63,21 +63,25 @@ export function parseAvroSchema(text: string): AvroSchema {
 
 /**
  * The records that an Avro schema describes, as this engine has them: `int` and `long` are `long`, or `timestamp` with logical type `timestamp-millis` or
- * `timestamp-micros`; `float` and `double` are `double`; `string` and `enum` are `string`; a union with `null` makes the field optional. Fields of other types
- * (records, arrays, maps, bytes, unions of several) are left out: they are skipped when decoding. Called when a job names a schema by its `.avsc`.
+ * `timestamp-micros`; `float` and `double` are `double`; `string` and `enum` are `string`; a union with `null` makes the field optional. The fields of a record in the
+ * record are `record.field` ({@link FieldPath}). Fields of other types (arrays, maps, bytes, unions of several, records deeper down) are left
+ * out: they are skipped when decoding. Called when a job names a schema by its `.avsc`.
  */
 export function schemaOfAvro({ record }: AvroSchema): Schema {
-  const fields: Field[] = [];
-  for (const { name, type } of record.fields) {
-    const branches = branchesOf(type);
-    const values = branches.filter((branch) => branch.typeName !== 'null');
-    const [only] = values;
-    const fieldType = values.length === 1 && only !== undefined ? fieldTypeOf(only) : null;
-    if (fieldType !== null) {
-      fields.push({ name, type: fieldType, presence: values.length < branches.length ? 'optional' : 'required' });
-    }
-  }
-  return new Schema(fields);
+  return new Schema(
+    record.fields.flatMap(({ name, type }) => {
+      const inner = recordIn(type);
+      if (inner === null) return fieldOf(name, type, 'required');
+      const presence = branchesOf(type).length > 1 ? 'optional' : 'required';
+      return inner.fields.flatMap((member) => fieldOf(`${name}.${member.name}`, member.type, presence));
+    }),
+  );
+}
+
+/** The record that a field holds, alone or in a union with null; `null` when it holds anything else. */
+export function recordIn(type: Type): types.RecordType | null {
+  const [only, ...others] = branchesOf(type).filter((branch) => branch.typeName !== 'null');
+  return only !== undefined && others.length === 0 && isRecord(only) ? only : null;
 }
 
 /** Why records that `writer` wrote cannot be read as `reader`, by the rules of Avro's schema resolution; `null` when they can. */
@@ -109,6 +113,14 @@ export function withoutLogical(type: Type): Type {
 export function instantUnitOf(type: Type): InstantUnit | null {
   if (type.typeName === 'logical:timestamp-millis') return 'millis';
   return type.typeName === 'logical:timestamp-micros' ? 'micros' : null;
+}
+
+function fieldOf(name: string, type: Type, ownerPresence: Field['presence']): readonly Field[] {
+  const branches = branchesOf(type);
+  const [only, ...others] = branches.filter((branch) => branch.typeName !== 'null');
+  const fieldType = only === undefined || others.length > 0 ? null : fieldTypeOf(only);
+  if (fieldType === null) return [];
+  return [{ name, type: fieldType, presence: branches.length > 1 ? 'optional' : ownerPresence }];
 }
 
 function fieldTypeOf(type: Type): FieldType | null {
