@@ -1,0 +1,249 @@
+import type { FieldType, Schema } from '../engine/record/schema.ts';
+import type { FeatureStep, RollingStep } from '../features/feature-plan.ts';
+import { modelColumns } from '../features/model-input.ts';
+import { layOut, type StoredColumn } from '../operators/rolling/rolling-layout.ts';
+import type { CheckedJob, SinkDefinition } from './checked-job.ts';
+
+/** A job as `explain` shows it: the JSON form as it is, and what text and drawing are made of. Keys are stable; times are in milliseconds. */
+export interface JobDescription {
+  readonly job: string;
+  readonly app: string;
+  readonly file: string;
+  readonly digest: string;
+  readonly guarantee: string;
+  readonly source: {
+    readonly kind: string;
+    readonly name: string;
+    readonly format: string;
+    readonly key: string;
+    readonly fields: readonly { readonly name: string; readonly type: FieldType; readonly presence: string }[];
+    readonly eventTime: CheckedJob['source']['eventTime'];
+    readonly late: CheckedJob['late'];
+    readonly deadLetters: CheckedJob['deadLetters'];
+  };
+  /** In the order in which a record meets them. */
+  readonly operators: readonly OperatorDescription[];
+  readonly features: { readonly count: number; readonly digest: string };
+  /** `null` for a job that publishes features. */
+  readonly model: ModelDescription | null;
+  readonly sinks: readonly SinkDefinition[];
+  readonly state: CheckedJob['state'];
+}
+
+/** One operator. */
+export type OperatorDescription = DedupeDescription | DeriveDescription | RollingDescription;
+
+/** The operator that drops repeated records. */
+export interface DedupeDescription {
+  readonly operator: 'dedupe';
+  readonly id: string;
+  readonly by: string;
+  readonly withinMs: number;
+  /** Of the stored state, for each record that was let through and is still remembered. */
+  readonly bytes: { readonly perRecord: number; readonly formula: string };
+}
+
+/** An operator that computes columns from others of the same record. It has no state. */
+export interface DeriveDescription {
+  readonly operator: 'derive';
+  readonly columns: readonly { readonly name: string; readonly expression: string; readonly type: FieldType }[];
+}
+
+/** An operator of rolling features: one state for each key. */
+export interface RollingDescription {
+  readonly operator: 'rolling';
+  readonly id: string;
+  readonly key: readonly string[];
+  /**
+   * What orders the records of one key: `input`, the partition that they share; or `commit`, since they come from several partitions, and how those
+   * interleave is recorded with each commit.
+   */
+  readonly order: 'input' | 'commit';
+  /** What is stored of each record beside its event time. */
+  readonly stored: readonly (StoredColumn & { readonly bytesPerRow: number })[];
+  readonly bytes: {
+    /** Of a key's stored rows, without texts. */
+    readonly perKey: number;
+    readonly perRow: number;
+    readonly formula: string;
+  };
+  readonly reachMs: number;
+  readonly retentionMs: number;
+  /** The features that share the search for their windows' end. */
+  readonly scans: readonly ScanDescription[];
+}
+
+/** Windows that end at the same record: their end is searched once. */
+export interface ScanDescription {
+  readonly delayMs: number;
+  readonly current: 'include' | 'exclude';
+  readonly windowsMs: readonly number[];
+  /** Each goes once over one column, from the end of the shortest window to the beginning of the longest. */
+  readonly walks: readonly WalkDescription[];
+}
+
+/** One pass, and the features that it answers. */
+export interface WalkDescription {
+  readonly function: string;
+  /** `null`: event times alone. */
+  readonly input: string | null;
+  readonly where: string | null;
+  readonly features: readonly { readonly name: string; readonly overMs: number }[];
+}
+
+/** What scores, and what it is given. */
+export interface ModelDescription {
+  readonly reference: string;
+  readonly threshold: 'model' | number;
+  /** `manifest`: the model's own list, in its order; `declared`: no model was at hand, and this is what one could be given. */
+  readonly inputsFrom: 'manifest' | 'declared';
+  /** `whenNull` is `null` where the model gets NaN, "missing". */
+  readonly inputs: readonly { readonly name: string; readonly whenNull: number | null; readonly order: string }[];
+}
+
+/** An input of a model as binding gives it: `whenNull` is NaN without a default. */
+export interface GivenInput {
+  readonly column: string;
+  readonly whenNull: number;
+}
+
+/** Bytes of the head of a key's stored rows, and of an event time or a number; see `operators/rolling/row-format.ts`. */
+const headBytes = 8;
+const numberBytes = 8;
+const codeBytes = 4;
+/** Of an entry of the duplicates' log beside the id itself; see `operators/dedupe/dedupe-logic.ts`. */
+const dedupeBytes = 12;
+
+/**
+ * Describes a checked job. Called by `explain`, and by whatever shows a job.
+ *
+ * @param inputs what the job's model is given, in its order, where a model is at hand.
+ */
+export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | null): JobDescription {
+  const { source, schema, features, score } = job;
+  const steps = features.steps.map((step, index): OperatorDescription => {
+    const input = features.steps[index - 1]?.output ?? features.inputSchema;
+    return step.kind === 'derive' ? describeDerive(step) : describeRolling(step, input, job);
+  });
+  return {
+    job: job.name,
+    app: job.app,
+    file: job.file,
+    digest: job.digest,
+    guarantee: job.guarantee,
+    source: {
+      kind: source.kind,
+      name: originName(job),
+      format: source.format,
+      key: source.key,
+      fields: schema.fields,
+      eventTime: source.eventTime,
+      late: job.late,
+      deadLetters: job.deadLetters,
+    },
+    operators: [...describeDuplicates(job), ...steps],
+    features: { count: features.columns.length, digest: features.digest },
+    model: score === null ? null : describeModel(job, score, inputs),
+    sinks: job.sinks,
+    state: job.state,
+  };
+}
+
+function originName({ source }: CheckedJob): string {
+  switch (source.kind) {
+    case 'topic':
+      return source.topic;
+    case 'simulator':
+      return source.world;
+    default:
+      return source.path;
+  }
+}
+
+function describeDuplicates({ source: { duplicates } }: CheckedJob): readonly DedupeDescription[] {
+  if (duplicates === null) return [];
+  const { by, withinMs } = duplicates;
+  const formula = `${dedupeBytes} + the bytes of ${by}, for each record of the last ${withinMs} ms`;
+  return [{ operator: 'dedupe', id: 'duplicates', by, withinMs, bytes: { perRecord: dedupeBytes, formula } }];
+}
+
+function describeDerive({ columns }: FeatureStep & { readonly kind: 'derive' }): DeriveDescription {
+  return {
+    operator: 'derive',
+    columns: columns.map(({ name, expression: { text, type } }) => ({ name, expression: text, type })),
+  };
+}
+
+function describeRolling({ definition }: RollingStep, input: Schema, job: CheckedJob): RollingDescription {
+  const layout = layOut(definition, input);
+  const functionOf = new Map(
+    job.features.features.flatMap((feature) =>
+      feature.kind === 'rolling' ? feature.columns.map(({ name }) => [name, feature.aggregate.function] as const) : [],
+    ),
+  );
+  const stored = layout.columns.map((column) => {
+    return { ...column, bytesPerRow: column.form === 'code' ? codeBytes : numberBytes };
+  });
+  const perRow = numberBytes + stored.reduce((sum, { bytesPerRow }) => sum + bytesPerRow, 0);
+  const texts = stored.filter(({ form }) => form === 'code').length;
+  const textBytes = texts === 0 ? '' : ` + ${texts === 1 ? '' : `${texts} × `}(4 + texts × (4 + their bytes))`;
+  return {
+    operator: 'rolling',
+    id: definition.operatorId,
+    key: definition.key,
+    order: definition.key.includes(job.source.key) ? 'input' : 'commit',
+    stored,
+    bytes: { perKey: headBytes + texts * 4, perRow, formula: `${headBytes} + rows × ${perRow}${textBytes}` },
+    reachMs: layout.reachMs,
+    retentionMs: layout.retentionMs,
+    scans: layout.readings.map(({ delayMs, current, lengthsMs, walks }) => ({
+      delayMs,
+      current,
+      windowsMs: [...lengthsMs],
+      walks: walks.map(({ column, windows, outputs }) => {
+        const names = [...outputs].map((output) => layout.outputs[output]?.field.name ?? '');
+        return {
+          function: functionOf.get(names[0] ?? '') ?? '',
+          input: layout.columns[column]?.input ?? null,
+          where: layout.columns[column]?.where ?? null,
+          features: names.map((name, index) => ({ name, overMs: lengthsMs[windows[index] ?? 0] ?? 0 })),
+        };
+      }),
+    })),
+  };
+}
+
+function describeModel(
+  job: CheckedJob,
+  { model, threshold }: NonNullable<CheckedJob['score']>,
+  given: readonly GivenInput[] | null,
+): ModelDescription {
+  const order = columnOrders(job);
+  const declared = modelColumns(job.features).filter(({ type }) => type !== 'timestamp');
+  const inputs =
+    given?.map(({ column, whenNull }) => ({ name: column, whenNull: Number.isNaN(whenNull) ? null : whenNull })) ??
+    declared.map(({ name, default: whenNull }) => ({ name, whenNull }));
+  return {
+    reference: model,
+    threshold,
+    inputsFrom: given === null ? 'declared' : 'manifest',
+    inputs: inputs.map((input) => ({ ...input, order: order.get(input.name) ?? 'input' })),
+  };
+}
+
+/** For each feature's column, whether it depends on an order that the commit records: its own operator's, or that of anything it is computed from. */
+function columnOrders({ features, source }: CheckedJob): ReadonlyMap<string, 'input' | 'commit'> {
+  const makers = new Map(features.features.flatMap((feature) => feature.columns.map(({ name }) => [name, feature])));
+  const orders = new Map<string, 'input' | 'commit'>();
+  const orderOf = (name: string): 'input' | 'commit' => {
+    const known = orders.get(name);
+    const feature = makers.get(name);
+    if (known !== undefined || feature === undefined) return known ?? 'input';
+    const isForeign = feature.kind === 'rolling' && !feature.key.includes(source.key);
+    const order = isForeign || feature.reads.some((read) => orderOf(read) === 'commit') ? 'commit' : 'input';
+    orders.set(name, order);
+    return order;
+  };
+  for (const name of makers.keys()) orderOf(name);
+  return orders;
+}

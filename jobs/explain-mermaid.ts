@@ -1,0 +1,80 @@
+import { formatDuration } from '../engine/time/duration.ts';
+import type { JobDescription, OperatorDescription } from './describe-job.ts';
+import { sinkLabel } from './explain-labels.ts';
+
+/**
+ * A plan as a Mermaid flowchart, which Markdown viewers draw: what holds state is a cylinder, what comes from outside or goes there has slanted sides.
+ * See https://mermaid.js.org/syntax/flowchart.html.
+ */
+export function explainMermaid({ job, source, operators, model, sinks }: JobDescription): string {
+  const lines = ['flowchart TD', `  %% job ${job}`];
+  let last = 'source';
+  const add = (id: string, shape: Shape, ...text: readonly string[]): void => {
+    lines.push(`  ${id}${node(shape, text)}`);
+  };
+  const follow = (id: string): void => {
+    lines.push(`  ${last} --> ${id}`);
+    last = id;
+  };
+  add('source', 'outside', `${source.kind} ${source.name}`, `key ${source.key}`);
+  operators.forEach((operator, index) => {
+    const id = `operator${index + 1}`;
+    add(id, operator.operator === 'derive' ? 'step' : 'state', ...operatorText(operator));
+    follow(id);
+  });
+  if (model !== null) {
+    add('model', 'step', `model ${model.reference}`, `threshold ${model.threshold}`);
+    follow('model');
+  }
+  add('commit', 'step', 'commit', 'results, positions, state');
+  follow('commit');
+  let topic = 'commit';
+  sinks.forEach((sink, index) => {
+    const id = `sink${index + 1}`;
+    add(id, 'outside', sinkLabel(sink));
+    lines.push(`  ${sink.kind === 'topic' ? 'commit' : topic} --> ${id}`);
+    if (sink.kind === 'topic' && topic === 'commit') topic = id;
+  });
+  if (source.deadLetters.then === 'dead-letter') {
+    add('deadLetters', 'outside', `topic ${source.deadLetters.topic}`, 'bad records');
+    lines.push('  commit -.-> deadLetters');
+  }
+  return lines.join('\n');
+}
+
+type Shape = 'outside' | 'state' | 'step';
+
+const shapes: Readonly<Record<Shape, readonly [string, string]>> = {
+  outside: ['[/"', '"/]'],
+  state: ['[("', '")]'],
+  step: ['["', '"]'],
+};
+
+function node(shape: Shape, text: readonly string[]): string {
+  const [open, close] = shapes[shape];
+  // Markdown viewers take the text as HTML, and a quote would end it.
+  const escaped = text.map((line) =>
+    line.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;').replaceAll('>', '&gt;'),
+  );
+  return `${open}${escaped.join('<br/>')}${close}`;
+}
+
+function operatorText(operator: OperatorDescription): readonly string[] {
+  switch (operator.operator) {
+    case 'dedupe':
+      return [`dedupe by ${operator.by}`, `within ${formatDuration(operator.withinMs)}`];
+    case 'derive':
+      return ['derive', ...operator.columns.map(({ name }) => name)];
+    case 'rolling': {
+      const features = operator.scans.flatMap(({ walks }) => walks.flatMap((walk) => walk.features));
+      const order = operator.order === 'commit' ? ['order recorded by the commit'] : [];
+      const bytes = `${operator.bytes.perRow} bytes a row, kept ${formatDuration(operator.retentionMs)}`;
+      return [
+        `rolling ${operator.id}`,
+        features.length === 1 ? '1 column' : `${features.length} columns`,
+        bytes,
+        ...order,
+      ];
+    }
+  }
+}

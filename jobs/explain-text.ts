@@ -1,0 +1,180 @@
+import { formatDuration } from '../engine/time/duration.ts';
+import type {
+  DedupeDescription,
+  DeriveDescription,
+  JobDescription,
+  ModelDescription,
+  OperatorDescription,
+  RollingDescription,
+  ScanDescription,
+  WalkDescription,
+} from './describe-job.ts';
+import { sinkLabel, storedLabel } from './explain-labels.ts';
+
+/** How wide a line may get before a list goes on in the next. */
+const widthColumns = 110;
+/** For how many rows the bytes of a key are worked out as an example. */
+const exampleRows = 100;
+
+/** A plan for a person to read, from the source at the top to the sinks at the bottom. */
+export function explainText(description: JobDescription): string {
+  const { job, file, digest, guarantee, operators, model, sinks, state, features } = description;
+  const stateText = state.flushEveryMs === 0 ? 'with every batch' : `every ${formatDuration(state.flushEveryMs)}`;
+  const sections = [
+    [`job ${job}`, `  ${file} · ${guarantee} · digest ${short(digest)}`],
+    sourceSection(description),
+    ...operators.map(operatorSection),
+    model === null ? [] : modelSection(model),
+    ['commit', `  results, positions and dead letters in one transaction; state ${stateText}`],
+    ['sinks', ...sinks.map((sink) => `  ${sinkLabel(sink)}`)],
+    [`${features.count} feature columns, digest ${short(features.digest)}`],
+  ];
+  return sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
+}
+
+function sourceSection({ source }: JobDescription): readonly string[] {
+  const { kind, name, format, key, fields, eventTime, late, deadLetters } = source;
+  const form = kind === 'topic' ? `, ${format}` : '';
+  const latest = formatDuration(eventTime.delayMs + late.allowedLatenessMs);
+  const bad = deadLetters.then === 'fail' ? 'stop the job' : `go to the topic ${deadLetters.topic}`;
+  return [
+    `source  ${kind} ${name}${form}, keyed by ${key}`,
+    ...wrap(
+      'fields',
+      fields.map((field) => `${field.name} ${field.type}${field.presence === 'optional' ? '?' : ''}`),
+    ),
+    `  event time ${eventTime.field}; the watermark is ${formatDuration(eventTime.delayMs)} behind the newest record of its partition`,
+    `  answers are exact for records up to ${latest} behind it; later ones are answered and flagged`,
+    `  bad records ${bad}`,
+  ];
+}
+
+function operatorSection(operator: OperatorDescription): readonly string[] {
+  switch (operator.operator) {
+    case 'dedupe':
+      return dedupeSection(operator);
+    case 'derive':
+      return deriveSection(operator);
+    case 'rolling':
+      return rollingSection(operator);
+  }
+}
+
+function dedupeSection({ id, by, withinMs, bytes }: DedupeDescription): readonly string[] {
+  const within = formatDuration(withinMs);
+  return [
+    `dedupe  ${id}`,
+    `  drops a record whose ${by} came before, less than ${within} of event time away`,
+    `  state  ${bytes.perRecord} bytes + the ${by}, for each record of the last ${within}`,
+  ];
+}
+
+function deriveSection({ columns }: DeriveDescription): readonly string[] {
+  const name = columns.reduce((longest, column) => Math.max(longest, column.name.length), 0);
+  return [
+    'derive  no state',
+    ...columns.map((column) => {
+      const isAnonymous = column.name.startsWith('(');
+      return isAnonymous ? `  ${column.name}` : `  ${column.name.padEnd(name)}  = ${column.expression}`;
+    }),
+  ];
+}
+
+function rollingSection(operator: RollingDescription): readonly string[] {
+  const { id, key, order, stored, bytes, retentionMs, reachMs, scans } = operator;
+  const outputs = scans.flatMap(({ walks }) => walks.flatMap(({ features }) => features));
+  const walkCount = scans.reduce((sum, { walks }) => sum + walks.length, 0);
+  const example = bytes.perKey + exampleRows * bytes.perRow;
+  const lateness = retentionMs - reachMs;
+  const allowed = lateness === 0 ? '' : `, ${formatDuration(lateness)} of them for late records`;
+  const orderText =
+    order === 'input'
+      ? 'that of the input: a key is in one partition'
+      : `recorded by the commit: records of one ${key.join(' + ')} come from several partitions`;
+  return [
+    `rolling ${id}  one state for each ${key.join(' + ')}`,
+    `  order  ${orderText}`,
+    ...wrap(
+      'state',
+      ['event time', ...stored.map(storedLabel)],
+      ', ',
+      ` of each record, for ${formatDuration(retentionMs)}${allowed}`,
+    ),
+    `  bytes  ${bytes.formula} a key; ${(example / 1024).toFixed(1)} KiB for ${exampleRows} rows; in memory, room for a power of two of rows`,
+    `  ${count(outputs.length, 'column')} from ${count(scans.length, 'search', 'es')} and ${count(walkCount, 'walk')}`,
+    ...scans.flatMap(scanLines),
+  ];
+}
+
+function scanLines({ delayMs, current, walks }: ScanDescription): readonly string[] {
+  const end =
+    delayMs > 0
+      ? `as known ${formatDuration(delayMs)} before the record`
+      : `${current === 'include' ? 'with' : 'without'} the record itself`;
+  const heads = walks.map(walkLabel);
+  const width = Math.min(
+    44,
+    heads.reduce((longest, head) => Math.max(longest, head.length), 0),
+  );
+  return [
+    `    ${end}`,
+    ...walks.map(({ features }, index) => {
+      const answers = features.map(({ name, overMs }) => `${name} (${formatDuration(overMs)})`);
+      return `      ${(heads[index] ?? '').padEnd(width)}  → ${answers.join(', ')}`;
+    }),
+  ];
+}
+
+function walkLabel({ function: name, input, where }: WalkDescription): string {
+  const of = input === null ? '' : ` of ${input}`;
+  return `${name}${of}${where === null ? '' : ` where ${where}`}`;
+}
+
+function modelSection({ reference, threshold, inputsFrom, inputs }: ModelDescription): readonly string[] {
+  const width = inputs.reduce((longest, { name }) => Math.max(longest, name.length), 0);
+  const flagged = threshold === 'model' ? "the model's own threshold" : `probability ${threshold}`;
+  const intro =
+    inputsFrom === 'manifest'
+      ? `  is given ${count(inputs.length, 'number')}, in this order`
+      : `  can be given these ${inputs.length}, and numeric fields of the record; which, and in what order, its manifest says`;
+  return [
+    `model   ${reference}, flags from ${flagged} on`,
+    intro,
+    '  a null is given as NaN, "missing", where nothing else is said',
+    ...inputs.map(({ name, whenNull, order }, index) => {
+      const marks = [
+        ...(whenNull === null ? [] : [`null becomes ${whenNull}`]),
+        ...(order === 'commit' ? ['order recorded by the commit'] : []),
+      ];
+      return `  ${String(index + 1).padStart(4)}  ${name.padEnd(width)}  ${marks.join(', ')}`.trimEnd();
+    }),
+  ];
+}
+
+/** A list after a word, broken into lines that go on under its first item. */
+function wrap(word: string, items: readonly string[], separator = ', ', end = ''): readonly string[] {
+  const indent = ' '.repeat(word.length + 4);
+  const lines: string[] = [];
+  let line = `  ${word}  `;
+  items.forEach((item, index) => {
+    const text = index === items.length - 1 ? item + end : item + separator;
+    if (line.length + text.length > widthColumns && line.trim() !== '') {
+      lines.push(line.trimEnd());
+      line = indent;
+    }
+    line += text;
+  });
+  return [...lines, line];
+}
+
+/** A number with its noun. */
+function count(number: number, noun: string, plural = 's'): string {
+  return `${number} ${noun}${number === 1 ? '' : plural}`;
+}
+
+function short(digest: string): string {
+  return digest.slice(0, 12);
+}
