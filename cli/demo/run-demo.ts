@@ -17,7 +17,7 @@ const historyDays = 40;
 const worldStartMs = Date.UTC(2018, 3, 1);
 /** Not the seed that the model was trained with: it has never seen these cards. */
 const demoSeed = 20_260;
-const shownFeatures = ['rolling_avg_7d', 'amount_to_avg_ratio', 'card_count_1d', 'terminal_fraud_rate_28d'];
+const shownFeatures = ['rolling_avg_7d', 'amount_to_avg_ratio', 'card_txn_count_1d', 'terminal_fraud_rate_28d'];
 
 /** How to run the demo. */
 export interface DemoOptions {
@@ -61,7 +61,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
     modelsDirectory: options.modelsDirectory,
     logger: jsonLogger('sluice'),
   });
-  return new Demo(options, storage, run).play(signal);
+  return await new Demo(options, storage, run).play(signal);
 }
 
 /** One playing of the demo. */
@@ -97,7 +97,10 @@ class Demo {
       if (this.#liveSinceMs > 0) this.#tally.observe(records);
     });
     const running = this.#run.run('realtime', signal).finally(() => ending.abort());
+    // Awaited at the end; what it rejects with before then has stopped everything else already.
+    running.catch(() => {});
     const history = await this.#playHistory(signal);
+    if (signal.aborted) await running;
     this.#liveSinceMs = clock.monotonicMs();
     this.#readBefore = this.#run.query.totals.ledger.read;
     this.#run.query.resetLatency();

@@ -57,7 +57,10 @@ export interface QueryBounds {
   readonly maxPollWaitMs: number;
   /** Batches between the source and the commit at once. */
   readonly maxBatchesInFlight: number;
-  /** State is written at most this often; the gap is replayed after a crash. 0 writes it with every batch. */
+  /**
+   * State is written at most this often, and so seldom that writing takes a twentieth of the time at most; the gap is replayed after a crash. With 0 it is
+   * written whenever that share allows.
+   */
   readonly flushEveryMs: number;
 }
 

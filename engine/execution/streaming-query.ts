@@ -8,6 +8,7 @@ import { LATE, type RecordBatch } from '../record/record-batch.ts';
 import type { Polled } from '../source/source.ts';
 import type { Clock } from '../time/clock.ts';
 import { stampWatermarks } from '../time/stamp-watermarks.ts';
+import type { StateFlush } from './commit-log.ts';
 import type { Flight } from './flight.ts';
 import { takeRanges } from './offset-ranges.ts';
 import type { QueryDefinition, Scored } from './query-definition.ts';
@@ -20,6 +21,9 @@ import { runSection, takeState } from './section.ts';
  * start is committed (Spark's trigger of that name).
  */
 export type Trigger = 'realtime' | 'availableNow';
+
+/** Time between two flushes of state, as a multiple of what the last one took: they take a twentieth of the time at most. */
+const flushPause = 20;
 
 /** A committed batch, as listeners are told of it; `records` still has its columns. */
 export interface CommittedBatch {
@@ -69,6 +73,8 @@ export class StreamingQuery {
   #wake: (() => void) | null = null;
   #lastFlushMs = -Infinity;
   #isFlushed = true;
+  /** How long the last flush of state took, from taking it to its commit. */
+  #flushCostMs = 0;
 
   constructor(query: QueryDefinition, clock: Clock, onRetry: RetryListener) {
     this.#query = query;
@@ -185,12 +191,23 @@ export class StreamingQuery {
   async #operate(flight: Flight, task: Recovered): Promise<Flight> {
     const result = await lastValueFrom(of(flight.records).pipe(runSection(task.section)));
     const { filtered, duplicate } = result;
-    const nowMs = this.#clock.monotonicMs();
-    const isDue = nowMs - this.#lastFlushMs >= this.#query.bounds.flushEveryMs;
-    if (isDue) this.#lastFlushMs = nowMs;
-    this.#isFlushed = isDue;
-    const state = isDue ? { writes: takeState(task.section) } : null;
+    const state = this.#isFlushDue() ? this.#takeState(task) : null;
+    this.#isFlushed = state !== null;
     return { ...flight, records: result.records, state, ledger: { ...flight.ledger, filtered, duplicate } };
+  }
+
+  /** Flushes are as far apart as the setting says, and far enough that they take a small share of the time: while a backlog is worked off, most keys change. */
+  #isFlushDue(): boolean {
+    const sinceMs = this.#clock.monotonicMs() - this.#lastFlushMs;
+    return sinceMs >= this.#query.bounds.flushEveryMs && sinceMs >= this.#flushCostMs * flushPause;
+  }
+
+  #takeState(task: Recovered): StateFlush {
+    const startedMs = this.#clock.monotonicMs();
+    const writes = takeState(task.section);
+    this.#lastFlushMs = this.#clock.monotonicMs();
+    this.#flushCostMs = this.#lastFlushMs - startedMs;
+    return { writes };
   }
 
   #encode(flight: Flight, scored: Scored | { readonly error: unknown }): Encoded {
@@ -229,7 +246,9 @@ export class StreamingQuery {
     const { jobDigest, modelDigest, commitLog } = this.#query;
     const { batchSequence, ranges, watermarksMs, state } = flight;
     const metadata = { batchSequence, watermarksMs, jobDigest, modelDigest };
+    const startedMs = this.#clock.monotonicMs();
     await retry(() => commitLog.commit({ ranges, metadata, outputs, state }));
+    if (state !== null) this.#flushCostMs += this.#clock.monotonicMs() - startedMs;
     const nowMs = this.#clock.nowMs();
     recordLatency(this.#latency, nowMs, flight.messages);
     this.#ledger = addLedgers(this.#ledger, flight.ledger);

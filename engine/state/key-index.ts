@@ -34,6 +34,7 @@ export class KeyIndex {
   #freeSlots: number[] = [];
   #slotLimit = 0;
   #size = 0;
+  #longestKey = 0;
 
   /** How many keys there are. */
   get size(): number {
@@ -43,6 +44,11 @@ export class KeyIndex {
   /** One more than the highest slot ever given: slots are in `[0, slotLimit)`. */
   get slotLimit(): number {
     return this.#slotLimit;
+  }
+
+  /** The length in bytes of the longest key there ever was. */
+  get longestKey(): number {
+    return this.#longestKey;
   }
 
   /** The key's slot, or -1. */
@@ -139,6 +145,7 @@ export class KeyIndex {
     this.#starts[slot] = this.#arenaUsed;
     this.#lengths[slot] = length;
     this.#arenaUsed += length;
+    if (length > this.#longestKey) this.#longestKey = length;
     this.#size++;
     this.#place(slot);
     return slot;

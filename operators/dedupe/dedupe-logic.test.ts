@@ -18,7 +18,11 @@ interface Row {
 
 function batchOf(rows: readonly Row[]): RecordBatch {
   const eventTimesMs = Float64Array.from(rows, ({ t }) => t);
-  const batch = recordBatch(schema, [utf8ColumnOf(rows.map(({ id }) => id))], { partition: 0, offset: 0, eventTimesMs });
+  const batch = recordBatch(schema, [utf8ColumnOf(rows.map(({ id }) => id))], {
+    partition: 0,
+    offset: 0,
+    eventTimesMs,
+  });
   let highest = -Infinity;
   rows.forEach(({ t }, row) => {
     batch.watermarksMs[row] = highest;
@@ -76,26 +80,33 @@ const streamArbitrary = fc
 describe('deduplication', () => {
   it('lets through what a list of everything let through would, whatever the batches and restarts', async () => {
     await fc.assert(
-      fc.asyncProperty(streamArbitrary, fc.array(fc.tuple(fc.integer({ min: 1, max: 30 }), fc.boolean())), async (rows, cuts) => {
-        const whole = batchOf(rows);
-        const store = new MapStore();
-        let watermarks = new PartitionWatermarks();
-        let logic = new DedupeLogic(definition, { state: 'empty', watermarks });
-        const kept: number[] = [];
-        for (let at = 0, step = 0; at < rows.length; step++) {
-          const [size, restart] = cuts[step % Math.max(1, cuts.length)] ?? [7, true];
-          const part = selectRows(whole, Int32Array.from({ length: Math.min(size, rows.length - at) }, (_, i) => at + i));
-          await logic.prefetch(part, store);
-          kept.push(...logic.apply(part).offsets);
-          at += part.rowCount;
-          watermarks = watermarks.copy();
-          watermarks.observe(part);
-          if (!restart) continue;
-          store.write(logic.takeChanges());
-          logic = new DedupeLogic(definition, { state: 'stored', watermarks });
-        }
-        expect(kept).toEqual(naive(rows, whole));
-      }),
+      fc.asyncProperty(
+        streamArbitrary,
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 30 }), fc.boolean())),
+        async (rows, cuts) => {
+          const whole = batchOf(rows);
+          const store = new MapStore();
+          let watermarks = new PartitionWatermarks();
+          let logic = new DedupeLogic(definition, { state: 'empty', watermarks });
+          const kept: number[] = [];
+          for (let at = 0, step = 0; at < rows.length; step++) {
+            const [size, restart] = cuts[step % Math.max(1, cuts.length)] ?? [7, true];
+            const part = selectRows(
+              whole,
+              Int32Array.from({ length: Math.min(size, rows.length - at) }, (_, i) => at + i),
+            );
+            await logic.prefetch(part, store);
+            kept.push(...logic.apply(part).offsets);
+            at += part.rowCount;
+            watermarks = watermarks.copy();
+            watermarks.observe(part);
+            if (!restart) continue;
+            store.write(logic.takeChanges());
+            logic = new DedupeLogic(definition, { state: 'stored', watermarks });
+          }
+          expect(kept).toEqual(naive(rows, whole));
+        },
+      ),
       { numRuns: 1_000 },
     );
   });
@@ -103,7 +114,12 @@ describe('deduplication', () => {
   it('forgets what the watermark has passed, and keeps only the open chunk of a stream that went on without its ids', () => {
     const logic = new DedupeLogic(definition, { state: 'empty', watermarks: new PartitionWatermarks() });
     logic.apply(batchOf(Array.from({ length: 5_000 }, (_, i) => ({ id: `id ${i}`, t: i }))));
-    logic.apply(batchOf([{ id: 'end', t: 90_000 }, { id: 'after', t: 90_001 }]));
+    logic.apply(
+      batchOf([
+        { id: 'end', t: 90_000 },
+        { id: 'after', t: 90_001 },
+      ]),
+    );
     expect(logic.keyCount).toBeLessThan(600);
     expect(logic.takeChanges().filter(({ value }) => value === null).length).toBeGreaterThan(0);
   });

@@ -46,7 +46,10 @@ export class DedupeLogic implements StatefulLogic {
   #loaded: boolean;
   #count = 0;
 
-  constructor(definition: DedupeDefinition, start: { readonly state: 'empty' | 'stored'; readonly watermarks: PartitionWatermarks }) {
+  constructor(
+    definition: DedupeDefinition,
+    start: { readonly state: 'empty' | 'stored'; readonly watermarks: PartitionWatermarks },
+  ) {
     this.operatorId = definition.operatorId;
     this.#definition = definition;
     this.#watermarks = start.watermarks.copy();
@@ -96,7 +99,8 @@ export class DedupeLogic implements StatefulLogic {
     const { operatorId } = this;
     const writes: StateWrite[] = this.#deleted.map((number) => ({ operatorId, key: chunkKey(number), value: null }));
     for (const chunk of this.#chunks) {
-      if (this.#changed.has(chunk.number)) writes.push({ operatorId, key: chunkKey(chunk.number), value: encodeChunk(chunk) });
+      if (this.#changed.has(chunk.number))
+        writes.push({ operatorId, key: chunkKey(chunk.number), value: encodeChunk(chunk) });
     }
     this.#changed.clear();
     this.#deleted.length = 0;

@@ -1,6 +1,5 @@
 import { map, type OperatorFunction } from 'rxjs';
 import type { CompiledExpression } from '../../engine/expression/compile-expression.ts';
-import { numberColumn, utf8Column, type Column } from '../../engine/record/column.ts';
 import { withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 
@@ -29,20 +28,10 @@ export function deriveColumns(columns: readonly DerivedColumn[], input: Schema):
     schema: derivedSchema(columns.slice(0, index + 1), input),
   }));
   return (batch) =>
-    steps.reduce(
-      (soFar, { expression, schema }) => withColumns(soFar, schema, [view(expression.evaluate(soFar))]),
-      batch,
-    );
+    steps.reduce((soFar, { expression, schema }) => withColumns(soFar, schema, [expression.evaluate(soFar)]), batch);
 }
 
 /** Adds derived columns to every batch of a stream. */
 export function derive(columns: readonly DerivedColumn[], input: Schema): OperatorFunction<RecordBatch, RecordBatch> {
   return map(deriveColumns(columns, input));
-}
-
-/** An expression that is only a name evaluates to that column itself; the batch then holds it twice, under two names, without a copy. */
-function view(column: Column): Column {
-  return column.kind === 'number'
-    ? numberColumn(column.values, column.valid)
-    : utf8Column(column.data, column.offsets, column.valid);
 }

@@ -50,7 +50,12 @@ function batchOf(rows: readonly Row[], delayMs = 0): RecordBatch {
 
 const fresh = (): RollingStart => ({ state: 'empty', watermarks: new PartitionWatermarks() });
 
-function aggregate(name: string, fn: RollingFunction, overMs: number, more: Partial<RollingAggregate> = {}): RollingAggregate {
+function aggregate(
+  name: string,
+  fn: RollingFunction,
+  overMs: number,
+  more: Partial<RollingAggregate> = {},
+): RollingAggregate {
   const defaults = { input: null, where: null, delayMs: 0, current: 'exclude', n: null, halfLifeMs: null } as const;
   return { name, function: fn, overMs, ...defaults, ...more };
 }
@@ -58,7 +63,11 @@ function aggregate(name: string, fn: RollingFunction, overMs: number, more: Part
 type Answer = Record<string, number | string | null>;
 
 /** The definition, word for word, over the whole history: no slabs, no searches, no shared walks. */
-function naive(rows: readonly Row[], batch: RecordBatch, definition: RollingDefinition): { answers: Answer[]; flags: number[] } {
+function naive(
+  rows: readonly Row[],
+  batch: RecordBatch,
+  definition: RollingDefinition,
+): { answers: Answer[]; flags: number[] } {
   const reach = Math.max(...definition.aggregates.map((a) => a.overMs + a.delayMs));
   const retention = reach + definition.allowedLatenessMs;
   const seen: Row[] = [];
@@ -66,13 +75,26 @@ function naive(rows: readonly Row[], batch: RecordBatch, definition: RollingDefi
   const answers = rows.map((e, row): Answer => {
     const watermark = batch.watermarksMs[row] ?? -Infinity;
     const answer: Answer = {};
-    flags.push(e.card === null ? 0 : e.t < watermark - retention ? LATE : e.t < watermark - definition.allowedLatenessMs ? DEGRADED : 0);
+    flags.push(
+      e.card === null
+        ? 0
+        : e.t < watermark - retention
+          ? LATE
+          : e.t < watermark - definition.allowedLatenessMs
+            ? DEGRADED
+            : 0,
+    );
     for (const a of definition.aggregates) {
-      const names = a.function === 'lastN' ? Array.from({ length: a.n ?? 1 }, (_, i) => `${a.name}_${i + 1}`) : [a.name];
+      const names =
+        a.function === 'lastN' ? Array.from({ length: a.n ?? 1 }, (_, i) => `${a.name}_${i + 1}`) : [a.name];
       for (const name of names) answer[name] = null;
       if (e.card === null) continue;
       const inWindow = seen.filter(
-        (x) => x.card === e.card && e.t - a.delayMs - a.overMs < x.t && x.t <= e.t - a.delayMs && x.t > watermark - retention,
+        (x) =>
+          x.card === e.card &&
+          e.t - a.delayMs - a.overMs < x.t &&
+          x.t <= e.t - a.delayMs &&
+          x.t > watermark - retention,
       );
       if (a.current === 'include' && a.delayMs === 0) inWindow.push(e);
       const ordered = inWindow
@@ -96,7 +118,10 @@ function naive(rows: readonly Row[], batch: RecordBatch, definition: RollingDefi
       else if (a.function === 'sinceLast') answer[a.name] = (e.t - (ordered.at(-1)?.t ?? NaN)) / 1000;
       else if (a.function === 'lastN') names.forEach((name, i) => (answer[name] = values.at(-1 - i) ?? null));
       else if (a.function === 'decayedSum') {
-        answer[a.name] = ordered.reduce((s, x) => s + (x.amount ?? NaN) * 2 ** ((x.t - (e.t - a.delayMs)) / (a.halfLifeMs ?? 1)), 0);
+        answer[a.name] = ordered.reduce(
+          (s, x) => s + (x.amount ?? NaN) * 2 ** ((x.t - (e.t - a.delayMs)) / (a.halfLifeMs ?? 1)),
+          0,
+        );
       } else if (numbers.length >= 2) {
         const mean = total / numbers.length;
         answer[a.name] = Math.sqrt(numbers.reduce((s, v) => s + (v - mean) ** 2, 0) / (numbers.length - 1));
@@ -166,9 +191,15 @@ const rowArbitrary = fc.record({
 
 /** Mostly forward, sometimes far back, with ties: what a topic with disorder looks like. */
 const streamArbitrary = fc
-  .array(fc.tuple(rowArbitrary, fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 0, max: 4 }) }, fc.integer({ min: -90, max: 20 }))), {
-    maxLength: 60,
-  })
+  .array(
+    fc.tuple(
+      rowArbitrary,
+      fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 0, max: 4 }) }, fc.integer({ min: -90, max: 20 })),
+    ),
+    {
+      maxLength: 60,
+    },
+  )
   .map((steps) => {
     let now = 1_000;
     return steps.map(([row, step]): Row => {
@@ -206,44 +237,56 @@ class MapStore implements StateReader {
 describe('the rolling operator', () => {
   it('answers as the definition says, for every function, with disorder, ties, nulls and late records', () => {
     fc.assert(
-      fc.property(streamArbitrary, fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 20 }), (rows, delay, lateness) => {
-        const batch = batchOf(rows, delay);
-        const definition = definitionOf(lateness);
-        const answered = new RollingLogic(definition, schema, fresh()).apply(batch);
-        const twin = naive(rows, batch, definition);
-        expectClose(answersOf(answered, definition), twin.answers);
-        expect([...answered.flags]).toEqual(twin.flags);
-      }),
+      fc.property(
+        streamArbitrary,
+        fc.integer({ min: 0, max: 30 }),
+        fc.integer({ min: 0, max: 20 }),
+        (rows, delay, lateness) => {
+          const batch = batchOf(rows, delay);
+          const definition = definitionOf(lateness);
+          const answered = new RollingLogic(definition, schema, fresh()).apply(batch);
+          const twin = naive(rows, batch, definition);
+          expectClose(answersOf(answered, definition), twin.answers);
+          expect([...answered.flags]).toEqual(twin.flags);
+        },
+      ),
       { numRuns: 1_000 },
     );
   });
 
   it('gives the same bits however the stream is cut into batches, and across restarts from stored state', async () => {
     await fc.assert(
-      fc.asyncProperty(streamArbitrary, fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.boolean())), async (rows, cuts) => {
-        const definition = definitionOf(0);
-        const whole = batchOf(rows, 5);
-        const logic = new RollingLogic(definition, schema, fresh());
-        const wanted = answersOf(logic.apply(whole), definition);
-        const store = new MapStore();
-        let current = new RollingLogic(definition, schema, fresh());
-        let watermarks = new PartitionWatermarks();
-        const got: Answer[] = [];
-        let at = 0;
-        for (let step = 0; at < rows.length; step++) {
-          const [size, restart] = cuts[step % Math.max(1, cuts.length)] ?? [4, false];
-          const part = selectRows(whole, Int32Array.from({ length: Math.min(size, rows.length - at) }, (_, i) => at + i));
-          await current.prefetch(part, store);
-          got.push(...answersOf(current.apply(part), definition));
-          watermarks = watermarks.copy();
-          watermarks.observe(part);
-          at += part.rowCount;
-          if (!restart) continue;
-          store.write(current.takeChanges());
-          current = new RollingLogic(definition, schema, { state: 'stored', watermarks });
-        }
-        expect(got).toEqual(wanted);
-      }),
+      fc.asyncProperty(
+        streamArbitrary,
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.boolean())),
+        async (rows, cuts) => {
+          const definition = definitionOf(0);
+          const whole = batchOf(rows, 5);
+          const logic = new RollingLogic(definition, schema, fresh());
+          const wanted = answersOf(logic.apply(whole), definition);
+          const store = new MapStore();
+          let current = new RollingLogic(definition, schema, fresh());
+          let watermarks = new PartitionWatermarks();
+          const got: Answer[] = [];
+          let at = 0;
+          for (let step = 0; at < rows.length; step++) {
+            const [size, restart] = cuts[step % Math.max(1, cuts.length)] ?? [4, false];
+            const part = selectRows(
+              whole,
+              Int32Array.from({ length: Math.min(size, rows.length - at) }, (_, i) => at + i),
+            );
+            await current.prefetch(part, store);
+            got.push(...answersOf(current.apply(part), definition));
+            watermarks = watermarks.copy();
+            watermarks.observe(part);
+            at += part.rowCount;
+            if (!restart) continue;
+            store.write(current.takeChanges());
+            current = new RollingLogic(definition, schema, { state: 'stored', watermarks });
+          }
+          expect(got).toEqual(wanted);
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -265,7 +308,10 @@ describe('the rolling operator', () => {
   });
 
   it('keeps a relative error of a sum below 1e-9 over a million updates of one key with cancelling amounts', () => {
-    const definition: RollingDefinition = { ...definitionOf(0), aggregates: [aggregate('sum', 'sum', 500, { input: 'amount' })] };
+    const definition: RollingDefinition = {
+      ...definitionOf(0),
+      aggregates: [aggregate('sum', 'sum', 500, { input: 'amount' })],
+    };
     const logic = new RollingLogic(definition, schema, fresh());
     const amounts: bigint[] = [];
     let t = 0;

@@ -9,8 +9,9 @@ import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { encodeKeys } from '../key/encode-keys.ts';
 import type { RollingDefinition } from './rolling-definition.ts';
 import { layOut, type Reading, type RollingLayout } from './rolling-layout.ts';
-import { decodeRows, encodeRows } from './row-format.ts';
+import { decodeRows } from './row-format.ts';
 import { RowStore } from './row-store.ts';
+import { RowWriter } from './row-writer.ts';
 import { firstAfter, type WindowRows } from './windows.ts';
 
 /** The dictionary is searched for texts that no row uses any more once it has doubled since the last search, but not below this size. */
@@ -52,6 +53,7 @@ export class RollingLogic implements StatefulLogic {
   readonly #keys = new KeyIndex();
   readonly #rows: RowStore;
   readonly #dictionary = new KeyIndex();
+  readonly #writer: RowWriter;
   readonly #readings: readonly PreparedReading[];
   readonly #results: Float64Array;
   readonly #watermarks: PartitionWatermarks;
@@ -71,6 +73,7 @@ export class RollingLogic implements StatefulLogic {
     this.#layout = layOut(definition, schema);
     this.#outputSchema = schema.with(...this.#layout.outputs.map(({ field }) => field));
     this.#rows = new RowStore(this.#layout.columns.length);
+    this.#writer = new RowWriter(this.#layout.columns, this.#dictionary);
     this.#readings = this.#layout.readings.map(prepare);
     this.#results = new Float64Array(Math.max(1, ...this.#layout.readings.map(({ lengthsMs }) => lengthsMs.length)));
     this.#watermarks = start.watermarks.copy();
@@ -130,8 +133,7 @@ export class RollingLogic implements StatefulLogic {
       if (this.#isChanged[slot] !== 1) continue;
       this.#isChanged[slot] = 0;
       this.#rows.trim(slot, horizonMs);
-      const value =
-        this.#rows.count(slot) === 0 ? null : encodeRows(this.#rows, slot, this.#layout.columns, this.#dictionary);
+      const value = this.#rows.count(slot) === 0 ? null : this.#writer.write(this.#rows, slot);
       writes.push({ operatorId, key: this.#keys.keyOf(slot), value });
     }
     this.#changed = [];

@@ -15,67 +15,12 @@ import type { StoredColumn } from './rolling-layout.ts';
  * Texts are numbered in order of first appearance in this key's rows, so the bytes depend on the rows alone: the same log gives the same bytes,
  * whatever else the process has seen, and they can be moved to another store.
  */
-const formatVersion = 1;
-const headerBytes = 8;
+export const formatVersion = 1;
+
+/** What stands before the event times. */
+export const headerBytes = 8;
 
 assert(new Uint8Array(Uint32Array.of(1).buffer)[0] === 1, 'Sluice runs on little-endian machines only');
-
-/** The slot's rows as bytes. Called when state is flushed, once per changed key. */
-export function encodeRows(
-  store: RowStore,
-  slot: number,
-  columns: readonly StoredColumn[],
-  dictionary: KeyIndex,
-): Uint8Array {
-  const rows = store.count(slot);
-  const chunk = store.chunk(slot);
-  const start = store.start(slot);
-  const stride = store.stride(slot);
-  const parts: Uint8Array[] = [];
-  const doubles = (from: number): Uint8Array => new Uint8Array(chunk.buffer, chunk.byteOffset + from * 8, rows * 8);
-  const header = new DataView(new ArrayBuffer(headerBytes));
-  header.setUint8(0, formatVersion);
-  header.setUint8(1, columns.length);
-  header.setUint32(4, rows, true);
-  parts.push(new Uint8Array(header.buffer), doubles(start));
-  columns.forEach(({ form }, column) => {
-    const from = start + (1 + column) * stride;
-    if (form === 'number') parts.push(doubles(from));
-    else parts.push(...encodeCodes(chunk.subarray(from, from + rows), dictionary));
-  });
-  return concatenate(parts);
-}
-
-function encodeCodes(codes: Float64Array, dictionary: KeyIndex): Uint8Array[] {
-  const local = new Int32Array(codes.length);
-  const numbers = new Map<number, number>();
-  codes.forEach((code, row) => {
-    if (code !== code) {
-      local[row] = -1;
-      return;
-    }
-    const number = numbers.get(code) ?? numbers.size;
-    numbers.set(code, number);
-    local[row] = number;
-  });
-  const parts = [new Uint8Array(local.buffer), u32Bytes(numbers.size)];
-  for (const code of numbers.keys()) parts.push(u32Bytes(dictionary.keySize(code)), dictionary.keyOf(code));
-  return parts;
-}
-
-function u32Bytes(value: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(value).buffer);
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
 
 /**
  * Makes the slot's rows what `bytes` say. Called when a key is read back from the store.

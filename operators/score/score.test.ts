@@ -33,12 +33,16 @@ describe('scoring', () => {
       { column: 'b', whenNull: NaN },
       { column: 'a', whenNull: 0.5 },
     ];
-    const { records, deadLetters } = await score({ scorer: meanScorer, inputs, threshold: 0.5, schema, topic: 't' })(batch);
+    const { records, deadLetters } = await score({ scorer: meanScorer, inputs, threshold: 0.5, schema, topic: 't' })(
+      batch,
+    );
     expect(toRows(records)).toEqual([
       { a: 1, b: 1, probability: 1, prediction: 1 },
       { a: null, b: 0.5, probability: 0.5, prediction: 1 },
       { a: 0, b: 0.25, probability: 0.125, prediction: 0 },
     ]);
-    expect(deadLetters).toMatchObject([{ topic: 't', partition: 3, offset: 12, stage: 'score', code: 'SCORE_NOT_FINITE' }]);
+    expect(deadLetters).toMatchObject([
+      { topic: 't', partition: 3, offset: 12, stage: 'score', code: 'SCORE_NOT_FINITE' },
+    ]);
   });
 });

@@ -1,0 +1,30 @@
+import { Command } from 'commander';
+import { addDemoCommand } from './commands/demo.ts';
+import { addEvaluateCommand } from './commands/evaluate.ts';
+import { addReplayCommand } from './commands/replay.ts';
+import { addRunCommand } from './commands/run.ts';
+import { addSimulateCommand } from './commands/simulate.ts';
+import { addTopicCommand } from './commands/topic.ts';
+import { addTrainCommand } from './commands/train.ts';
+import { addValidateCommand } from './commands/validate.ts';
+import { reportFailure } from './report-failure.ts';
+
+/** The `sluice` command: each subcommand reads its options, calls one function of a room below, and prints what it returns. */
+const program = new Command('sluice')
+  .description('Rolling features on a stream: declared once, answered at once, right after any crash.')
+  .showHelpAfterError('(sluice --help lists the commands)');
+
+addDemoCommand(program);
+addValidateCommand(program);
+addRunCommand(program);
+addReplayCommand(program);
+addTrainCommand(program);
+addEvaluateCommand(program);
+addTopicCommand(program);
+addSimulateCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = reportFailure(error);
+}
