@@ -22,6 +22,9 @@ export interface DeclaredFeature {
   readonly declaration: FeatureDeclaration;
 }
 
+/** Says what is wrong with a declaration, at one of its keys, or (`null`) at its name. */
+type Report = (key: string | null, finding: Omit<Finding, 'code'>) => void;
+
 /** Names that the expression language has other uses for, so that no expression could read such a feature. */
 const reservedNames = new Set(
   'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
@@ -73,13 +76,13 @@ function declaredFeature(
 ): DeclaredFeature {
   const path = ['features', name];
   const before = diagnostics.length;
-  const report = (place: 'name' | string, finding: Omit<Finding, 'code'>): void => {
-    const at = place === 'name' ? path : [...path, place];
+  const report: Report = (place, finding) => {
+    const at = place === null ? path : [...path, place];
     diagnostics.push(document.atKey(at, { code: 'VALUE_WRONG', ...finding }));
   };
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || reservedNames.has(name)) {
     const message = `"${name}" cannot be read by an expression`;
-    report('name', { message, expected: 'a name of letters, digits and _, and not a word of the language' });
+    report(null, { message, expected: 'a name of letters, digits and _, and not a word of the language' });
   }
   const declaration = checkShape(document, path, featureDeclaration, diagnostics) ?? {};
   const verb = diagnostics.length > before ? null : checkVerb(declaration, key, report);
@@ -90,15 +93,11 @@ function declaredFeature(
 }
 
 /** The one verb of a declaration; reports what does not go together with it. */
-function checkVerb(
-  declaration: FeatureDeclaration,
-  key: readonly string[],
-  report: (place: string, finding: Omit<Finding, 'code'>) => void,
-): FeatureVerb | null {
+function checkVerb(declaration: FeatureDeclaration, key: readonly string[], report: Report): FeatureVerb | null {
   const verbs = featureVerbs.filter((candidate) => declaration[candidate] !== undefined);
   const [verb, second] = verbs;
   if (verb === undefined) {
-    report('name', { message: 'the feature says nothing to compute', expected: `one of ${featureVerbs.join(', ')}` });
+    report(null, { message: 'the feature says nothing to compute', expected: `one of ${featureVerbs.join(', ')}` });
     return null;
   }
   if (second !== undefined) {

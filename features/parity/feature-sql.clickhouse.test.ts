@@ -1,0 +1,177 @@
+import { Session } from 'chdb';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { columnOf, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { valueAt } from '../../engine/record/column.ts';
+import { PlanDocument } from '../../engine/plan/plan-document.ts';
+import { compileFeatures } from '../compile-features.ts';
+import { featureSql, usualColumns } from '../feature-sql.ts';
+import type { FeaturePlan } from '../feature-plan.ts';
+import { offsetsOf, randomStream, streamBatch, streamSchema, type StreamRow } from '../testing/random-stream.ts';
+import { runPlan } from '../testing/run-plan.ts';
+
+const session = new Session();
+afterAll(() => session.close());
+
+function planOf(allowedLatenessMs: number, ...texts: string[]): FeaturePlan {
+  const documents = texts.map((text, index) => new PlanDocument(`f${index}.yaml`, text));
+  const { plan, diagnostics } = compileFeatures(documents, {
+    schema: streamSchema,
+    eventTimeField: 'event_time',
+    allowedLatenessMs,
+  });
+  if (plan === null) throw new Error(JSON.stringify(diagnostics));
+  return plan;
+}
+
+session.query(`CREATE TABLE log (partition Int32, offset Int64, seq Int64, event_time_ms Int64, event_time Int64,
+  card Nullable(String), terminal Nullable(Int64), amount Nullable(Float64), fraud Nullable(UInt8), mcc Nullable(String)) ENGINE = Memory`);
+
+/** Puts the rows into the log table, in the form that `featureSql` reads. */
+function writeLog(rows: readonly StreamRow[]): void {
+  const offsets = offsetsOf(rows);
+  const lines = rows.map(({ timeMs, ...fields }, seq) =>
+    JSON.stringify({ ...fields, event_time: timeMs, event_time_ms: timeMs, seq, offset: offsets[seq] }),
+  );
+  session.query('TRUNCATE TABLE log');
+  session.query(`INSERT INTO log FORMAT JSONEachRow ${lines.join('\n')}`);
+}
+
+type Answer = Readonly<Record<string, number | string | null>>;
+
+function bySql(plan: FeaturePlan, rows: readonly StreamRow[], watermarkDelayMs: number): readonly Answer[] {
+  writeLog(rows);
+  const sql = featureSql(plan, { table: 'log', columns: usualColumns, watermarkDelayMs, futureGuard: null });
+  const lines = session.query(sql, 'JSONEachRow').trim().split('\n');
+  return lines.map((line) => {
+    const row = JSON.parse(line) as Record<string, number | string | boolean | null>;
+    return Object.fromEntries(
+      plan.columns.map(({ name }) => {
+        const value = row[name] ?? null;
+        return [name, typeof value === 'boolean' ? Number(value) : value];
+      }),
+    );
+  });
+}
+
+function byOperators(plan: FeaturePlan, batch: RecordBatch): readonly Answer[] {
+  const answered = runPlan(plan)(batch);
+  return Array.from({ length: batch.rowCount }, (_, row) =>
+    Object.fromEntries(plan.columns.map(({ name }) => [name, valueAt(columnOf(answered, name), row)])),
+  );
+}
+
+/** The first value that differs by more than 1e-9 · max(1, |value|), in words; `null` when none does. */
+function firstDifference(got: readonly Answer[], wanted: readonly Answer[]): string | null {
+  if (got.length !== wanted.length) return `${got.length} rows, and ${wanted.length} were wanted`;
+  for (const [row, answer] of wanted.entries()) {
+    for (const [name, value] of Object.entries(answer)) {
+      const found = got[row]?.[name] ?? null;
+      const close =
+        typeof value === 'number' && typeof found === 'number'
+          ? Math.abs(found - value) <= 1e-9 * Math.max(1, Math.abs(value))
+          : found === value;
+      if (!close) return `row ${row}, ${name}: SQL says ${found}, the operators say ${value}`;
+    }
+  }
+  return null;
+}
+
+const everyFunction = `
+entity: card
+features:
+  n_10s:        { count: true, over: 10s }
+  n_1m:         { count: true, over: 1m, current: include }
+  n_fraud:      { count: true, over: 2m, where: fraud }
+  sum_1m:       { sum: amount, over: 1m }
+  avg_30s:      { avg: amount, over: 30s }
+  share:        { avg: fraud, over: 1m, delay: 20s }
+  min_1m:       { min: amount, over: 1m, current: include }
+  max_1m:       { max: amount * 2, over: 1m }
+  dev_2m:       { stddev: amount, over: 2m, current: include }
+  first_mcc:    { first: mcc, over: 1m }
+  last_mcc:     { last: mcc, over: 1m, where: amount > 100 }
+  last_fraud:   { last: fraud, over: 1m, delay: 10s }
+  terminals:    { distinct: terminal, over: 2m }
+  mccs:         { distinct: mcc, over: 1m, current: include }
+  since:        { sinceLast: true, over: 2m }
+  since_large:  { sinceLast: true, over: 2m, where: "amount > 1000", delay: 5s }
+  recent:       { lastN: amount, n: 3, over: 1m }
+  recent_mcc:   { lastN: mcc, n: 2, over: 1m, current: include }
+  decayed:      { decayedSum: amount, halfLife: 10s, over: 1m }
+  decayed_late: { decayedSum: amount, halfLife: 30s, over: 1m, delay: 15s, where: "mcc != ''" }
+`;
+const chained = `
+entity: card
+features:
+  avg_1m:       { avg: amount, over: 1m }
+  ratio:        { expr: amount / avg_1m, default: 1 }
+  large:        { count: true, where: ratio > 3, over: 2m }
+  ratio_max:    { max: ratio, over: 1m, current: include }
+  large_share:  { expr: "count_1m > 0 ? large / count_1m : null" }
+  count_1m:     { count: true, over: 1m }
+  of_shares:    { avg: large_share, over: 90s }
+`;
+const otherEntities = `
+entity: [card, terminal]
+features:
+  pair_n:       { count: true, over: 5m }
+  pair_since:   { sinceLast: true, over: 5m, current: exclude }
+  pair_last:    { last: amount, over: 30s }
+`;
+const delayed = `
+entity: terminal
+features:
+  terminal_n:   { count: true, over: 1m, delay: 30s, current: include }
+  terminal_risk: { avg: fraud, over: 1m, delay: 30s, current: include, default: 0 }
+  terminal_ratio: { avg: ratio, over: 30s }
+`;
+const ofRecord = `
+features:
+  hour:         { expr: hour(event_time) }
+  odd:          { expr: "mcc in ['5411', 'é'] || amount < 0" }
+`;
+
+describe('the SQL of a feature plan', () => {
+  it('gives in ClickHouse what the operators give, for random streams with disorder, ties, nulls and late rows', () => {
+    fc.assert(
+      fc.property(
+        randomStream,
+        fc.constantFrom(0, 3_000, 60_000),
+        fc.constantFrom(0, 10_000),
+        fc.constantFrom([everyFunction], [everyFunction, chained, otherEntities, delayed, ofRecord]),
+        (rows, watermarkDelayMs, allowedLatenessMs, files) => {
+          const plan = planOf(allowedLatenessMs, ...files);
+          const wanted = byOperators(plan, streamBatch(rows, watermarkDelayMs));
+          expect(firstDifference(bySql(plan, rows, watermarkDelayMs), wanted)).toBeNull();
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('does so with late rows among them, which the streams above must have', () => {
+    const rows = fc.sample(randomStream, { numRuns: 40, seed: 7 }).flat();
+    const plan = planOf(0, 'entity: card\nfeatures: { n: { count: true, over: 10s } }\n');
+    const flags = runPlan(plan)(streamBatch(rows, 0)).flags;
+    expect(flags.filter((flag) => flag > 0).length).toBeGreaterThan(20);
+  });
+
+  it('manages tens of thousands of records', () => {
+    const rows = Array.from({ length: 20_000 }, (_, index): StreamRow => {
+      const random = (index * 7_919) % 1_000;
+      return {
+        partition: index % 2,
+        timeMs: 1_522_540_800_000 + index * 500 - (index % 37 === 0 ? 90_000 : 0),
+        card: `card ${random % 211}`,
+        terminal: random % 401,
+        amount: ((index * 104_729) % 50_000) / 100,
+        fraud: random % 50 === 0,
+        mcc: String(random % 7),
+      };
+    });
+    const plan = planOf(10_000, everyFunction.replaceAll('m,', 'h,').replaceAll('m }', 'h }'), chained, delayed);
+    const wanted = byOperators(plan, streamBatch(rows, 5_000));
+    expect(firstDifference(bySql(plan, rows, 5_000), wanted)).toBeNull();
+  });
+});

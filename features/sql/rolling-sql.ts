@@ -1,0 +1,52 @@
+import type { Schema } from '../../engine/record/schema.ts';
+import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
+import { retentionMs } from '../feature-plan.ts';
+import { aggregateSql } from './aggregate-sql.ts';
+import type { SqlNameOf } from './sql-names.ts';
+
+/** A rolling operator, its input's schema, and what SQL calls the columns. */
+export interface RollingStepSql {
+  readonly definition: RollingDefinition;
+  readonly schema: Schema;
+  readonly nameOf: SqlNameOf;
+}
+
+/**
+ * A rolling operator as a table expression: the former step with the operator's columns added.
+ *
+ * Each record gathers the records of its key within reach of its windows, and keeps those that it may see: itself, and every record that
+ * came before it, was not itself late, and that the watermark had not passed by more than the operator's retention when this record came
+ * (semantics, "Rolling features" and "State's life"). Then each aggregate is an array function over them. The former step is read
+ * once, so that a long chain of steps stays a query of the same length.
+ */
+export function rollingSql(name: string, former: string, step: RollingStepSql): string {
+  const { definition, schema, nameOf } = step;
+  const retained = retentionMs(definition);
+  const reachMs = retained - definition.allowedLatenessMs;
+  const key = definition.key.map(nameOf);
+  const hasKey = key.map((column) => `isNotNull(s.${column})`).join(' AND ');
+  const read = new Set(definition.aggregates.flatMap(({ input, where }) => [input, where]));
+  const elements = ['_seq', '_time_ms', '_watermark_ms'];
+  for (const column of read) if (column !== null) elements.push(nameOf(column));
+  const aggregates = definition.aggregates.flatMap((aggregate) => {
+    const inputType = aggregate.input === null ? null : (schema.field(aggregate.input)?.type ?? null);
+    return aggregateSql(aggregate, inputType, nameOf, hasKey);
+  });
+  return `${name} AS (
+  SELECT s.* EXCEPT (_near, _seen),
+    ${aggregates.map(({ name: column, sql }) => `${sql} AS ${column}`).join(',\n    ')}
+  FROM (
+    SELECT n.*,
+      arraySort(x -> (x._time_ms, x._seq), arrayFilter(x -> x._seq = n._seq OR (x._seq < n._seq
+        AND ifNull(x._time_ms >= x._watermark_ms - ${retained}, true)    -- was not late
+        AND ifNull(x._time_ms > n._watermark_ms - ${retained}, true)),   -- was still kept
+        if(${key.map((column) => `isNull(n.${column})`).join(' OR ')}, [], n._near))) AS _seen
+    FROM (
+      SELECT *, groupArray(tuple(${elements.join(', ')})) OVER (
+        PARTITION BY ${key.join(', ')}
+        ORDER BY _time_ms RANGE BETWEEN ${reachMs} PRECEDING AND CURRENT ROW) AS _near
+      FROM ${former}
+    ) AS n
+  ) AS s
+)`;
+}
