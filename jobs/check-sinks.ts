@@ -46,10 +46,10 @@ export function checkOutputs(
     return definitionOf(document, path, part, files);
   });
   checkFollowers(document, sinks, diagnostics);
-  if (deadLetters === 'fail') return { sinks: definitions, deadLetters: { then: 'fail' } };
+  if (deadLetters === 'fail') return { sinks: definitions, deadLetters: { policy: 'fail' } };
   const topic = deadLetters?.topic ?? `${job}-dead-letters`;
   take(topic, deadLetters === undefined ? ['job'] : ['deadLetters', 'topic'], 'written');
-  return { sinks: definitions, deadLetters: { then: 'dead-letter', topic } };
+  return { sinks: definitions, deadLetters: { policy: 'dead-letter', topic } };
 }
 
 function definitionOf(

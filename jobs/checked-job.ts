@@ -90,12 +90,12 @@ export type SinkDefinition =
   | { readonly kind: 'console'; readonly everyMs: number };
 
 /** What becomes of a bad record. */
-export type DeadLetterPolicy = { readonly then: 'dead-letter'; readonly topic: string } | { readonly then: 'fail' };
+export type DeadLetterPolicy = { readonly policy: 'dead-letter'; readonly topic: string } | { readonly policy: 'fail' };
 
 /** What becomes of late records, and how long after the watermark they may find their whole window. */
 export interface LatePolicy {
   readonly allowedLatenessMs: number;
-  readonly then: 'answer' | 'route' | 'drop';
+  readonly policy: 'answer' | 'route' | 'drop';
   readonly topic: string | null;
 }
 

@@ -155,7 +155,9 @@ function originName({ source }: CheckedJob): string {
       return source.topic;
     case 'simulator':
       return source.world;
-    default:
+    case 'parquet':
+    case 'csv':
+    case 'jsonl':
       return source.path;
   }
 }

@@ -35,7 +35,7 @@ export function explainMermaid({ job, source, operators, model, sinks }: JobDesc
     lines.push(`  ${sink.kind === 'topic' ? 'commit' : topic} --> ${id}`);
     if (sink.kind === 'topic' && topic === 'commit') topic = id;
   });
-  if (source.deadLetters.then === 'dead-letter') {
+  if (source.deadLetters.policy === 'dead-letter') {
     add('deadLetters', 'outside', `topic ${source.deadLetters.topic}`, 'bad records');
     lines.push('  commit -.-> deadLetters');
   }

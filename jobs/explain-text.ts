@@ -39,7 +39,7 @@ function sourceSection({ source }: JobDescription): readonly string[] {
   const { kind, name, format, key, fields, eventTime, late, deadLetters } = source;
   const form = kind === 'topic' ? `, ${format}` : '';
   const latest = formatDuration(eventTime.delayMs + late.allowedLatenessMs);
-  const bad = deadLetters.then === 'fail' ? 'stop the job' : `go to the topic ${deadLetters.topic}`;
+  const bad = deadLetters.policy === 'fail' ? 'stop the job' : `go to the topic ${deadLetters.topic}`;
   return [
     `source  ${kind} ${name}${form}, keyed by ${key}`,
     ...wrap(

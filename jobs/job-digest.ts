@@ -33,7 +33,7 @@ export function jobDigest({ origin, source, schema, late, features }: DigestedJo
     key,
     eventTime: [eventTime.field, eventTime.delayMs, eventTime.maxFutureSkewMs],
     duplicates: duplicates === null ? null : [duplicates.by, duplicates.withinMs],
-    late: [late.allowedLatenessMs, late.then],
+    late: [late.allowedLatenessMs, late.policy],
     features: features.digest,
   };
   return createHash('sha256').update(JSON.stringify(meaning)).digest('hex');

@@ -65,7 +65,7 @@ export interface JobParts {
   readonly features: 'none' | readonly string[];
   readonly score: ScorePart | undefined;
   readonly sinks: readonly SinkPart[];
-  readonly late: { readonly allowedLateness?: number | undefined; readonly then?: string | undefined } | undefined;
+  readonly late: { readonly allowedLateness?: number | undefined; readonly policy?: string | undefined } | undefined;
   readonly deadLetters: 'fail' | { readonly topic: string } | undefined;
   readonly state: { readonly flushEvery?: number | undefined } | undefined;
   readonly guarantee: string | undefined;
@@ -201,7 +201,7 @@ export const jobParts: PartSchemas<JobParts> = {
       allowedLateness: durationText('zero')
         .optional()
         .meta({ description: 'how long after the watermark a record still finds its whole window; default 0s' }),
-      then: choice(['answer'], ['route', 'drop'])
+      policy: choice(['answer'], ['route', 'drop'])
         .optional()
         .meta({ description: 'what becomes of a late record: it is answered, and flagged' }),
     })

@@ -48,7 +48,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
   const parts = checkParts(document, [], jobParts, files.diagnostics);
   if (parts === null) return null;
   const source = parts.source === undefined ? noSource : await checkSource(document, files);
-  const late: LatePolicy = { allowedLatenessMs: parts.late?.allowedLateness ?? 0, then: 'answer', topic: null };
+  const late: LatePolicy = { allowedLatenessMs: parts.late?.allowedLateness ?? 0, policy: 'answer', topic: null };
   const features = await checkFeatures(document, parts, { ...source, late }, files);
   const score = checkScore(document, parts.score, files);
   const inputTopic = source.definition?.kind === 'topic' ? source.definition.topic : null;

@@ -59,7 +59,7 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     score: scoring,
     encode: (records) => encodeWith(parts, records),
     encodeDeadLetters: (letters) => {
-      if (job.deadLetters.then === 'fail') throw refused(job, letters);
+      if (job.deadLetters.policy === 'fail') throw refused(job, letters);
       return encodeDeadLetters(job.deadLetters.topic, letters, parts.deadLetterPartitions);
     },
     bounds: { ...defaultBounds, flushEveryMs: job.state.flushEveryMs, ...parts.bounds },

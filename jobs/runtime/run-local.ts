@@ -46,7 +46,7 @@ export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Prom
     const { partitionCount } = storage.ensureTopic(topic, { partitionCount: partitions ?? input.partitionCount });
     return openEncoder(job, model?.identity ?? null, topic, partitionCount);
   });
-  if (job.deadLetters.then === 'dead-letter') {
+  if (job.deadLetters.policy === 'dead-letter') {
     storage.ensureTopic(job.deadLetters.topic, { partitionCount: input.partitionCount });
   }
   const commitLog = new EmbeddedCommitLog({ storage, job: job.name, jobDigest: job.digest, inputTopic: input.topic });
