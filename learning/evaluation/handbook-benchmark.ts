@@ -43,7 +43,7 @@ export interface HandbookSeries {
 
 /** How to run the benchmark. */
 export interface HandbookOptions {
-  /** The trainer's parameters; the defaults are the ones chosen on the validation folds (docs/benchmarks/handbook.md). */
+  /** The trainer's parameters; its defaults were chosen on the validation folds (docs/benchmarks/handbook.md). */
   readonly params?: TrainingParamsInput;
   /** Mature days to train on: 28 unless told; 7 is the published protocol. */
   readonly trainDays?: number;
@@ -64,9 +64,6 @@ const seriesOf: Readonly<Record<HandbookSeriesName, { lastTrainWeek: string; fol
   validation: { lastTrainWeek: '2018-07-11', foldCount: 4 },
 };
 
-/** What the benchmark trains with: chosen on the validation folds alone. */
-export const handbookParams: TrainingParamsInput = { treeCount: 150, maxDepth: 4, learningRate: 0.05, l2: 10, seed: 0 };
-
 /**
  * Runs one series of the Handbook's protocol (fraud benchmark of Le Borgne, Siblini, Lebichot and Bontempi): for each fold trains on the mature days,
  * tests on the week after the delay, and gives the figures that the book publishes. The command that prints them, and the tests
@@ -85,7 +82,7 @@ export function runHandbookBenchmark(
   const plans = prequentialPlans(lastTrainWeekStart, foldCount, options.trainDays ?? 28);
   const folds = plans.map((plan) => {
     options.onFold?.(series, dateOf(plan.trainWeekStart));
-    return runFold(rows, plan, options.params ?? handbookParams);
+    return runFold(rows, plan, options.params ?? {});
   });
   const mean = perFigure((figure) => meanOf(folds.map((fold) => fold[figure])));
   const deviation = perFigure((figure) => Math.sqrt(meanOf(folds.map((fold) => (fold[figure] - mean[figure]) ** 2))));
