@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import kafka from '@confluentinc/kafka-javascript';
 import type { SluiceError } from '../../error.ts';
 import type { Clock } from '../../time/clock.ts';
+import { CallsInFlight } from './calls-in-flight.ts';
 import { codeOf, kafkaCall, kafkaCode, kafkaFailure } from './kafka-failure.ts';
 import { clientProperties, defaultConnectTimeoutMs, type KafkaSettings } from './kafka-settings.ts';
 
@@ -57,8 +58,8 @@ const endOffset = -1;
  * The group's member is what fences offsets: {@link KafkaTaskProducer} commits them as this member of this generation (KIP-447).
  */
 export class ConsumerGroup {
-  /** For {@link KafkaTaskProducer}, which commits offsets in this member's name. Not to be read from or closed. */
-  readonly member: kafka.KafkaConsumer;
+  readonly #member: kafka.KafkaConsumer;
+  readonly #calls = new CallsInFlight();
   readonly #options: ConsumerGroupOptions;
   readonly #listener: GroupListener;
   readonly #clock: Clock;
@@ -71,7 +72,7 @@ export class ConsumerGroup {
     this.#options = options;
     this.#listener = listener;
     this.#clock = clock;
-    this.member = new kafka.KafkaConsumer(
+    this.#member = new kafka.KafkaConsumer(
       {
         ...clientProperties(options.settings),
         'group.id': options.groupId,
@@ -101,11 +102,11 @@ export class ConsumerGroup {
   static async join(options: ConsumerGroupOptions, listener: GroupListener, clock: Clock): Promise<ConsumerGroup> {
     const group = new ConsumerGroup(options, listener, clock);
     const timeout = options.settings.connectTimeoutMs ?? defaultConnectTimeoutMs;
-    await kafkaCall<kafka.Metadata>((done) => group.member.connect({ topic: options.topic, timeout }, done)).catch(
+    await kafkaCall<kafka.Metadata>((done) => group.#member.connect({ topic: options.topic, timeout }, done)).catch(
       (error: unknown) => group.#fail('join', error),
     );
-    group.member.setDefaultConsumeTimeout(pollMs);
-    group.member.subscribe([options.topic]);
+    group.#member.setDefaultConsumeTimeout(pollMs);
+    group.#member.subscribe([options.topic]);
     group.#serving = group.#serve();
     return group;
   }
@@ -118,12 +119,25 @@ export class ConsumerGroup {
    */
   async committed(partition: number): Promise<CommittedPosition | null> {
     const { topic } = this.#options;
-    const [position] = await kafkaCall<kafka.TopicPartitionOffsetAndMetadata[]>((done) =>
-      this.member.committed([{ topic, partition }], committedTimeoutMs, done),
+    const [position] = await this.asMember((member) =>
+      kafkaCall<kafka.TopicPartitionOffsetAndMetadata[]>((done) =>
+        member.committed([{ topic, partition }], committedTimeoutMs, done),
+      ),
     ).catch((error: unknown) => this.#fail(`ask for the position of ${topic}-${partition} in`, error));
     // Where nothing was committed the client gives no offset, whatever its types say.
     const offset = position?.offset;
     return offset === undefined || offset < 0 ? null : { offset, metadata: position?.metadata ?? '' };
+  }
+
+  /**
+   * Makes a call of the client that has this membership: for {@link KafkaTaskProducer}, which commits positions in its name. The group is not
+   * left while the call is out.
+   *
+   * @throws {SluiceError} `KAFKA_UNAVAILABLE` once the group was left.
+   */
+  async asMember<T>(call: (member: kafka.KafkaConsumer) => Promise<T>): Promise<T> {
+    if (!this.#member.isConnected()) throw kafkaFailure('act as a member of', new Error('it was left'), this.#fields);
+    return this.#calls.run(() => call(this.#member));
   }
 
   /** Hands every partition over (the listener's `revoked`), leaves the group so that others need not wait, and disconnects. */
@@ -133,9 +147,10 @@ export class ConsumerGroup {
       return;
     }
     this.#isLeaving = true;
-    if (this.member.isConnected()) this.member.unsubscribe();
+    if (this.#member.isConnected()) this.#member.unsubscribe();
     await this.#serving;
-    if (this.member.isConnected()) await kafkaCall<kafka.ClientMetrics>((done) => this.member.disconnect(done));
+    await this.#calls.drained();
+    if (this.#member.isConnected()) await kafkaCall<kafka.ClientMetrics>((done) => this.#member.disconnect(done));
   }
 
   /** Rebalances happen, and are told of, only while the client is polled. */
@@ -143,7 +158,7 @@ export class ConsumerGroup {
     for (;;) {
       try {
         // Nothing comes of it: every partition is paused.
-        await kafkaCall<kafka.Message[]>((done) => this.member.consume(1, done));
+        await kafkaCall<kafka.Message[]>((done) => this.#member.consume(1, done));
       } catch (error) {
         this.#listener.trouble(kafkaFailure(`serve group ${this.#options.groupId}`, error, this.#fields));
         await this.#clock.sleep(pollMs);
@@ -157,7 +172,7 @@ export class ConsumerGroup {
   async #settle(): Promise<void> {
     if (!this.#isLeaving) return;
     const isIdle = await Promise.race([this.#rebalancing.then(() => true), this.#clock.sleep(1).then(() => false)]);
-    if (isIdle && this.member.assignments().length === 0) this.#isDone = true;
+    if (isIdle && this.#member.assignments().length === 0) this.#isDone = true;
   }
 
   #enqueue(code: number, assignments: readonly kafka.TopicPartition[]): void {
@@ -177,7 +192,7 @@ export class ConsumerGroup {
         assignments.map(({ topic, partition }) => ({ topic, partition, offset: endOffset })),
       );
       if (partitions.length === 0) return;
-      this.member.pause([...assignments]);
+      this.#member.pause([...assignments]);
       this.#listener.assigned(partitions);
       return;
     }
@@ -192,7 +207,7 @@ export class ConsumerGroup {
   }
 
   get #cooperative(): CooperativeConsumer {
-    return this.member as unknown as CooperativeConsumer;
+    return this.#member as unknown as CooperativeConsumer;
   }
 
   get #fields(): { readonly group: string; readonly topic: string } {

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import kafka from '@confluentinc/kafka-javascript';
 import { SluiceError } from '../../error.ts';
 import type { PartitionOffset, PartitionRange, PollBounds, Polled, Source } from '../source.ts';
+import { CallsInFlight } from './calls-in-flight.ts';
 import { codeOf, kafkaCall, kafkaCode, kafkaFailure } from './kafka-failure.ts';
 import { clientProperties, defaultConnectTimeoutMs, type KafkaSettings } from './kafka-settings.ts';
 import { messageBatchOf } from './message-slabs.ts';
@@ -38,6 +39,7 @@ export class KafkaSource implements Source {
   readonly #topic: string;
   readonly #options: KafkaSourceOptions;
   readonly #consumer: kafka.KafkaConsumer;
+  readonly #calls = new CallsInFlight();
   readonly #positions = new Map<number, number>();
   #partitions: readonly number[] | null = null;
 
@@ -113,7 +115,7 @@ export class KafkaSource implements Source {
   async ranges(): Promise<readonly PartitionRange[]> {
     const ranges: PartitionRange[] = [];
     for (const partition of this.#connected) {
-      const { lowOffset, highOffset } = await kafkaCall<kafka.WatermarkOffsets>((done) =>
+      const { lowOffset, highOffset } = await this.#call<kafka.WatermarkOffsets>((done) =>
         this.#consumer.queryWatermarkOffsets(this.#topic, partition, requestTimeoutMs, done),
       ).catch((error: unknown) => this.#fail('ask for the offsets of', error));
       ranges.push({ partition, startOffset: lowOffset, endOffset: highOffset });
@@ -163,7 +165,7 @@ export class KafkaSource implements Source {
   async #consume(maxRecords: number, waitMs: number): Promise<kafka.Message[]> {
     this.#consumer.setDefaultConsumeTimeout(waitMs);
     try {
-      return await kafkaCall<kafka.Message[]>((done) => this.#consumer.consume(maxRecords, done));
+      return await this.#call<kafka.Message[]>((done) => this.#consumer.consume(maxRecords, done));
     } catch (error) {
       if (codeOf(error) === kafkaCode.autoOffsetReset || codeOf(error) === kafkaCode.offsetOutOfRange) {
         throw await this.#outOfRange(error);
@@ -173,8 +175,13 @@ export class KafkaSource implements Source {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#calls.drained();
     if (!this.#consumer.isConnected()) return;
     await kafkaCall<kafka.ClientMetrics>((done) => this.#consumer.disconnect(done));
+  }
+
+  #call<T>(call: Parameters<typeof kafkaCall<T>>[0]): Promise<T> {
+    return this.#calls.run(() => kafkaCall(call));
   }
 
   get #connected(): readonly number[] {

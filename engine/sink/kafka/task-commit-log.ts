@@ -1,0 +1,274 @@
+import { strict as assert } from 'node:assert';
+import { SluiceError } from '../../error.ts';
+import type { Acquired, Commit, CommitLog, OffsetRange } from '../../execution/commit-log.ts';
+import type { CommittedPosition } from '../../source/kafka/consumer-group.ts';
+import type { StateReader } from '../../state/state-store.ts';
+import { stateWentBack, taskFenced, type TaskState } from '../../state/redis/task-state.ts';
+import { readNote, writeNote, type CommitNote } from './commit-note.ts';
+import { ProducerFailure, type TaskProducer } from './task-producer.ts';
+
+/** What a task's commit log works with. It owns the producers that it opens, and the state. */
+export interface TaskCommitLogOptions {
+  /** For errors, and the same for every owner: `app.job.topic-partition`. */
+  readonly task: string;
+  readonly partition: number;
+  /** A new producer of this task, connected, before `init`. */
+  openProducer(): Promise<TaskProducer>;
+  /** The committed position of the task, as stable offsets. */
+  committed(): Promise<CommittedPosition | null>;
+  readonly state: TaskState;
+  /** Whether this job may go on from what a job of that digest left (its own always may). */
+  servesJob(digest: string): boolean;
+  /** Aborted once the partition may be another worker's: nothing is committed after that. */
+  readonly lost: AbortSignal;
+}
+
+/** How often a commit whose fate is open is resumed before the producer is given up and the log itself is asked. */
+const maxResumes = 3;
+
+/** What is known of the last batch that was begun. `unclear`: its transaction may be committed or not. */
+interface Attempt {
+  readonly from: number;
+  readonly to: number;
+  readonly fate: 'published' | 'unclear';
+}
+
+/**
+ * The commit point of a task in the cluster: a transaction of the log carries outputs and position, and the state follows it by compare-and-set
+ * (exactly-once, "Acquire" and "A batch"). The log is the truth; the state never runs ahead of it, and what it lacks is replayed.
+ *
+ *     acquire ─► committed C ──begin, send, position X──► commit ──ok──► C = X ──due──► state S = X
+ *                    ▲                │ abort                │ open
+ *                    └────────────────┘                      ▼
+ *                    └──────not committed── new producer, init, ask for C ──committed──► C = X
+ *
+ * Knows neither Kafka nor Redis by name: the harness that breaks it runs this very code over models of both.
+ */
+export class TaskCommitLog implements CommitLog {
+  readonly #options: TaskCommitLogOptions;
+  #producer: TaskProducer | null = null;
+  #epoch = 0;
+  #origin: number | null = null;
+  #committedOffset: number | null = null;
+  #stateOffset: number | null = null;
+  #attempt: Attempt | null = null;
+
+  constructor(options: TaskCommitLogOptions) {
+    this.#options = options;
+  }
+
+  get state(): StateReader {
+    return this.#options.state;
+  }
+
+  async acquire(): Promise<Acquired> {
+    const { task, partition, state } = this.#options;
+    await this.#openProducer();
+    const position = await this.#options.committed();
+    const note = position === null ? null : readNote(position.metadata, `the position of task ${task}`);
+    const claim = await state.claim(note?.epoch ?? 0);
+    const stateNote = claim.metadata === null ? null : readNote(claim.metadata, `the state of task ${task}`);
+
+    const committed = position?.offset ?? null;
+    if (claim.offset !== null && (committed === null || claim.offset > committed)) {
+      throw this.#stateAhead(claim.offset, committed);
+    }
+    for (const found of [note, stateNote]) if (found !== null) this.#checkJob(found);
+
+    this.#epoch = claim.epoch;
+    this.#origin = note?.origin ?? null;
+    this.#committedOffset = committed;
+    this.#stateOffset = claim.offset;
+    this.#attempt = null;
+    // Lost state is rebuilt from where the task began, if the log still holds that; whoever replays checks it.
+    const stateAt = claim.offset ?? this.#origin;
+    const at = (offset: number | null): Acquired['committed'] => (offset === null ? [] : [{ partition, offset }]);
+    return {
+      committed: at(committed),
+      metadata: note?.metadata ?? null,
+      stateAt: at(stateAt),
+      stateMetadata: stateNote?.metadata ?? null,
+      replay:
+        stateAt === null || committed === null || stateAt === committed
+          ? []
+          : [[{ partition, from: stateAt, to: committed }]],
+    };
+  }
+
+  async commit(batch: Commit): Promise<void> {
+    const { from, to } = this.#span(batch.ranges);
+    this.#origin ??= from;
+    const note = writeNote({ metadata: batch.metadata, epoch: this.#epoch, origin: this.#origin });
+    if (this.#attempt?.to === to) {
+      assert.equal(this.#attempt.from, from, 'a commit that failed is made again as it was');
+    } else {
+      assert.equal(this.#committedOffset ?? from, from, 'commits cover the log without gap or overlap');
+      assert.notEqual(this.#attempt?.fate, 'unclear', 'a commit whose fate is open is made again before the next');
+    }
+    if (!this.#isPublished(to)) await this.#publish(batch, { from, to }, note);
+    if (batch.state !== null && this.#stateOffset !== to) await this.#writeState(batch.state.writes, to, note);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#dropProducer();
+    await this.#options.state[Symbol.asyncDispose]();
+  }
+
+  #isPublished(to: number): boolean {
+    return this.#attempt?.to === to && this.#attempt.fate === 'published';
+  }
+
+  async #publish(batch: Commit, span: { readonly from: number; readonly to: number }, note: string): Promise<void> {
+    if (this.#attempt?.fate === 'unclear' && (await this.#settle(this.#attempt))) return;
+    this.#attempt = null;
+    const producer = this.#producer ?? (await this.#openProducer());
+    try {
+      this.#checkNotLost();
+      await producer.begin();
+      for (const messages of batch.outputs) await producer.send(messages);
+      await producer.sendPosition({ offset: span.to, metadata: note });
+      this.#checkNotLost();
+    } catch (error) {
+      await this.#abandon(producer, error);
+      throw this.#wordFor(error);
+    }
+    this.#attempt = { ...span, fate: 'unclear' };
+    await this.#commitTransaction(producer);
+    this.#published(span);
+  }
+
+  #published({ from, to }: { readonly from: number; readonly to: number }): void {
+    this.#attempt = { from, to, fate: 'published' };
+    this.#committedOffset = to;
+  }
+
+  /** Resolves when the transaction is committed for certain. The attempt is left `unclear` where it may be, and `null` where it is not. */
+  async #commitTransaction(producer: TaskProducer): Promise<void> {
+    for (let resumes = 0; ; resumes++) {
+      try {
+        await producer.commit();
+        return;
+      } catch (error) {
+        const fault = error instanceof ProducerFailure ? error.fault : 'broken';
+        if (fault === 'resume' && resumes < maxResumes && !this.#options.lost.aborted) continue;
+        // Only a producer that said "aborted" makes it certain; any other is never used again, and a new one asks the log.
+        if (fault === 'abort' && (await this.#abort(producer)) === 'aborted') this.#attempt = null;
+        else await this.#dropProducer();
+        throw this.#wordFor(error);
+      }
+    }
+  }
+
+  /**
+   * Finds out what became of a transaction whose commit was not answered: a new producer settles it, and then only the committed position is
+   * believed.
+   *
+   * @returns whether it was committed
+   */
+  async #settle(attempt: Attempt): Promise<boolean> {
+    // Opening a producer fences whoever has the task: only its owner may.
+    this.#checkNotLost();
+    await this.#openProducer();
+    const position = await this.#options.committed();
+    const note = position === null ? null : readNote(position.metadata, `the position of task ${this.#options.task}`);
+    if (note !== null && note.epoch > this.#epoch) throw taskFenced(this.#options.task);
+    if (position?.offset === attempt.to) {
+      this.#published(attempt);
+      return true;
+    }
+    if ((position?.offset ?? null) !== this.#committedOffset) throw taskFenced(this.#options.task);
+    return false;
+  }
+
+  async #writeState(writes: Parameters<TaskState['write']>[0]['writes'], to: number, note: string): Promise<void> {
+    this.#checkNotLost();
+    const answer = await this.#options.state.write({ to, metadata: note, writes });
+    switch (answer) {
+      case 'ok':
+      case 'already':
+        this.#stateOffset = to;
+        return;
+      case 'mismatch':
+        throw stateWentBack(this.#options.task);
+      case 'fenced':
+        throw taskFenced(this.#options.task);
+    }
+  }
+
+  async #openProducer(): Promise<TaskProducer> {
+    await this.#dropProducer();
+    const producer = await this.#options.openProducer();
+    this.#producer = producer;
+    try {
+      await producer.init();
+    } catch (error) {
+      await this.#dropProducer();
+      throw this.#wordFor(error);
+    }
+    return producer;
+  }
+
+  /** Aborts a transaction whose commit was not called yet; a producer that cannot even do that is given up. */
+  async #abandon(producer: TaskProducer, error: unknown): Promise<void> {
+    const fault = error instanceof ProducerFailure ? error.fault : 'abort';
+    const isUsable = fault === 'abort' || fault === 'resume';
+    if (!isUsable || (await this.#abort(producer)) !== 'aborted') await this.#dropProducer();
+  }
+
+  /** Aborts, so that readers need not wait until the broker does. What failed before it is what is reported, not this. */
+  async #abort(producer: TaskProducer): Promise<'aborted' | 'unclear'> {
+    try {
+      await producer.abort();
+      return 'aborted';
+    } catch (error) {
+      assert(error instanceof ProducerFailure);
+      return 'unclear';
+    }
+  }
+
+  async #dropProducer(): Promise<void> {
+    const producer = this.#producer;
+    this.#producer = null;
+    await producer?.[Symbol.asyncDispose]();
+  }
+
+  #wordFor(error: unknown): unknown {
+    return error instanceof ProducerFailure && error.fault === 'fenced' ? taskFenced(this.#options.task, error) : error;
+  }
+
+  #checkNotLost(): void {
+    if (this.#options.lost.aborted) throw taskFenced(this.#options.task);
+  }
+
+  #checkJob({ metadata }: CommitNote): void {
+    if (this.#options.servesJob(metadata.jobDigest)) return;
+    const { task } = this.#options;
+    throw new SluiceError(
+      'JOB_CHANGED',
+      `task ${task} was left by a job of digest ${metadata.jobDigest}, whose state and outputs this job cannot take up; ` +
+        'see `sluice plan --diff`, and run the former job, or this one under another name',
+      { fields: { task, jobDigest: metadata.jobDigest } },
+    );
+  }
+
+  #stateAhead(stateOffset: number, committed: number | null): SluiceError {
+    const { task } = this.#options;
+    return new SluiceError(
+      'STATE_AHEAD_OF_LOG',
+      `the state of task ${task} must not be ahead of its committed position; it is at ${stateOffset}, the position ` +
+        `${committed === null ? 'is gone' : `at ${committed}`}. The position was reset or has expired, or the topic was made anew: ` +
+        'put the position back, or delete the state to rebuild it from the log',
+      { fields: { task, stateOffset, committed } },
+    );
+  }
+
+  #span(ranges: readonly OffsetRange[]): { readonly from: number; readonly to: number } {
+    const [first, last] = [ranges[0], ranges.at(-1)];
+    assert(first !== undefined && last !== undefined, 'a batch covers something');
+    ranges.forEach(({ partition, from }, i) => {
+      assert.equal(partition, this.#options.partition, 'a task commits its own partition');
+      assert.equal(from, ranges[i - 1]?.to ?? from, 'the ranges of a batch follow each other');
+    });
+    return { from: first.from, to: last.to };
+  }
+}
