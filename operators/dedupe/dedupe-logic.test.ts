@@ -51,7 +51,7 @@ class MapStore implements StateReader {
     for (const { key, value } of writes) {
       const name = Buffer.from(key).toString('hex');
       if (value === null) this.#values.delete(name);
-      else this.#values.set(name, { key, value });
+      else this.#values.set(name, { key, value: Buffer.concat([Buffer.from('x'), value]).subarray(1) });
     }
   }
 

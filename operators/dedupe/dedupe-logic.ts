@@ -185,7 +185,8 @@ function encodeChunk(chunk: Chunk): Uint8Array {
 function decodeChunk(key: Uint8Array, bytes: Uint8Array): Chunk {
   const number = Number(new DataView(key.buffer, key.byteOffset, key.byteLength).getBigUint64(0));
   const chunk: Chunk = { number, keys: [], times: [], newestMs: -Infinity };
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const copy = new Uint8Array(bytes);
+  const view = new DataView(copy.buffer);
   try {
     if (view.getUint8(0) !== formatVersion) throw new RangeError(`version ${view.getUint8(0)}`);
     const count = view.getUint32(1, true);
@@ -193,8 +194,8 @@ function decodeChunk(key: Uint8Array, bytes: Uint8Array): Chunk {
     for (let i = 0; i < count; i++) {
       const eventTimeMs = view.getFloat64(at, true);
       const length = view.getUint32(at + 8, true);
-      if (at + 12 + length > bytes.length) throw new RangeError('cut off');
-      chunk.keys.push(bytes.slice(at + 12, at + 12 + length));
+      if (at + 12 + length > copy.length) throw new RangeError('cut off');
+      chunk.keys.push(copy.slice(at + 12, at + 12 + length));
       chunk.times.push(eventTimeMs);
       chunk.newestMs = Math.max(chunk.newestMs, eventTimeMs);
       at += 12 + length;

@@ -215,7 +215,7 @@ const definitionOf = (allowedLatenessMs: number): RollingDefinition => ({
   allowedLatenessMs,
 });
 
-/** A store over a plain map, as the commit log keeps it. */
+/** A store over a plain map. Like LMDB's, its values are views of a Buffer, wherever they happen to lie. */
 class MapStore implements StateReader {
   readonly values = new Map<string, Uint8Array>();
 
@@ -223,7 +223,7 @@ class MapStore implements StateReader {
     for (const { key, value } of writes) {
       const name = Buffer.from(key).toString('hex');
       if (value === null) this.values.delete(name);
-      else this.values.set(name, value);
+      else this.values.set(name, Buffer.concat([Buffer.from('unaligned'), value]).subarray(9));
     }
   }
 

@@ -34,8 +34,8 @@ export function decodeRows(
   columns: readonly StoredColumn[],
   dictionary: KeyIndex,
 ): void {
-  // A copy at offset 0, since typed arrays over the bytes must be aligned.
-  const aligned = bytes.slice();
+  // A copy at offset 0, since typed arrays over the bytes must be aligned. (Not `slice`, which gives a view when a store hands out a Buffer.)
+  const aligned = new Uint8Array(bytes);
   const view = new DataView(aligned.buffer);
   try {
     const version = view.getUint8(0);
