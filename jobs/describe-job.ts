@@ -193,7 +193,7 @@ function describeRolling({ definition }: RollingStep, input: Schema, job: Checke
     operator: 'rolling',
     id: definition.operatorId,
     key: definition.key,
-    order: definition.key.includes(job.source.key) ? 'input' : 'commit',
+    order: orderOfKey(definition.key, job),
     stored,
     bytes: { perKey: headBytes + texts * 4, perRow, formula: `${headBytes} + rows × ${perRow}${textBytes}` },
     reachMs: layout.reachMs,
@@ -215,6 +215,11 @@ function describeRolling({ definition }: RollingStep, input: Schema, job: Checke
   };
 }
 
+/** Only a topic has several partitions; a file is read from its beginning to its end. */
+function orderOfKey(key: readonly string[], { source }: CheckedJob): 'input' | 'commit' {
+  return source.kind !== 'topic' || key.includes(source.key) ? 'input' : 'commit';
+}
+
 function describeModel(
   job: CheckedJob,
   { model, threshold }: NonNullable<CheckedJob['score']>,
@@ -234,15 +239,16 @@ function describeModel(
 }
 
 /** For each feature's column, whether it depends on an order that the commit records: its own operator's, or that of anything it is computed from. */
-function columnOrders({ features, source }: CheckedJob): ReadonlyMap<string, 'input' | 'commit'> {
+function columnOrders(job: CheckedJob): ReadonlyMap<string, 'input' | 'commit'> {
+  const { features } = job;
   const makers = new Map(features.features.flatMap((feature) => feature.columns.map(({ name }) => [name, feature])));
   const orders = new Map<string, 'input' | 'commit'>();
   const orderOf = (name: string): 'input' | 'commit' => {
     const known = orders.get(name);
     const feature = makers.get(name);
     if (known !== undefined || feature === undefined) return known ?? 'input';
-    const isForeign = feature.kind === 'rolling' && !feature.key.includes(source.key);
-    const order = isForeign || feature.reads.some((read) => orderOf(read) === 'commit') ? 'commit' : 'input';
+    const own = feature.kind === 'rolling' ? orderOfKey(feature.key, job) : 'input';
+    const order = own === 'commit' || feature.reads.some((read) => orderOf(read) === 'commit') ? 'commit' : 'input';
     orders.set(name, order);
     return order;
   };

@@ -43,7 +43,7 @@ function sourceSection({ source }: JobDescription): readonly string[] {
   return [
     `source  ${kind} ${name}${form}, keyed by ${key}`,
     ...wrap(
-      'fields',
+      '  fields  ',
       fields.map((field) => `${field.name} ${field.type}${field.presence === 'optional' ? '?' : ''}`),
     ),
     `  event time ${eventTime.field}; the watermark is ${formatDuration(eventTime.delayMs)} behind the newest record of its partition`,
@@ -92,15 +92,14 @@ function rollingSection(operator: RollingDescription): readonly string[] {
   const allowed = lateness === 0 ? '' : `, ${formatDuration(lateness)} of them for late records`;
   const orderText =
     order === 'input'
-      ? 'that of the input: a key is in one partition'
+      ? 'that of the input: all records of one key are in one partition'
       : `recorded by the commit: records of one ${key.join(' + ')} come from several partitions`;
   return [
     `rolling ${id}  one state for each ${key.join(' + ')}`,
     `  order  ${orderText}`,
     ...wrap(
-      'state',
+      '  state  ',
       ['event time', ...stored.map(storedLabel)],
-      ', ',
       ` of each record, for ${formatDuration(retentionMs)}${allowed}`,
     ),
     `  bytes  ${bytes.formula} a key; ${(example / 1024).toFixed(1)} KiB for ${exampleRows} rows; in memory, room for a power of two of rows`,
@@ -121,10 +120,12 @@ function scanLines({ delayMs, current, walks }: ScanDescription): readonly strin
   );
   return [
     `    ${end}`,
-    ...walks.map(({ features }, index) => {
-      const answers = features.map(({ name, overMs }) => `${name} (${formatDuration(overMs)})`);
-      return `      ${(heads[index] ?? '').padEnd(width)}  → ${answers.join(', ')}`;
-    }),
+    ...walks.flatMap(({ features }, index) =>
+      wrap(
+        `      ${(heads[index] ?? '').padEnd(width)}  → `,
+        features.map(({ name, overMs }) => `${name} (${formatDuration(overMs)})`),
+      ),
+    ),
   ];
 }
 
@@ -154,16 +155,15 @@ function modelSection({ reference, threshold, inputsFrom, inputs }: ModelDescrip
   ];
 }
 
-/** A list after a word, broken into lines that go on under its first item. */
-function wrap(word: string, items: readonly string[], separator = ', ', end = ''): readonly string[] {
-  const indent = ' '.repeat(word.length + 4);
+/** A list after some text, broken into lines that go on under its first item. */
+function wrap(head: string, items: readonly string[], end = ''): readonly string[] {
   const lines: string[] = [];
-  let line = `  ${word}  `;
+  let line = head;
   items.forEach((item, index) => {
-    const text = index === items.length - 1 ? item + end : item + separator;
-    if (line.length + text.length > widthColumns && line.trim() !== '') {
+    const text = index === items.length - 1 ? item + end : `${item}, `;
+    if (index > 0 && line.length + text.trimEnd().length > widthColumns) {
       lines.push(line.trimEnd());
-      line = indent;
+      line = ' '.repeat(head.length);
     }
     line += text;
   });
