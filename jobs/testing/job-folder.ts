@@ -6,7 +6,7 @@ import type { CheckedJob } from '../checked-job.ts';
 import { loadJob, type JobOutcome } from '../load-job.ts';
 
 /** A sound job with everything that a job can have, for tests to change a line of. */
-export const soundFiles: Readonly<Record<string, string>> = {
+const soundFiles: Readonly<Record<string, string>> = {
   'jobs/job.yaml': `job: scoring
 app: shop
 description: Scores payments.
