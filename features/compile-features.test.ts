@@ -263,6 +263,7 @@ describe('what is wrong with features', () => {
     ['a: { last: card_id, over: 7d, default: 1 }', 'the feature is a string, which no model is given'],
     ['amount: { expr: 1 + 1 }', 'the record already has a field "amount"'],
     ['in: { expr: amount }', '"in" cannot be read by an expression'],
+    ['_a: { expr: amount }', '"_a" cannot be read by an expression'],
     ['a-b: { expr: amount }', '"a-b" cannot be read by an expression'],
     ['a: { count: 3, over: 7d }', '"count" is 3'],
     ['a: 7', '"a" is 7'],

@@ -80,9 +80,9 @@ function declaredFeature(
     const at = place === null ? path : [...path, place];
     diagnostics.push(document.atKey(at, { code: 'VALUE_WRONG', ...finding }));
   };
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || reservedNames.has(name)) {
+  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name) || reservedNames.has(name)) {
     const message = `"${name}" cannot be read by an expression`;
-    report(null, { message, expected: 'a name of letters, digits and _, and not a word of the language' });
+    report(null, { message, expected: 'a letter, then letters, digits and _, and not a word of the language' });
   }
   const declaration = checkShape(document, path, featureDeclaration, diagnostics) ?? {};
   const verb = diagnostics.length > before ? null : checkVerb(declaration, key, report);

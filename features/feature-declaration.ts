@@ -87,6 +87,6 @@ export const entityDeclaration: z.ZodType<string | string[]> = z
 export const featureFile: z.ZodType = z
   .strictObject({
     entity: entityDeclaration.optional(),
-    features: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), featureDeclaration),
+    features: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/), featureDeclaration),
   })
   .meta({ title: 'Sluice features', description: 'The features of one entity, or of the record itself' });

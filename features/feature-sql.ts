@@ -35,7 +35,7 @@ export const usualColumns: FeatureSqlColumns = {
 /**
  * The plan's features as one ClickHouse query, from the same declarations as the operators: an independent way to the same
  * numbers, for parity, for backfills and for people who would rather read SQL. It has one table expression a step, and answers with the
- * columns `partition, offset, seq` and every feature column, by `seq`; nulls are left as they are (defaults are the model's affair).
+ * columns `_partition, _offset, _seq` and every feature column, by `_seq`; nulls are left as they are (defaults are the model's affair).
  *
  * Fields of the record are columns of the log under their own names; instants among them are milliseconds. Numbers come as Float64.
  * Cost: each record gathers the records of its key that its windows reach, so it is for tens of thousands of records, not for millions.
@@ -52,10 +52,10 @@ export function featureSql(plan: FeaturePlan, log: FeatureSqlLog): string {
     former = name;
     schema = step.output;
   });
-  const columns = plan.columns.map(({ name }) => nameOf(name));
+  const columns = plan.columns.map(({ name }) => (nameOf(name) === name ? name : `${nameOf(name)} AS ${quoted(name)}`));
   return `WITH
 ${parts.join(',\n')}
-SELECT _partition AS partition, _offset AS offset, _seq AS seq, ${columns.join(', ')}
+SELECT _partition, _offset, _seq, ${columns.join(', ')}
 FROM ${former}
 ORDER BY _seq
 SETTINGS enable_named_columns_in_function_tuple = 1`;
@@ -67,24 +67,24 @@ function recordsSql(
   { table, columns, watermarkDelayMs, futureGuard }: FeatureSqlLog,
   nameOf: SqlNameOf,
 ): string {
-  const time = `log.${quoted(columns.eventTimeMs)}`;
+  const time = `_log.${quoted(columns.eventTimeMs)}`;
   const moves =
     futureGuard === null
       ? `maxOrNull(${time})`
-      : `maxOrNullIf(${time}, ${time} <= log.${quoted(futureGuard.timestampColumn)} + ${futureGuard.maxFutureSkewMs})`;
-  const before = `(PARTITION BY log.${quoted(columns.partition)} ORDER BY log.${quoted(columns.offset)} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`;
+      : `maxOrNullIf(${time}, ${time} <= _log.${quoted(futureGuard.timestampColumn)} + ${futureGuard.maxFutureSkewMs})`;
+  const before = `(PARTITION BY _log.${quoted(columns.partition)} ORDER BY _log.${quoted(columns.offset)} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`;
   const fields = plan.inputSchema.fields.map(({ name, type }) => `${castSql(name, type)} AS ${nameOf(name)}`);
   return `records AS (
-  SELECT log.${quoted(columns.partition)} AS _partition, log.${quoted(columns.offset)} AS _offset,
-    toInt64(log.${quoted(columns.seq)}) AS _seq, toInt64(${time}) AS _time_ms,
+  SELECT _log.${quoted(columns.partition)} AS _partition, _log.${quoted(columns.offset)} AS _offset,
+    toInt64(_log.${quoted(columns.seq)}) AS _seq, toInt64(${time}) AS _time_ms,
     ${moves} OVER ${before} - ${watermarkDelayMs} AS _watermark_ms,
     ${fields.join(', ')}
-  FROM ${table} AS log
+  FROM ${table} AS _log
 )`;
 }
 
 function castSql(name: string, type: FieldType): string {
-  const column = `log.${quoted(name)}`;
+  const column = `_log.${quoted(name)}`;
   if (type === 'string') return `toNullable(${column})`;
   return type === 'boolean' ? `toNullable(toUInt8(${column}))` : `toNullable(toFloat64(${column}))`;
 }
@@ -93,13 +93,13 @@ function deriveSql(name: string, former: string, { columns }: DeriveStep, nameOf
   const made = new Set<string>();
   const derived = columns.map((column) => {
     // Columns of the same step are read by their alias, those of the former one as its columns.
-    const sql = column.expression.toClickHouseSql((read) => (made.has(read) ? nameOf(read) : `r.${nameOf(read)}`));
+    const sql = column.expression.toClickHouseSql((read) => (made.has(read) ? nameOf(read) : `_r.${nameOf(read)}`));
     made.add(column.name);
     return `${sql} AS ${nameOf(column.name)}`;
   });
   return `${name} AS (
-  SELECT r.*,
+  SELECT _r.*,
     ${derived.join(',\n    ')}
-  FROM ${former} AS r
+  FROM ${former} AS _r
 )`;
 }

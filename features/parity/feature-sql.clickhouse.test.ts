@@ -1,13 +1,11 @@
 import { Session } from 'chdb';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { columnOf, type RecordBatch } from '../../engine/record/record-batch.ts';
-import { valueAt } from '../../engine/record/column.ts';
 import { PlanDocument } from '../../engine/plan/plan-document.ts';
 import { compileFeatures } from '../compile-features.ts';
-import { featureSql, usualColumns } from '../feature-sql.ts';
 import type { FeaturePlan } from '../feature-plan.ts';
-import { offsetsOf, randomStream, streamBatch, streamSchema, type StreamRow } from '../testing/random-stream.ts';
+import { answersBySql, answersOf, firstDifference, writeLog } from '../testing/clickhouse-log.ts';
+import { randomStream, streamBatch, streamSchema, type StreamRow } from '../testing/random-stream.ts';
 import { runPlan } from '../testing/run-plan.ts';
 
 const session = new Session();
@@ -24,57 +22,11 @@ function planOf(allowedLatenessMs: number, ...texts: string[]): FeaturePlan {
   return plan;
 }
 
-session.query(`CREATE TABLE log (partition Int32, offset Int64, seq Int64, event_time_ms Int64, event_time Int64,
-  card Nullable(String), terminal Nullable(Int64), amount Nullable(Float64), fraud Nullable(UInt8), mcc Nullable(String)) ENGINE = Memory`);
-
-/** Puts the rows into the log table, in the form that `featureSql` reads. */
-function writeLog(rows: readonly StreamRow[]): void {
-  const offsets = offsetsOf(rows);
-  const lines = rows.map(({ timeMs, ...fields }, seq) =>
-    JSON.stringify({ ...fields, event_time: timeMs, event_time_ms: timeMs, seq, offset: offsets[seq] }),
-  );
-  session.query('TRUNCATE TABLE log');
-  session.query(`INSERT INTO log FORMAT JSONEachRow ${lines.join('\n')}`);
-}
-
-type Answer = Readonly<Record<string, number | string | null>>;
-
-function bySql(plan: FeaturePlan, rows: readonly StreamRow[], watermarkDelayMs: number): readonly Answer[] {
-  writeLog(rows);
-  const sql = featureSql(plan, { table: 'log', columns: usualColumns, watermarkDelayMs, futureGuard: null });
-  const lines = session.query(sql, 'JSONEachRow').trim().split('\n');
-  return lines.map((line) => {
-    const row = JSON.parse(line) as Record<string, number | string | boolean | null>;
-    return Object.fromEntries(
-      plan.columns.map(({ name }) => {
-        const value = row[name] ?? null;
-        return [name, typeof value === 'boolean' ? Number(value) : value];
-      }),
-    );
-  });
-}
-
-function byOperators(plan: FeaturePlan, batch: RecordBatch): readonly Answer[] {
-  const answered = runPlan(plan)(batch);
-  return Array.from({ length: batch.rowCount }, (_, row) =>
-    Object.fromEntries(plan.columns.map(({ name }) => [name, valueAt(columnOf(answered, name), row)])),
-  );
-}
-
-/** The first value that differs by more than 1e-9 · max(1, |value|), in words; `null` when none does. */
-function firstDifference(got: readonly Answer[], wanted: readonly Answer[]): string | null {
-  if (got.length !== wanted.length) return `${got.length} rows, and ${wanted.length} were wanted`;
-  for (const [row, answer] of wanted.entries()) {
-    for (const [name, value] of Object.entries(answer)) {
-      const found = got[row]?.[name] ?? null;
-      const close =
-        typeof value === 'number' && typeof found === 'number'
-          ? Math.abs(found - value) <= 1e-9 * Math.max(1, Math.abs(value))
-          : found === value;
-      if (!close) return `row ${row}, ${name}: SQL says ${found}, the operators say ${value}`;
-    }
-  }
-  return null;
+/** What differs between SQL and the operators over the rows; `null` when nothing does. */
+function difference(plan: FeaturePlan, rows: readonly StreamRow[], watermarkDelayMs: number): string | null {
+  const batch = streamBatch(rows, watermarkDelayMs);
+  writeLog(session, batch);
+  return firstDifference(answersBySql(session, plan, watermarkDelayMs), answersOf(plan, runPlan(plan)(batch)));
 }
 
 const everyFunction = `
@@ -142,8 +94,7 @@ describe('the SQL of a feature plan', () => {
         fc.constantFrom([everyFunction], [everyFunction, chained, otherEntities, delayed, ofRecord]),
         (rows, watermarkDelayMs, allowedLatenessMs, files) => {
           const plan = planOf(allowedLatenessMs, ...files);
-          const wanted = byOperators(plan, streamBatch(rows, watermarkDelayMs));
-          expect(firstDifference(bySql(plan, rows, watermarkDelayMs), wanted)).toBeNull();
+          expect(difference(plan, rows, watermarkDelayMs)).toBeNull();
         },
       ),
       { numRuns: 40 },
@@ -156,6 +107,26 @@ describe('the SQL of a feature plan', () => {
     const flags = runPlan(plan)(streamBatch(rows, 0)).flags;
     expect(flags.filter((flag) => flag > 0).length).toBeGreaterThan(20);
   });
+
+  it('reaches further back than ClickHouse counts milliseconds in a frame', () => {
+    const dayMs = 86_400_000;
+    const blank = { partition: 0, terminal: 1, amount: 1, fraud: false, mcc: null };
+    const rows = [0, 1, 29, 30, 31, 61].map((day): StreamRow => ({ ...blank, card: 'a', timeMs: day * dayMs + 1 }));
+    const plan = planOf(
+      0,
+      'entity: card\nfeatures: { n: { count: true, over: 30d }, d: { sum: amount, over: 90d, delay: 30d } }\n',
+    );
+    expect(difference(plan, rows, 0)).toBeNull();
+  });
+
+  it.each(['n', 'x', 'log', 'records', 'step_1', 'finite', 'choose', 'seq', 'not', 'interval', 'partition'])(
+    'has room for a feature that is called %s',
+    (name) => {
+      const text = `entity: card\nfeatures:\n  ${name}: { sum: amount, over: 1m }\n  ratio: { expr: amount / ${name} }\n  more: { max: ${name}, where: ${name} > 1, over: 1m }\n`;
+      const [rows] = fc.sample(randomStream, { numRuns: 1, seed: 11 });
+      expect(difference(planOf(0, text), rows ?? [], 0)).toBeNull();
+    },
+  );
 
   it('manages tens of thousands of records', () => {
     const rows = Array.from({ length: 20_000 }, (_, index): StreamRow => {
@@ -171,7 +142,6 @@ describe('the SQL of a feature plan', () => {
       };
     });
     const plan = planOf(10_000, everyFunction.replaceAll('m,', 'h,').replaceAll('m }', 'h }'), chained, delayed);
-    const wanted = byOperators(plan, streamBatch(rows, 5_000));
-    expect(firstDifference(bySql(plan, rows, 5_000), wanted)).toBeNull();
+    expect(difference(plan, rows, 5_000)).toBeNull();
   });
 });

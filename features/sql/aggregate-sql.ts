@@ -22,17 +22,17 @@ export function aggregateSql(
   hasKey: string,
 ): readonly AggregateSql[] {
   const { name, delayMs, halfLifeMs } = aggregate;
-  const value = aggregate.input === null ? '' : `x.${nameOf(aggregate.input)}`;
+  const value = aggregate.input === null ? '' : `_x.${nameOf(aggregate.input)}`;
   const window = windowSql(aggregate, nameOf);
-  const inWindow = `arrayFilter(x -> ${window}, s._seen)`;
-  const given = `arrayFilter(x -> ${window} AND isNotNull(${value}), s._seen)`;
+  const inWindow = `arrayFilter(_x -> ${window}, _s._seen)`;
+  const given = `arrayFilter(_x -> ${window} AND isNotNull(${value}), _s._seen)`;
   const number = inputType === 'boolean' ? `toFloat64(${value})` : value;
   const reduced = (reducer: string, element: string = number): string =>
-    `arrayReduce('${reducer}OrNull', arrayMap(x -> ${element}, ${inWindow}))`;
+    `arrayReduce('${reducer}OrNull', arrayMap(_x -> ${element}, ${inWindow}))`;
   const one = (sql: string): readonly AggregateSql[] => [{ name, sql }];
   switch (aggregate.function) {
     case 'count':
-      return one(`if(${hasKey}, toFloat64(arrayCount(x -> ${window}, s._seen)), NULL)`);
+      return one(`if(${hasKey}, toFloat64(arrayCount(_x -> ${window}, _s._seen)), NULL)`);
     case 'sum':
       return one(`finite(${reduced('sum')})`);
     case 'avg':
@@ -53,11 +53,11 @@ export function aggregateSql(
         sql: `${given}[-${index + 1}].${nameOf(aggregate.input ?? '')}`,
       }));
     case 'distinct':
-      return one(`nullIf(toFloat64(arrayUniq(arrayMap(x -> assumeNotNull(${value}), ${given}))), 0)`);
+      return one(`nullIf(toFloat64(arrayUniq(arrayMap(_x -> assumeNotNull(${value}), ${given}))), 0)`);
     case 'sinceLast':
-      return one(`${reduced('min', 's._time_ms - x._time_ms')} / 1000`);
+      return one(`${reduced('min', '_s._time_ms - _x._time_ms')} / 1000`);
     case 'decayedSum': {
-      const age = delayMs === 0 ? '(s._time_ms - x._time_ms)' : `(s._time_ms - ${delayMs} - x._time_ms)`;
+      const age = delayMs === 0 ? '(_s._time_ms - _x._time_ms)' : `(_s._time_ms - ${delayMs} - _x._time_ms)`;
       return one(`finite(${reduced('sum', `${number} * exp2(-${age} / ${halfLifeMs ?? 1})`)})`);
     }
   }
@@ -65,9 +65,9 @@ export function aggregateSql(
 
 /** Whether a record takes part: `t − delay − over < x.t ≤ t − delay`, and the record itself only where it is included. */
 function windowSql({ overMs, delayMs, current, where }: RollingAggregate, nameOf: SqlNameOf): string {
-  const conditions = [`x._time_ms > s._time_ms - ${delayMs + overMs}`];
-  if (delayMs > 0) conditions.push(`x._time_ms <= s._time_ms - ${delayMs}`);
-  else if (current === 'exclude') conditions.push('x._seq < s._seq');
-  if (where !== null) conditions.push(`ifNull(x.${nameOf(where)}, false)`);
+  const conditions = [`_x._time_ms > _s._time_ms - ${delayMs + overMs}`];
+  if (delayMs > 0) conditions.push(`_x._time_ms <= _s._time_ms - ${delayMs}`);
+  else if (current === 'exclude') conditions.push('_x._seq < _s._seq');
+  if (where !== null) conditions.push(`ifNull(_x.${nameOf(where)}, false)`);
   return conditions.join(' AND ');
 }

@@ -22,9 +22,10 @@ export interface RollingStepSql {
 export function rollingSql(name: string, former: string, step: RollingStepSql): string {
   const { definition, schema, nameOf } = step;
   const retained = retentionMs(definition);
-  const reachMs = retained - definition.allowedLatenessMs;
+  // ClickHouse's frames end at 2^31, which in milliseconds are 24 days; so rows are gathered by the second, and cut exactly afterwards.
+  const reachSeconds = Math.ceil((retained - definition.allowedLatenessMs) / 1_000);
   const key = definition.key.map(nameOf);
-  const hasKey = key.map((column) => `isNotNull(s.${column})`).join(' AND ');
+  const hasKey = key.map((column) => `isNotNull(_s.${column})`).join(' AND ');
   const read = new Set(definition.aggregates.flatMap(({ input, where }) => [input, where]));
   const elements = ['_seq', '_time_ms', '_watermark_ms'];
   for (const column of read) if (column !== null) elements.push(nameOf(column));
@@ -33,20 +34,20 @@ export function rollingSql(name: string, former: string, step: RollingStepSql): 
     return aggregateSql(aggregate, inputType, nameOf, hasKey);
   });
   return `${name} AS (
-  SELECT s.* EXCEPT (_near, _seen),
-    ${aggregates.map(({ name: column, sql }) => `${sql} AS ${column}`).join(',\n    ')}
+  SELECT _s.* EXCEPT (_near, _seen),
+    ${aggregates.map(({ name: column, sql }) => `${sql} AS ${nameOf(column)}`).join(',\n    ')}
   FROM (
-    SELECT n.*,
-      arraySort(x -> (x._time_ms, x._seq), arrayFilter(x -> x._seq = n._seq OR (x._seq < n._seq
-        AND ifNull(x._time_ms >= x._watermark_ms - ${retained}, true)    -- was not late
-        AND ifNull(x._time_ms > n._watermark_ms - ${retained}, true)),   -- was still kept
-        if(${key.map((column) => `isNull(n.${column})`).join(' OR ')}, [], n._near))) AS _seen
+    SELECT _n.*,
+      arraySort(_x -> (_x._time_ms, _x._seq), arrayFilter(_x -> _x._seq = _n._seq OR (_x._seq < _n._seq AND _x._time_ms <= _n._time_ms
+        AND ifNull(_x._time_ms >= _x._watermark_ms - ${retained}, true)    -- was not late
+        AND ifNull(_x._time_ms > _n._watermark_ms - ${retained}, true)),   -- was still kept
+        if(${key.map((column) => `isNull(_n.${column})`).join(' OR ')}, [], _n._near))) AS _seen
     FROM (
       SELECT *, groupArray(tuple(${elements.join(', ')})) OVER (
         PARTITION BY ${key.join(', ')}
-        ORDER BY _time_ms RANGE BETWEEN ${reachMs} PRECEDING AND CURRENT ROW) AS _near
+        ORDER BY toInt64(floor(_time_ms / 1000)) RANGE BETWEEN ${reachSeconds} PRECEDING AND CURRENT ROW) AS _near
       FROM ${former}
-    ) AS n
-  ) AS s
+    ) AS _n
+  ) AS _s
 )`;
 }

@@ -78,7 +78,7 @@ export function streamBatch(rows: readonly StreamRow[], watermarkDelayMs: number
 }
 
 /** Each row's offset in its partition. */
-export function offsetsOf(rows: readonly StreamRow[]): readonly number[] {
+function offsetsOf(rows: readonly StreamRow[]): readonly number[] {
   const next = new Map<number, number>();
   return rows.map(({ partition }) => {
     const offset = next.get(partition) ?? 0;
