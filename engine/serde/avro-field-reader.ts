@@ -117,7 +117,7 @@ export class AvroFieldReader {
   /** Copies text to a string field's column. Says whether it was ASCII alone, so that nothing else need be checked. */
   #setText(field: number, data: Uint8Array, start: number, end: number): boolean {
     const { found, row, texts, textOffsets } = this.#builder;
-    const out = texts[field];
+    const out = texts[field]?.bytes;
     const offsets = textOffsets[field];
     if (out === undefined || offsets === undefined) return true;
     let to = offsets[row] ?? 0;

@@ -6,6 +6,8 @@ import type { Partitioner } from './partitioner.ts';
 /** Where the value of an output field comes from. */
 export type OutputValue =
   | { readonly kind: 'column'; readonly column: string }
+  /** A string column whose texts are JSON already: written as they are. Only JSON can carry it. */
+  | { readonly kind: 'json'; readonly column: string }
   /** The record's own position in the source. */
   | { readonly kind: 'position'; readonly of: 'partition' | 'offset' }
   | { readonly kind: 'event-time' }

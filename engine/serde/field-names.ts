@@ -3,21 +3,36 @@
  * table, made once. Called by decoders for each key that they could not guess.
  */
 export class FieldNames {
-  /** Each name as it stands in JSON, escaped where it must be and with its closing quote, in `quoted[quotedStarts[f], quotedStarts[f + 1])`. */
-  readonly quoted: Uint8Array;
-  readonly quotedStarts: Int32Array;
+  /**
+   * Each name as it stands in JSON, escaped where it must be and with its closing quote, four bytes a word (little-endian), in
+   * `words[wordStarts[n], wordStarts[n + 1])`.
+   */
+  readonly words: Int32Array;
+  readonly wordStarts: Int32Array;
+  /** Which bits of each name's last word count. */
+  readonly masks: Int32Array;
+  /** Each name's bytes in JSON, its closing quote among them. */
+  readonly lengths: Int32Array;
   readonly #names: readonly Uint8Array[];
   readonly #table: Int32Array;
 
   constructor(names: readonly string[]) {
     const encoder = new TextEncoder();
     const quoted = names.map((name) => encoder.encode(JSON.stringify(name).slice(1)));
-    this.quotedStarts = new Int32Array(names.length + 1);
-    quoted.forEach((name, field) => {
-      this.quotedStarts[field + 1] = (this.quotedStarts[field] ?? 0) + name.length;
+    this.lengths = Int32Array.from(quoted, (name) => name.length);
+    this.masks = this.lengths.map((length) => (length % 4 === 0 ? -1 : (1 << ((length % 4) * 8)) - 1));
+    this.wordStarts = new Int32Array(names.length + 1);
+    quoted.forEach((name, index) => {
+      this.wordStarts[index + 1] = (this.wordStarts[index] ?? 0) + Math.ceil(name.length / 4);
     });
-    this.quoted = new Uint8Array(this.quotedStarts[names.length] ?? 0);
-    quoted.forEach((name, field) => this.quoted.set(name, this.quotedStarts[field]));
+    this.words = new Int32Array(this.wordStarts[names.length] ?? 0);
+    quoted.forEach((name, index) => {
+      const start = this.wordStarts[index] ?? 0;
+      name.forEach((byte, at) => {
+        const word = start + (at >> 2);
+        this.words[word] = (this.words[word] ?? 0) | (byte << ((at & 3) * 8));
+      });
+    });
     this.#names = names.map((name) => encoder.encode(name));
     let size = 4;
     while (size < names.length * 2) size *= 2;

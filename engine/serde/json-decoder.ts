@@ -51,12 +51,13 @@ export class JsonDecoder implements Decoder {
   decode(messages: MessageBatch): Decoded {
     const builder = this.#builder;
     const { data, offsets } = messages.values;
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     builder.begin(messages);
     for (let index = 0; index < messages.messageCount; index++) {
       const start = offsets[index] ?? 0;
       const end = offsets[index + 1] ?? 0;
       builder.reserveText(end - start);
-      const after = this.#readRecord(data, start, end);
+      const after = this.#readRecord(data, view, start, end);
       if (after === end) builder.accept(index);
       else builder.refuse(index, problemAt(after, start, end, this.#maxDepth));
     }
@@ -64,11 +65,11 @@ export class JsonDecoder implements Decoder {
   }
 
   /** Reads the record in `data[start, end)`. Gives `end` when it is well-formed, else `~position`, {@link TOO_DEEP} or {@link NOT_AN_OBJECT}. */
-  #readRecord(data: Uint8Array, start: number, end: number): number {
+  #readRecord(data: Uint8Array, view: DataView, start: number, end: number): number {
     this.#reader.notFiniteField = -1;
     const at = skipSpace(data, start, end);
-    if (at >= end || data[at] !== 0x7b) return this.#readOther(data, at, end);
-    const closed = this.#readObject(this.#message, data, at + 1, end);
+    if (at >= end || data[at] !== 0x7b) return this.#readOther(data, view, at, end);
+    const closed = this.#readObject(this.#message, data, view, at + 1, end);
     if (closed < 0) return closed;
     const after = skipSpace(data, closed, end);
     if (after < end) return ~after;
@@ -78,8 +79,8 @@ export class JsonDecoder implements Decoder {
   }
 
   /** Reads the members of an object whose opening brace is just before `start`. Gives the position after its closing one, or what {@link skipValue} gives. */
-  #readObject(shape: JsonShape, data: Uint8Array, start: number, end: number): number {
-    const { guesses, quoted, quotedStarts, fields } = shape;
+  #readObject(shape: JsonShape, data: Uint8Array, view: DataView, start: number, end: number): number {
+    const { guesses, words, wordStarts, masks, lengths, fields } = shape;
     let at = skipSpace(data, start, end);
     if (at < end && data[at] === 0x7d) return at + 1;
     for (let key = 0; ; key++) {
@@ -87,47 +88,57 @@ export class JsonDecoder implements Decoder {
       at++;
       let name = key < guesses.length ? (guesses[key] ?? -1) : -1;
       if (name >= 0) {
-        let from = quotedStarts[name] ?? 0;
-        const to = quotedStarts[name + 1] ?? 0;
+        let from = wordStarts[name] ?? 0;
+        const last = (wordStarts[name + 1] ?? 0) - 1;
         let candidate = at;
-        if (candidate + to - from > end) name = -1;
-        else {
-          while (from < to && data[candidate] === quoted[from]) {
+        if (at + (last - from + 1) * 4 > end) {
+          name = -1;
+        } else {
+          while (from < last && view.getInt32(candidate, true) === words[from]) {
             from++;
-            candidate++;
+            candidate += 4;
           }
-          if (from === to) at = candidate;
+          const rest = view.getInt32(candidate, true) ^ (words[from] ?? 0);
+          if (from === last && (rest & (masks[name] ?? 0)) === 0) at += lengths[name] ?? 0;
           else name = -1;
         }
       }
       if (name < 0) {
-        const closed = skipText(data, at, end);
+        const closed = skipText(data, view, at, end);
         if (closed < 0) return closed;
         name = shape.find(data, at, closed - 1);
         if (key < guesses.length) guesses[key] = name;
         at = closed;
       }
-      at = skipSpace(data, at, end);
-      if (at >= end || data[at] !== 0x3a) return ~at;
-      at = skipSpace(data, at + 1, end);
+      // White space is looked for only where what must come is not there: most producers write none.
+      if (at >= end || data[at] !== 0x3a) {
+        at = skipSpace(data, at, end);
+        if (at >= end || data[at] !== 0x3a) return ~at;
+      }
+      at++;
+      if (at < end && (data[at] ?? 0) <= 0x20) at = skipSpace(data, at, end);
       if (name < 0) {
-        at = skipValue(data, at, end, this.#maxDepth);
+        at = skipValue(data, view, at, end, this.#maxDepth);
       } else {
         const field = fields[name] ?? -1;
         at =
-          field < 0 ? this.#readMembers(shape.objects[name], data, at, end) : this.#reader.read(field, data, at, end);
+          field < 0
+            ? this.#readMembers(shape.objects[name], data, view, at, end)
+            : this.#reader.read(field, data, view, at, end);
       }
       if (at < 0) return at;
-      at = skipSpace(data, at, end);
-      if (at >= end) return ~end;
-      const byte = data[at];
-      if (byte === 0x2c) at = skipSpace(data, at + 1, end);
-      else return byte === 0x7d ? at + 1 : ~at;
+      if (at >= end || data[at] !== 0x2c) {
+        at = skipSpace(data, at, end);
+        if (at >= end) return ~end;
+        if (data[at] !== 0x2c) return data[at] === 0x7d ? at + 1 : ~at;
+      }
+      at++;
+      if (at < end && (data[at] ?? 0) <= 0x20) at = skipSpace(data, at, end);
     }
   }
 
   /** Reads the value of a key that is an object of declared fields; when it comes again, its members count as they come last. */
-  #readMembers(shape: JsonShape | undefined, data: Uint8Array, at: number, end: number): number {
+  #readMembers(shape: JsonShape | undefined, data: Uint8Array, view: DataView, at: number, end: number): number {
     const byte = at < end ? (data[at] ?? 0) : 0;
     const isObject = byte === 0x7b && shape !== undefined;
     if (shape !== undefined) {
@@ -135,12 +146,12 @@ export class JsonDecoder implements Decoder {
       const missing = isObject ? finding.ABSENT : findingOfOther(byte);
       for (let member = 0; member < shape.fields.length; member++) found[shape.fields[member] ?? 0] = missing;
     }
-    return isObject ? this.#readObject(shape, data, at + 1, end) : skipValue(data, at, end, this.#maxDepth);
+    return isObject ? this.#readObject(shape, data, view, at + 1, end) : skipValue(data, view, at, end, this.#maxDepth);
   }
 
   /** The message is no object: is it JSON at all? */
-  #readOther(data: Uint8Array, at: number, end: number): number {
-    const after = skipValue(data, at, end, this.#maxDepth);
+  #readOther(data: Uint8Array, view: DataView, at: number, end: number): number {
+    const after = skipValue(data, view, at, end, this.#maxDepth);
     if (after < 0) return after;
     const last = skipSpace(data, after, end);
     return last < end ? ~last : NOT_AN_OBJECT;

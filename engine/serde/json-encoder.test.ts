@@ -179,6 +179,21 @@ describe('JsonEncoder', () => {
     );
   });
 
+  it('writes texts that are JSON already as they are', () => {
+    const textSchema = new Schema([field('reasons', 'string')]);
+    const texts = recordBatch(textSchema, [utf8ColumnOf(['["a","ü"]', '[]', null])], {
+      partition: 0,
+      offset: 0,
+      eventTimesMs: Float64Array.of(1, 2, 3),
+    });
+    const fields: OutputField[] = [{ name: 'reasons', value: { kind: 'json', column: 'reasons' } }];
+    expect(valuesOf(encoderFor(textSchema, { fields }).encode(texts).messages)).toEqual([
+      '{"reasons":["a","ü"]}',
+      '{"reasons":[]}',
+      '{"reasons":null}',
+    ]);
+  });
+
   it('writes objects without fields, and of constants alone', () => {
     expect(valuesOf(encoderFor(schema, { fields: [] }).encode(batch).messages)).toEqual(['{}', '{}', '{}']);
     const fields: OutputField[] = [{ name: 'a', value: { kind: 'constant', value: true } }];

@@ -16,7 +16,7 @@ export interface JsonEncoderOptions extends EncoderOptions {
 }
 
 /** How a column's values are written; the order is that of the `switch` in {@link JsonEncoder}. */
-const writers = { number: 0, boolean: 1, instant: 2, text: 3 } as const;
+const writers = { number: 0, boolean: 1, instant: 2, text: 3, verbatim: 4 } as const;
 
 const encoder = new TextEncoder();
 const nullBytes: Uint8Array = encoder.encode('null');
@@ -47,8 +47,8 @@ export class JsonEncoder implements Encoder {
     this.#columns = columns;
     this.#fixed = fixed;
     this.#fixedStarts = starts;
-    this.#writers = Uint8Array.from(columns, ({ type }) => {
-      if (type === 'string') return writers.text;
+    this.#writers = Uint8Array.from(columns, ({ type, verbatim }) => {
+      if (type === 'string') return verbatim === true ? writers.verbatim : writers.text;
       if (type === 'boolean') return writers.boolean;
       return type === 'timestamp' && instants === 'iso' ? writers.instant : writers.number;
     });
@@ -95,6 +95,9 @@ export class JsonEncoder implements Encoder {
       while (from < until) out[to++] = fixed[from++] ?? 0;
       if (column === undefined || (column.valid !== null && column.valid[row] === 0)) {
         to = copy(out, to, nullBytes);
+      } else if (column.kind === 'utf8' && kinds[index] === writers.verbatim) {
+        const end = column.offsets[row + 1] ?? 0;
+        for (let byte = column.offsets[row] ?? 0; byte < end; byte++) out[to++] = column.data[byte] ?? 0;
       } else if (column.kind === 'utf8') {
         to = writeText(out, to, column.data, column.offsets[row] ?? 0, column.offsets[row + 1] ?? 0);
       } else {

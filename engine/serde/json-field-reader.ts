@@ -4,7 +4,7 @@ import { readInstant } from './instant-text.ts';
 import { readNumber } from './json-number.ts';
 import { skipValue, skipWord } from './json-skip.ts';
 import { readText, skipText, unescapeText } from './json-text.ts';
-import type { RecordBuilder } from './record-builder.ts';
+import type { RecordBuilder, TextTarget } from './record-builder.ts';
 
 /** How a field's value is read, as a number to compare with in {@link JsonFieldReader}. */
 const readers: Readonly<Record<FieldType, number>> = { double: 0, long: 1, timestamp: 2, boolean: 3, string: 4 };
@@ -25,17 +25,17 @@ export class JsonFieldReader {
   }
 
   /** Reads the value at `at` into `field`'s column. Gives the position after it, or what {@link skipValue} gives for what is no value. */
-  read(field: number, data: Uint8Array, at: number, end: number): number {
+  read(field: number, data: Uint8Array, view: DataView, at: number, end: number): number {
     const { found, numbers, row } = this.#builder;
     const byte = at < end ? (data[at] ?? 0) : 0;
     const reader = this.#readers[field] ?? 0;
     if ((byte >= 0x30 && byte <= 0x39) || byte === 0x2d) {
       if (byte === 0x2d && data[at + 1] === 0x49) return this.#readNotFinite(field, data, at, end);
-      if (reader === 4) return this.#readDigits(field, data, at, end);
+      if (reader === 4) return this.#readDigits(field, data, view, at, end);
       const values = numbers[field];
       if (reader === 3 || values === undefined) {
         found[field] = finding.GOT_NUMBER;
-        return skipValue(data, at, end, 0);
+        return skipValue(data, view, at, end, 0);
       }
       const after = readNumber(data, at, end, values, row);
       if (after >= 0) found[field] = reader === 0 ? findingOfDouble(values, row) : findingOfWhole(values, row, reader);
@@ -43,10 +43,10 @@ export class JsonFieldReader {
     }
     switch (byte) {
       case 0x22:
-        if (reader === 4) return this.#readString(field, data, at + 1, end);
-        if (reader === 2) return this.#readInstant(field, data, at + 1, end);
+        if (reader === 4) return this.#readString(field, data, view, at + 1, end);
+        if (reader === 2) return this.#readInstant(field, data, view, at + 1, end);
         found[field] = finding.GOT_STRING;
-        return skipText(data, at + 1, end);
+        return skipText(data, view, at + 1, end);
       case 0x6e:
         found[field] = finding.NULL;
         return skipWord(data, at, end);
@@ -66,34 +66,34 @@ export class JsonFieldReader {
         return this.#readNotFinite(field, data, at, end);
       default:
         found[field] = findingOfOther(byte);
-        return skipValue(data, at, end, this.#maxDepth);
+        return skipValue(data, view, at, end, this.#maxDepth);
     }
   }
 
-  #readString(field: number, data: Uint8Array, at: number, end: number): number {
+  #readString(field: number, data: Uint8Array, view: DataView, at: number, end: number): number {
     const { found, row, texts, textOffsets } = this.#builder;
     const offsets = textOffsets[field] ?? noOffsets;
-    const after = readText(data, at, end, texts[field] ?? this.#scratch, offsets, row);
+    const after = readText(data, view, at, end, texts[field] ?? noText, offsets, row);
     found[field] = after >= 0 && (offsets[row + 1] ?? 0) < 0 ? finding.GOT_SURROGATE : finding.PRESENT;
     return after;
   }
 
   /** A number in a `string` field: its token is the text. */
-  #readDigits(field: number, data: Uint8Array, at: number, end: number): number {
+  #readDigits(field: number, data: Uint8Array, view: DataView, at: number, end: number): number {
     const { found, row, texts, textOffsets } = this.#builder;
     const offsets = textOffsets[field] ?? noOffsets;
-    const after = skipValue(data, at, end, 0);
+    const after = skipValue(data, view, at, end, 0);
     if (after < 0) return after;
     const from = offsets[row] ?? 0;
-    texts[field]?.set(data.subarray(at, after), from);
+    texts[field]?.bytes.set(data.subarray(at, after), from);
     offsets[row + 1] = from + after - at;
     found[field] = finding.PRESENT;
     return after;
   }
 
-  #readInstant(field: number, data: Uint8Array, at: number, end: number): number {
+  #readInstant(field: number, data: Uint8Array, view: DataView, at: number, end: number): number {
     const { found, numbers, row } = this.#builder;
-    const after = skipText(data, at, end);
+    const after = skipText(data, view, at, end);
     if (after < 0) return after;
     let instantMs = readInstant(data, at, after - 1);
     if (Number.isNaN(instantMs) && data.subarray(at, after).includes(0x5c)) {
@@ -124,6 +124,7 @@ export class JsonFieldReader {
 }
 
 const noOffsets: Int32Array = new Int32Array(2);
+const noText: TextTarget = { bytes: new Uint8Array(0), view: new DataView(new ArrayBuffer(0)) };
 const notFiniteTokens: readonly Uint8Array[] = ['NaN', 'Infinity', '-Infinity'].map((token) =>
   new TextEncoder().encode(token),
 );

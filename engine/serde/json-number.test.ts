@@ -30,6 +30,34 @@ describe('readNumber', () => {
     );
   });
 
+  it('rounds numbers of 16 to 19 digits as JSON.parse does, half-way cases among them', () => {
+    const halfWay = fc
+      .tuple(fc.integer({ min: 0, max: 2 ** 31 }), fc.integer({ min: 20, max: 31 }), fc.integer({ min: -1, max: 1 }))
+      .map(([upper, lower, step]) => {
+        // A double's 53 bits and one more: exactly between two doubles, or one unit of the last place beside it.
+        const bits = ((1n << 53n) + (BigInt(upper) << 21n) + (BigInt(lower) << 1n) + 1n) * 5n ** 3n;
+        return `${String(bits + BigInt(step)).slice(0, -3)}.${String(bits + BigInt(step)).slice(-3)}`;
+      });
+    const digits = fc
+      .tuple(fc.bigInt({ min: 10n ** 15n, max: 10n ** 19n }), fc.integer({ min: 0, max: 24 }))
+      .map(([whole, places]) => {
+        const text = String(whole).padStart(places + 1, '0');
+        return places === 0 ? text : `${text.slice(0, -places)}.${text.slice(-places)}`;
+      });
+    fc.assert(
+      fc.property(
+        fc.oneof(digits, halfWay),
+        fc.constantFrom('', '-'),
+        fc.constantFrom('', 'e1', 'e-3', 'e5'),
+        (text, sign, exponent) => {
+          const number = `${sign}${text}${exponent}`;
+          expect(read(number)).toEqual({ value: parse(number), length: number.length });
+        },
+      ),
+      { numRuns: 20_000 },
+    );
+  });
+
   it('accepts exactly what JSON.parse accepts, to the bit, for anything made of the characters of numbers', () => {
     const piece = fc.constantFrom(
       '0',

@@ -1,5 +1,4 @@
-/** Powers of ten that a double holds exactly; one multiplication or division by them rounds once, and so correctly. */
-const exactPowers: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
+import { MAX_EXACT_POWER, powers, productRest } from './exact-powers.ts';
 
 /** Below this, whole numbers are exact in a double. */
 const exactLimit = 2 ** 53;
@@ -8,8 +7,9 @@ const exactLimit = 2 ** 53;
  * Reads the JSON number that starts at `at` into `out[index]`, rounded as `JSON.parse` rounds it, and gives the position after it, or `~position` of the byte that
  * no number has there. A number too large for a double is stored as an infinity.
  *
- * Numbers of up to 15 or 16 digits with a decimal exponent within ±22, which is nearly all there are, cost a multiplication a digit and one division
- * (Clinger, "How to read floating point numbers accurately", 1990: both operands are exact); the others become a string for `Number`.
+ * Where the digits are exact in a double, and so is the power of ten, one multiplication or division rounds rightly (Clinger, "How to read floating point
+ * numbers accurately", 1990). Those of 16 and 17 digits, as doubles of full precision are written, are read once more by {@link longValue}. What is longer, very
+ * large or very small becomes a string for `Number`.
  */
 export function readNumber(data: Uint8Array, at: number, end: number, out: Float64Array, index: number): number {
   let to = at;
@@ -51,14 +51,57 @@ export function readNumber(data: Uint8Array, at: number, end: number, out: Float
     exponent += shrinks ? -written : written;
   }
   let value: number;
-  if (mantissa < exactLimit && exponent <= 22 && exponent >= -22) {
-    value = exponent < 0 ? mantissa / (exactPowers[-exponent] ?? 1) : mantissa * (exactPowers[exponent] ?? 1);
+  if (mantissa < exactLimit && exponent <= MAX_EXACT_POWER && exponent >= -MAX_EXACT_POWER) {
+    value = exponent < 0 ? mantissa / (powers[-exponent] ?? 1) : mantissa * (powers[exponent] ?? 1);
     if (negative) value = -value;
   } else {
-    value = Number(latin1(data, at, to));
+    value = longValue(data, at, to, exponent);
+    if (Number.isNaN(value)) value = Number(latin1(data, at, to));
+    else if (negative) value = -value;
   }
   out[index] = value;
   return to;
+}
+
+/**
+ * The magnitude of the well-formed number in `data[start, end)`, whose digits count 10^exponent; NaN where it takes more than this to say. The digits are
+ * gathered as two integers, the first nine and the next eight, so that none is lost.
+ */
+function longValue(data: Uint8Array, start: number, end: number, exponent: number): number {
+  let front = 0;
+  let back = 0;
+  // How many digits there are from the first that is not zero on.
+  let digits = 0;
+  for (let at = start; at < end; at++) {
+    const digit = (data[at] ?? 0) - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      if (digits < 9) front = front * 10 + digit;
+      else back = back * 10 + digit;
+      if (front !== 0 && ++digits > 17) return Number.NaN;
+    } else if (digit === 0x65 - 0x30 || digit === 0x45 - 0x30) {
+      break;
+    }
+  }
+  if (digits <= 9) return Number.NaN;
+  const shifted = front * (powers[digits - 9] ?? 1);
+  if (exponent === 0) return shifted + back;
+  return exponent < 0 && exponent >= -MAX_EXACT_POWER ? quotient(shifted, back, -exponent) : Number.NaN;
+}
+
+/**
+ * The double nearest to `(high + low) / 10^exponent`, for whole numbers `high > low`; NaN where two are too near to being equally near. The quotient of the
+ * rounded sum is off by what the sum and the division lost, both of which are known exactly; dividing that too gives it to some 100 bits.
+ */
+function quotient(high: number, low: number, exponent: number): number {
+  const power = powers[exponent] ?? 1;
+  const sum = high + low;
+  const sumRest = high - sum + low;
+  const guess = sum / power;
+  const product = guess * power;
+  const correction = (sum - product - productRest(guess, exponent, product) + sumRest) / power;
+  const doubt = guess * 2 ** -92;
+  const least = guess + (correction - doubt);
+  return least === guess + (correction + doubt) ? least : Number.NaN;
 }
 
 function latin1(data: Uint8Array, start: number, end: number): string {

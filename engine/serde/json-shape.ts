@@ -8,8 +8,10 @@ const guessedKeys = 256;
 /** What the JSON decoder knows of an object: the message itself, or one in it whose members are declared fields. Made once. */
 export class JsonShape {
   /** Each name as it stands in JSON (see {@link FieldNames}), here so that the decoder's loop finds everything in one place. */
-  readonly quoted: Uint8Array;
-  readonly quotedStarts: Int32Array;
+  readonly words: Int32Array;
+  readonly wordStarts: Int32Array;
+  readonly masks: Int32Array;
+  readonly lengths: Int32Array;
   /** The field that each name is; -1 for an object of fields. */
   readonly fields: Int32Array;
   /** The object that each name is; `undefined` for a field. */
@@ -20,8 +22,10 @@ export class JsonShape {
 
   constructor(groups: readonly PathGroup[]) {
     this.#names = new FieldNames(groups.map((group) => group.name));
-    this.quoted = this.#names.quoted;
-    this.quotedStarts = this.#names.quotedStarts;
+    this.words = this.#names.words;
+    this.wordStarts = this.#names.wordStarts;
+    this.masks = this.#names.masks;
+    this.lengths = this.#names.lengths;
     this.fields = Int32Array.from(groups, (group) => group.field);
     this.objects = groups.map((group) => (group.field < 0 ? new JsonShape(group.members) : undefined));
     this.guesses = new Int32Array(guessedKeys).fill(-1);

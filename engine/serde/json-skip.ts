@@ -21,15 +21,15 @@ export function skipSpace(data: Uint8Array, at: number, end: number): number {
  * Checks the JSON value that starts at `at` (no white space before it) and gives the position after it, `~position` of the byte that no JSON has there, or
  * {@link TOO_DEEP} when it holds more than `depth` arrays and objects in each other.
  */
-export function skipValue(data: Uint8Array, at: number, end: number, depth: number): number {
+export function skipValue(data: Uint8Array, view: DataView, at: number, end: number, depth: number): number {
   const byte = at < end ? (data[at] ?? 0) : 0;
   switch (byte) {
     case 0x22:
-      return skipText(data, at + 1, end);
+      return skipText(data, view, at + 1, end);
     case 0x7b:
-      return depth === 0 ? TOO_DEEP : skipObject(data, at + 1, end, depth - 1);
+      return depth === 0 ? TOO_DEEP : skipObject(data, view, at + 1, end, depth - 1);
     case 0x5b:
-      return depth === 0 ? TOO_DEEP : skipArray(data, at + 1, end, depth - 1);
+      return depth === 0 ? TOO_DEEP : skipArray(data, view, at + 1, end, depth - 1);
     case 0x74:
     case 0x66:
     case 0x6e:
@@ -52,11 +52,11 @@ const trueBytes: Uint8Array = new TextEncoder().encode('true');
 const falseBytes: Uint8Array = new TextEncoder().encode('false');
 const nullBytes: Uint8Array = new TextEncoder().encode('null');
 
-function skipArray(data: Uint8Array, at: number, end: number, depth: number): number {
+function skipArray(data: Uint8Array, view: DataView, at: number, end: number, depth: number): number {
   let to = skipSpace(data, at, end);
   if (to < end && data[to] === 0x5d) return to + 1;
   for (;;) {
-    to = skipValue(data, to, end, depth);
+    to = skipValue(data, view, to, end, depth);
     if (to < 0) return to;
     to = skipSpace(data, to, end);
     if (to >= end) return ~end;
@@ -66,16 +66,16 @@ function skipArray(data: Uint8Array, at: number, end: number, depth: number): nu
   }
 }
 
-function skipObject(data: Uint8Array, at: number, end: number, depth: number): number {
+function skipObject(data: Uint8Array, view: DataView, at: number, end: number, depth: number): number {
   let to = skipSpace(data, at, end);
   if (to < end && data[to] === 0x7d) return to + 1;
   for (;;) {
     if (to >= end || data[to] !== 0x22) return ~to;
-    to = skipText(data, to + 1, end);
+    to = skipText(data, view, to + 1, end);
     if (to < 0) return to;
     to = skipSpace(data, to, end);
     if (to >= end || data[to] !== 0x3a) return ~to;
-    to = skipValue(data, skipSpace(data, to + 1, end), end, depth);
+    to = skipValue(data, view, skipSpace(data, to + 1, end), end, depth);
     if (to < 0) return to;
     to = skipSpace(data, to, end);
     if (to >= end) return ~end;

@@ -1,3 +1,4 @@
+import type { TextTarget } from './record-builder.ts';
 import { sequenceLength, writeCodePoint } from './utf8.ts';
 
 const quote = 0x22;
@@ -22,23 +23,37 @@ for (let value = 0; value < 16; value++) {
 }
 
 /**
- * Checks the rest of a JSON string whose opening quote is just before `at`, and gives the position after its closing quote, or `~position` of the byte
- * that no string has there (a control character, an escape that is none, what is not UTF-8, the end).
+ * Non-zero when one of the four bytes in `word` does not stand for itself in a JSON string: a quote, a backslash, a control character, or one beyond ASCII. The
+ * usual trick: subtracting 1 from a byte borrows into its top bit only if the byte was 0, and subtracting 0x20 only if it was less.
  */
-export function skipText(data: Uint8Array, at: number, end: number): number {
+function specialIn(word: number): number {
+  const quotes = word ^ 0x22222222;
+  const backslashes = word ^ 0x5c5c5c5c;
+  return (
+    (((quotes - 0x01010101) & ~quotes) |
+      ((backslashes - 0x01010101) & ~backslashes) |
+      ((word - 0x20202020) & ~word) |
+      word) &
+    0x80808080
+  );
+}
+
+/**
+ * Checks the rest of a JSON string whose opening quote is just before `at`, and gives the position after its closing quote, or `~position` of the byte
+ * that no string has there (a control character, an escape that is none, what is not UTF-8, the end). `view` is over the same bytes as `data`, for
+ * looking at four of them at once.
+ */
+export function skipText(data: Uint8Array, view: DataView, at: number, end: number): number {
   let to = at;
   while (to < end) {
-    const byte = data[to] ?? 0;
+    while (to <= end - 4 && specialIn(view.getInt32(to, true)) === 0) to += 4;
+    const byte = to < end ? (data[to] ?? 0) : 0;
     if (plain[byte] === 1) {
       to++;
     } else if (byte === quote) {
       return to + 1;
-    } else if (byte === backslash) {
-      const length = escapeLength(data, to, end);
-      if (length === 0) return ~to;
-      to += length;
     } else {
-      const length = byte < 0x80 ? 0 : sequenceLength(data, to, end);
+      const length = byte === backslash ? escapeLength(data, to, end) : sequenceLength(data, to, end);
       if (length === 0) return ~to;
       to += length;
     }
@@ -47,7 +62,7 @@ export function skipText(data: Uint8Array, at: number, end: number): number {
 }
 
 /**
- * Copies the rest of a JSON string, whose opening quote is just before `at`, to `out[offsets[row], …)` as UTF-8 and sets `offsets[row + 1]` to its
+ * Copies the rest of a JSON string, whose opening quote is just before `at`, to `out` from `offsets[row]` on as UTF-8, and sets `offsets[row + 1]` to its
  * end there, or to -1 when it holds an unpaired surrogate, which JSON's grammar allows and UTF-8 cannot carry. `out` must have room for as many bytes
  * as there are up to `end`: no string is longer than it is escaped.
  *
@@ -55,30 +70,40 @@ export function skipText(data: Uint8Array, at: number, end: number): number {
  */
 export function readText(
   data: Uint8Array,
+  view: DataView,
   at: number,
   end: number,
-  out: Uint8Array,
+  out: TextTarget,
   offsets: Int32Array,
   row: number,
 ): number {
+  const target = out.bytes;
+  const targetView = out.view;
   let from = at;
   let to = offsets[row] ?? 0;
   while (from < end) {
-    const byte = data[from] ?? 0;
+    while (from <= end - 4) {
+      const word = view.getInt32(from, true);
+      if (specialIn(word) !== 0) break;
+      targetView.setInt32(to, word, true);
+      from += 4;
+      to += 4;
+    }
+    const byte = from < end ? (data[from] ?? 0) : 0;
     if (plain[byte] === 1) {
-      out[to++] = byte;
+      target[to++] = byte;
       from++;
     } else if (byte === quote) {
       offsets[row + 1] = to;
       return from + 1;
     } else if (byte === backslash) {
-      const after = skipText(data, from, end);
-      if (after >= 0) offsets[row + 1] = unescapeText(data, from, after - 1, out, to);
+      const after = skipText(data, view, from, end);
+      if (after >= 0) offsets[row + 1] = unescapeText(data, from, after - 1, target, to);
       return after;
     } else {
-      const length = byte < 0x80 ? 0 : sequenceLength(data, from, end);
+      const length = sequenceLength(data, from, end);
       if (length === 0) return ~from;
-      for (let i = 0; i < length; i++) out[to++] = data[from++] ?? 0;
+      for (let i = 0; i < length; i++) target[to++] = data[from++] ?? 0;
     }
   }
   return ~end;

@@ -1,3 +1,5 @@
+import { MAX_EXACT_POWER, powers, productRest } from './exact-powers.ts';
+
 /**
  * Numbers as ASCII, written as ECMAScript's `Number.prototype.toString` writes them: the fewest digits that read back as the same double
  * and, among those, the closest. Only -0 differs: it keeps its sign, so that every double comes back bit for bit.
@@ -12,11 +14,6 @@ for (let value = 0; value < 100; value++) {
   pairs[value * 2] = 0x30 + Math.floor(value / 10);
   pairs[value * 2 + 1] = 0x30 + (value % 10);
 }
-
-/** Powers of ten that a double holds exactly, and their halves of 26 bits each (Veltkamp's splitting). */
-const powers: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
-const powersHigh: Float64Array = powers.map((power) => upperHalf(power));
-const powersLow: Float64Array = powers.map((power, exponent) => power - (powersHigh[exponent] ?? 0));
 
 const bits: Float64Array = new Float64Array(1);
 const words: Uint32Array = new Uint32Array(bits.buffer);
@@ -116,7 +113,7 @@ function withoutTrailingZeros(out: Uint8Array, end: number): number {
  * The shortest text of a double of 10^-6 to 2^53 that is not whole, or -1 where deciding it needs more care than this takes.
  *
  * Scaled by a power of ten that a double holds exactly, so that 17 digits stand before the point, the number is the sum of two doubles without
- * error (Dekker's product, 1971), and so is half the way to its neighbours. Any decimal that is closer than that reads back as the number. With 17 digits, half
+ * error, and so is half the way to its neighbours. Any decimal that is closer than that reads back as the number. With 17 digits, half
  * the way is between 0.5 and 12 units, so at most one multiple of 100, and hence of any higher power of ten, is that close: if one is, it is
  * the shortest. Else the nearest multiple of 10, if that close, has 16 digits, and else the nearest whole number has 17. Where something is
  * so near a limit that the last rounding could matter, or a limit lies elsewhere (at powers of two), the caller asks the engine instead.
@@ -130,14 +127,9 @@ function writeShortest(out: Uint8Array, at: number, value: number): number {
   let scale = 16 - ((exponent * 1233) >> 12);
   let high = value * (powers[scale] ?? 1);
   if (high >= 1e17) high = value * (powers[--scale] ?? 1);
-  if (scale > 22 || high < 1e16 || high >= 1e17) return -1;
-  const power = powers[scale] ?? 1;
-  const powerHigh = powersHigh[scale] ?? 0;
-  const powerLow = powersLow[scale] ?? 0;
-  const valueHigh = upperHalf(value);
-  const valueLow = value - valueHigh;
-  const low = valueHigh * powerHigh - high + valueHigh * powerLow + valueLow * powerHigh + valueLow * powerLow;
-  const reach = (halfSteps[exponent + 20] ?? 0) * power;
+  if (scale > MAX_EXACT_POWER || high < 1e16 || high >= 1e17) return -1;
+  const low = productRest(value, scale, high);
+  const reach = (halfSteps[exponent + 20] ?? 0) * (powers[scale] ?? 1);
 
   let front = Math.floor(high / 1e8);
   let back = high - front * 1e8;
@@ -203,10 +195,4 @@ function writeSlowly(out: Uint8Array, at: number, magnitude: number): number {
   const text = String(magnitude);
   for (let index = 0; index < text.length; index++) out[at + index] = text.charCodeAt(index);
   return at + text.length;
-}
-
-/** The upper 26 bits of a double's 53 (Veltkamp's splitting); the rest is the difference. */
-function upperHalf(value: number): number {
-  const spread = 134_217_729 * value;
-  return spread - (spread - value);
 }

@@ -9,6 +9,8 @@ import type { OutputField, OutputValue } from './encoder.ts';
 export interface OutputColumn {
   readonly name: string;
   readonly type: FieldType;
+  /** Whether its texts are written as they are, being of the format already. */
+  readonly verbatim?: boolean;
   /** This field's values in a batch. Called once a batch: positions and flags are given the form of a column, so that encoders know only columns. */
   readonly of: (records: RecordBatch) => Column;
 }
@@ -54,6 +56,7 @@ export function resolveKey(schema: Schema, key: readonly string[]): readonly Out
 
 function resolve(schema: Schema, name: string, value: Exclude<OutputValue, { kind: 'constant' }>): OutputColumn {
   switch (value.kind) {
+    case 'json':
     case 'column': {
       const index = schema.indexOf(value.column);
       const type = schema.fields[index]?.type;
@@ -66,6 +69,7 @@ function resolve(schema: Schema, name: string, value: Exclude<OutputValue, { kin
       return {
         name,
         type,
+        verbatim: value.kind === 'json' && type === 'string',
         of: (records) => {
           const column = records.columns[index];
           assert(

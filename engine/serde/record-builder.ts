@@ -7,6 +7,20 @@ import { recordBatch } from '../record/record-batch.ts';
 import type { Decoded, DecoderOptions } from './decoder.ts';
 import { ABSENT, deadLetterOf, NULL, PRESENT, problemOf, type Problem } from './field-finding.ts';
 
+/** How much room string fields are given beyond what the record at hand may need, so that it need not be looked at for each record. */
+const textRoomBytes = 65_536;
+
+/** Bytes that a decoder writes, and a view over the same bytes. */
+export interface TextTarget {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+function textTarget(size: number): TextTarget {
+  const bytes = new Uint8Array(size);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
 /**
  * The columns of a batch while a decoder fills them, one record after the other, and the rules that all formats share: what may be missing, what that
  * means, and whose fault it is.
@@ -19,7 +33,7 @@ export class RecordBuilder {
   /** Per field, its values (an empty array for string fields). */
   readonly numbers: Float64Array[];
   /** Per field, its text (an empty array for the others); see {@link reserveText}. */
-  readonly texts: Uint8Array[];
+  readonly texts: TextTarget[];
   readonly textOffsets: Int32Array[];
   /** Per field, what was found of it in the record at hand; all {@link ABSENT} when a record begins. */
   readonly found: Uint8Array;
@@ -32,8 +46,12 @@ export class RecordBuilder {
   readonly #eventTimeIndex: number;
   #valid: (Uint8Array | null)[];
   #messages: MessageBatch | null = null;
-  #partitions = new Int32Array(0);
-  #offsets = new Float64Array(0);
+  /** Per row, the message that it came from. */
+  #indexes = new Int32Array(0);
+  /** How many bytes every string field's text has left at least. */
+  #room = 0;
+  /** Whether any column has had a null in this batch. */
+  #hasNulls = false;
   #deadLetters: DeadLetter[] = [];
 
   /** @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN` when the options name fields that the schema has not. */
@@ -62,7 +80,7 @@ export class RecordBuilder {
     this.#textFields = Int32Array.from(fields.flatMap((field, index) => (field.type === 'string' ? [index] : [])));
     this.found = new Uint8Array(fields.length);
     this.numbers = fields.map(() => new Float64Array(0));
-    this.texts = fields.map(() => new Uint8Array(0));
+    this.texts = fields.map(() => textTarget(0));
     this.textOffsets = fields.map(() => new Int32Array(0));
     this.#valid = fields.map(() => null);
   }
@@ -72,8 +90,9 @@ export class RecordBuilder {
     const capacity = messages.messageCount;
     const { fields } = this.#options.schema;
     this.#messages = messages;
-    this.#partitions = new Int32Array(capacity);
-    this.#offsets = new Float64Array(capacity);
+    this.#indexes = new Int32Array(capacity);
+    this.#room = 0;
+    this.#hasNulls = false;
     this.#deadLetters = [];
     this.row = 0;
     this.found.fill(ABSENT);
@@ -89,40 +108,55 @@ export class RecordBuilder {
    * copy text need not look.
    */
   reserveText(bytes: number): void {
+    this.#room -= bytes;
+    if (this.#room >= 0) return;
     for (const field of this.#textFields) {
       const text = this.texts[field];
-      const needed = (this.textOffsets[field]?.[this.row] ?? 0) + bytes;
-      if (text !== undefined && text.length < needed) {
-        const grown = new Uint8Array(Math.max(needed, text.length * 2, 4096));
-        grown.set(text);
+      const needed = (this.textOffsets[field]?.[this.row] ?? 0) + bytes + textRoomBytes;
+      if (text !== undefined && text.bytes.length < needed) {
+        const grown = textTarget(Math.max(needed, text.bytes.length * 2));
+        grown.bytes.set(text.bytes);
         this.texts[field] = grown;
       }
     }
+    this.#room = textRoomBytes;
   }
 
   /** The record of message `index` is whole: it becomes the next row, or a dead letter if one of its fields is at fault. */
   accept(index: number): void {
+    const { found } = this;
+    for (let field = 0; field < found.length; field++) {
+      if (found[field] !== PRESENT) {
+        this.#acceptPartly(index);
+        return;
+      }
+    }
+    if (this.#hasNulls) {
+      this.#acceptPartly(index);
+      return;
+    }
+    for (let field = 0; field < found.length; field++) found[field] = ABSENT;
+    this.#indexes[this.row] = index;
+    this.row++;
+  }
+
+  /** As {@link accept}, where something is absent, or was in an earlier record of the batch. */
+  #acceptPartly(index: number): void {
     const { found, row } = this;
-    const fieldCount = found.length;
-    for (let field = 0; field < fieldCount; field++) {
+    for (let field = 0; field < found.length; field++) {
       const finding = found[field] ?? ABSENT;
       if (finding !== PRESENT && (finding > NULL || this.#required[field] === 1)) {
         this.#refuseField(index, field, finding);
         return;
       }
     }
-    for (let field = 0; field < fieldCount; field++) {
+    for (let field = 0; field < found.length; field++) {
       const valid = this.#valid[field] ?? null;
-      if (found[field] === PRESENT) {
-        found[field] = ABSENT;
-        if (valid !== null) valid[row] = 1;
-      } else {
-        found[field] = ABSENT;
-        this.#setNull(field, valid);
-      }
+      if (found[field] !== PRESENT) this.#setNull(field, valid);
+      else if (valid !== null) valid[row] = 1;
+      found[field] = ABSENT;
     }
-    this.#partitions[row] = this.#messages?.partitions[index] ?? 0;
-    this.#offsets[row] = this.#messages?.offsets[index] ?? 0;
+    this.#indexes[row] = index;
     this.row = row + 1;
   }
 
@@ -136,18 +170,23 @@ export class RecordBuilder {
   /** Ends the batch. The builder keeps nothing that it hands out. */
   finish(): Decoded {
     const rowCount = this.row;
+    const messages = this.#messages;
+    assert(messages !== null);
     const { schema } = this.#options;
-    const whole = rowCount === this.#partitions.length;
+    const whole = rowCount === messages.messageCount;
     const columns = schema.fields.map((field, index) =>
       this.#columnOf(field.type === 'string', index, rowCount, whole),
     );
     const eventTimes = columns[this.#eventTimeIndex];
     assert(eventTimes?.kind === 'number');
-    const records = recordBatch(schema, columns, {
-      partition: whole ? this.#partitions : this.#partitions.slice(0, rowCount),
-      offset: whole ? this.#offsets : this.#offsets.slice(0, rowCount),
-      eventTimesMs: eventTimes.values,
-    });
+    const partition = new Int32Array(rowCount);
+    const offset = new Float64Array(rowCount);
+    for (let row = 0; row < rowCount; row++) {
+      const index = this.#indexes[row] ?? 0;
+      partition[row] = messages.partitions[index] ?? 0;
+      offset[row] = messages.offsets[index] ?? 0;
+    }
+    const records = recordBatch(schema, columns, { partition, offset, eventTimesMs: eventTimes.values });
     this.#messages = null;
     return { records, deadLetters: this.#deadLetters };
   }
@@ -157,7 +196,7 @@ export class RecordBuilder {
     const validRows = valid === null || whole ? valid : valid.slice(0, rowCount);
     if (isText) {
       const offsets = this.textOffsets[field] ?? new Int32Array(1);
-      const data = this.texts[field] ?? new Uint8Array(0);
+      const data = this.texts[field]?.bytes ?? new Uint8Array(0);
       return utf8Column(
         data.slice(0, offsets[rowCount] ?? 0),
         whole ? offsets : offsets.slice(0, rowCount + 1),
@@ -169,13 +208,16 @@ export class RecordBuilder {
   }
 
   #setNull(field: number, valid: Uint8Array | null): void {
-    const flags = valid ?? new Uint8Array(this.#partitions.length).fill(1);
+    const flags = valid ?? new Uint8Array(this.#indexes.length).fill(1);
     flags[this.row] = 0;
     this.#valid[field] = flags;
+    this.#hasNulls = true;
+    // What stands in a null row must not depend on what was there before: state and outputs are compared byte for byte. Of the two
+    // arrays the one that the field does not use is empty, and takes no writes.
     const offsets = this.textOffsets[field];
-    // What stands in a null row must not depend on what was there before: state and outputs are compared byte for byte.
-    if (offsets !== undefined && offsets.length > 0) offsets[this.row + 1] = offsets[this.row] ?? 0;
-    else (this.numbers[field] ?? this.#offsets)[this.row] = 0;
+    if (offsets !== undefined) offsets[this.row + 1] = offsets[this.row] ?? 0;
+    const values = this.numbers[field];
+    if (values !== undefined) values[this.row] = 0;
   }
 
   #refuseField(index: number, field: number, finding: number): void {
