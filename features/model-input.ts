@@ -19,7 +19,10 @@ export function modelValues(batch: RecordBatch, column: FeatureColumn): Float64A
   return filled;
 }
 
-/** The feature columns that a model can be given, in the order of their declaration: all but strings, which only expressions read. */
+/**
+ * The feature columns that a model can be given, in the order of their declaration: all but strings and instants. An instant tells a model when it was
+ * trained, and nothing about what comes after; its distance from the record's own time is what it should be given.
+ */
 export function modelColumns(plan: FeaturePlan): readonly FeatureColumn[] {
-  return plan.columns.filter(({ type }) => type !== 'string');
+  return plan.columns.filter(({ type }) => type !== 'string' && type !== 'timestamp');
 }

@@ -13,7 +13,7 @@ export function checkScore(
   files: JobFiles,
 ): ScoreDefinition | null {
   if (score === undefined) return null;
-  const { model, threshold = 'model' } = score;
+  const { model, threshold = 'model', explain = 0 } = score;
   try {
     parseModelReference(model);
   } catch (error) {
@@ -29,5 +29,5 @@ export function checkScore(
       }),
     );
   }
-  return { model, shadow: null, threshold, explain: 0 };
+  return { model, shadow: null, threshold, explain };
 }

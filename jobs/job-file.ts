@@ -157,13 +157,11 @@ const score: z.ZodType<ScorePart> = z.strictObject({
   explain: z
     .int()
     .min(0)
-    .superRefine((count, context) => {
-      if (count === 0) return;
-      const params = { expected: '0, or no "explain"' };
-      context.addIssue({ code: 'custom', message: 'reason codes in predictions are not built yet', params });
-    })
+    .max(20)
     .optional()
-    .meta({ maximum: 0, description: 'how many reason codes an alert carries; not built yet' }),
+    .meta({
+      description: 'how many reasons an alert carries: the features that spoke for it most, by exact Shapley values',
+    }),
 });
 
 const sink: z.ZodType<SinkPart> = z

@@ -75,7 +75,7 @@ export function addTrainCommand(program: Command): void {
 async function train(job: CheckedJob, options: TrainOptions): Promise<void> {
   const { signal } = stopSignal();
   const { label, amount, name } = options;
-  const inputs = options.inputs?.split(',') ?? [amount, ...defaultInputs(job)];
+  const inputs = options.inputs?.split(',') ?? [amount, ...modelColumns(job.features).map((column) => column.name)];
   const threshold: ThresholdPolicy =
     options.cardsPerDay === undefined
       ? { kind: 'f-beta', beta: 1 }
@@ -112,11 +112,6 @@ async function train(job: CheckedJob, options: TrainOptions): Promise<void> {
   process.stdout.write(
     `${JSON.stringify({ model: `${name}@${manifest.version}`, digest: manifest.modelDigest, threshold: manifest.threshold.value, ...manifest.metrics })}\n`,
   );
-}
-
-/** All numeric features but instants, which say when a model was trained and nothing about what comes after. */
-function defaultInputs(job: CheckedJob): readonly string[] {
-  return modelColumns(job.features).flatMap(({ name, type }) => (type === 'timestamp' ? [] : [name]));
 }
 
 function instantOf(option: string, text: string): number {

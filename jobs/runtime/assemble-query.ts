@@ -5,6 +5,7 @@ import {
   type Outputs,
   type QueryBounds,
   type QueryDefinition,
+  type Scored,
 } from '../../engine/execution/query-definition.ts';
 import type { DeadLetter } from '../../engine/record/dead-letter.ts';
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
@@ -37,16 +38,6 @@ export interface QueryParts {
 export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
   const { source, decoder, commitLog, model } = parts;
   const { delayMs, maxFutureSkewMs } = job.source.eventTime;
-  const scoring =
-    model === null
-      ? (records: RecordBatch) => Promise.resolve({ records, deadLetters: [] })
-      : score({
-          scorer: model.scorer,
-          inputs: model.inputs,
-          threshold: model.threshold,
-          schema: job.features.outputSchema,
-          topic: parts.input,
-        });
   return {
     name: job.name,
     jobDigest: job.digest,
@@ -56,13 +47,26 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     watermark: { delayMs, maxFutureSkewMs },
     commitLog,
     openSection: (start, state) => featureSection(job.features, job.source.duplicates, start, state),
-    score: scoring,
+    score: model === null ? unscored : scoring(job, model, parts.input),
     encode: (records) => encodeWith(parts, records),
     encodeDeadLetters: (letters) => {
       if (job.deadLetters.policy === 'fail') throw refused(job, letters);
       return encodeDeadLetters(job.deadLetters.topic, letters, parts.deadLetterPartitions);
     },
     bounds: { ...defaultBounds, flushEveryMs: job.state.flushEveryMs, ...parts.bounds },
+  };
+}
+
+/** The scoring stage of a job without a model. */
+const unscored = (records: RecordBatch): Promise<Scored> => Promise.resolve({ records, deadLetters: [] });
+
+function scoring(job: CheckedJob, model: BoundModel, topic: string): (records: RecordBatch) => Promise<Scored> {
+  const { scorer, inputs, threshold, explain } = model;
+  const scoreRecords = score({ scorer, inputs, threshold, schema: job.features.outputSchema, topic });
+  if (explain === null) return scoreRecords;
+  return async (batch) => {
+    const { records, deadLetters } = await scoreRecords(batch);
+    return { records: explain(records), deadLetters };
   };
 }
 

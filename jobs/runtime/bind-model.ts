@@ -4,6 +4,7 @@ import { nearestName } from '../../engine/plan/nearest-name.ts';
 import { featureDigest } from '../../features/feature-digest.ts';
 import type { FeaturePlan } from '../../features/feature-plan.ts';
 import type { ModelInput } from '../../operators/score/score.ts';
+import type { AlertExplainer } from './explain-alerts.ts';
 import type { PredictionModel } from './prediction-fields.ts';
 
 /** A model ready to score a job's records. */
@@ -12,6 +13,8 @@ export interface BoundModel {
   readonly scorer: Scorer;
   readonly inputs: readonly ModelInput[];
   readonly threshold: number;
+  /** `null` for a job that asks for no reasons. */
+  readonly explain: AlertExplainer | null;
 }
 
 /** What a model's manifest says of the features that it was trained on. */

@@ -1,7 +1,9 @@
 import { OnnxScorer } from '../../engine/model/onnx-scorer.ts';
 import { ModelRegistry } from '../../learning/registry/model-registry.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { scoredSchema } from '../../operators/score/score.ts';
 import { bindFeatures, type BoundModel } from './bind-model.ts';
+import { explainAlerts } from './explain-alerts.ts';
 
 /**
  * Loads the model that a job names and makes it ready to score: ⑥ on a record's way, checked before anything starts. Whoever calls disposes of the scorer.
@@ -16,6 +18,10 @@ export async function openModel(job: CheckedJob, modelsDirectory: string): Promi
   const name = `${manifest.name}@${manifest.version}`;
   const features = manifest.features.map((feature) => feature.name);
   const inputs = bindFeatures(job.features, { model: name, features, featureSetDigest: manifest.featureSetDigest });
+  const explain =
+    job.score.explain === 0
+      ? null
+      : explainAlerts({ name, bytes }, inputs, job.score.explain, scoredSchema(job.features.outputSchema));
   const scorer = await OnnxScorer.open({ name, bytes, features });
   const threshold = job.score.threshold === 'model' ? manifest.threshold.value : job.score.threshold;
   const identity = {
@@ -26,5 +32,5 @@ export async function openModel(job: CheckedJob, modelsDirectory: string): Promi
     threshold,
     features,
   };
-  return { identity, scorer, inputs, threshold };
+  return { identity, scorer, inputs, threshold, explain };
 }

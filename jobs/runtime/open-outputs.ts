@@ -4,6 +4,7 @@ import { JsonEncoder } from '../../engine/serde/json-encoder.ts';
 import { keyPartitioner } from '../../engine/serde/partitioner.ts';
 import { scoredSchema } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { explainedSchema } from './explain-alerts.ts';
 import { featureFields, predictionFields, type PredictionModel } from './prediction-fields.ts';
 
 /** The topics that a job writes its results to. */
@@ -17,7 +18,9 @@ export function outputTopics(
 
 /** The schema of the records that a job writes: with their scores, where it scores. */
 export function resultSchema(job: CheckedJob): Schema {
-  return job.score === null ? job.features.outputSchema : scoredSchema(job.features.outputSchema);
+  if (job.score === null) return job.features.outputSchema;
+  const scored = scoredSchema(job.features.outputSchema);
+  return job.score.explain === 0 ? scored : explainedSchema(scored);
 }
 
 /**

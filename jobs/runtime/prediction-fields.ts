@@ -1,6 +1,7 @@
 import type { Schema } from '../../engine/record/schema.ts';
 import type { OutputField } from '../../engine/serde/encoder.ts';
 import type { FeatureColumn } from '../../features/feature-plan.ts';
+import { reasonsColumn } from './explain-alerts.ts';
 
 /** The fields that the published example of a prediction begins with; those that the job has come first, in this order. */
 const leadingFields = ['transaction_id', 'amount', 'rolling_avg_7d', 'amount_to_avg_ratio'];
@@ -44,6 +45,7 @@ export function predictionFields(
     constant('model_version', model.version),
     constant('model_digest', model.digest),
     constant('feature_set_digest', model.featureSetDigest),
+    ...(schema.indexOf(reasonsColumn) < 0 ? [] : [reasonsField]),
     ...positionFields,
     ...model.features.map((name) => column(`features.${name}`, name)),
   ];
@@ -58,6 +60,8 @@ export function featureFields(schema: Schema, features: readonly FeatureColumn[]
     ...features.map(({ name }) => column(`features.${name}`, name)),
   ];
 }
+
+const reasonsField: OutputField = { name: reasonsColumn, value: { kind: 'json', column: reasonsColumn } };
 
 const positionFields: readonly OutputField[] = [
   { name: 'source_partition', value: { kind: 'position', of: 'partition' } },

@@ -1,11 +1,12 @@
 import { SluiceError } from '../../engine/error.ts';
 import { featureDigest } from '../../features/feature-digest.ts';
-import { predictProbabilities } from '../../learning/ensemble/predict.ts';
+import { predictMargins, predictProbabilities } from '../../learning/ensemble/predict.ts';
 import { aucRoc } from '../../learning/evaluation/auc-roc.ts';
 import { averagePrecision } from '../../learning/evaluation/average-precision.ts';
 import { cardPrecision } from '../../learning/evaluation/card-precision.ts';
 import { chooseThreshold, type ThresholdPolicy } from '../../learning/evaluation/choose-threshold.ts';
 import { confusionAt } from '../../learning/evaluation/confusion.ts';
+import { fitPlatt, scaleEnsemble } from '../../learning/evaluation/platt.ts';
 import { dayNumber } from '../../learning/evaluation/protocol.ts';
 import { writeTreeEnsemble } from '../../learning/onnx/write-tree-ensemble.ts';
 import type { ManifestDraft } from '../../learning/registry/model-registry.ts';
@@ -58,7 +59,7 @@ export interface TrainedModel {
 
 /**
  * Makes a model from the log: replays the job's features, cuts the rows by event time into training, embargo and validation, trains in a worker thread,
- * chooses the threshold, and writes ONNX. The same log and plan give the same bytes.
+ * calibrates, chooses the threshold, and writes ONNX. The same log and plan give the same bytes.
  *
  *     fromMs                                       toMs
  *     | training … | labelDelayDays | validateDays |
@@ -90,7 +91,10 @@ export async function trainModel(
     signal,
     ...(onTree === undefined ? {} : { onTree }),
   });
-  const scores = predictProbabilities(trained.ensemble, validateMatrix.columns, validate.length);
+  const margins = predictMargins(trained.ensemble, validateMatrix.columns, validate.length);
+  // Calibrated within the trees, so that whoever runs the file gets probabilities that mean what they say.
+  const ensemble = scaleEnsemble(trained.ensemble, fitPlatt(margins, validateMatrix.labels));
+  const scores = predictProbabilities(ensemble, validateMatrix.columns, validate.length);
   const scored = {
     days: Int32Array.from(validate, (row) => dayNumber(rows.eventTimesMs[row] ?? 0)),
     cards: validate.map((row) => rows.entities[row] ?? 0),
@@ -126,7 +130,7 @@ export async function trainModel(
       params: JSON.parse(JSON.stringify(trained.params)) as ManifestDraft['trainer']['params'],
     },
   };
-  return { draft, model: writeTreeEnsemble(trained.ensemble) };
+  return { draft, model: writeTreeEnsemble(ensemble) };
 }
 
 async function collectRows(
