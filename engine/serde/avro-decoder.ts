@@ -32,7 +32,7 @@ const maxFetches = 8;
  * Decodes Avro records in Confluent's framing, from bytes to columns in one pass, always by the schema they were written with and as Avro resolves it
  * with the reader's: fields added with defaults, dropped, renamed with aliases, promoted. (Reading by the reader's schema alone can be silently wrong.)
  *
- * What it accepts is what `avsc` accepts, but that text must be UTF-8 and values to be skipped may nest at most 64 deep. `timestamp-micros` become milliseconds,
+ * What it accepts is what `avsc` accepts, but that text in declared fields must be UTF-8 and values to be skipped may nest at most 64 deep. `timestamp-micros` become milliseconds,
  * towards the past. A `long` of 2^53 or more is refused (`LONG_UNSAFE`) unless the field is declared `string`, and is then its digits.
  */
 export class AvroDecoder implements Decoder {
@@ -112,10 +112,11 @@ export class AvroDecoder implements Decoder {
   #readStep(step: AvroStep, data: Uint8Array, view: DataView, at: number, end: number): number {
     const { node, fields, object } = step;
     if (object !== null) return this.#readObject(object, node, data, view, at, end);
-    if (fields.length === 0) return skipNode(node, data, at, end, maxDepth);
-    let after = at;
-    for (let target = 0; target < fields.length; target++) {
-      after = this.#reader.read(node, fields[target] ?? 0, data, view, at, end);
+    const field = fields[0];
+    if (field === undefined) return skipNode(node, data, at, end, maxDepth);
+    const after = this.#reader.read(node, field, data, view, at, end);
+    for (let target = 1; target < fields.length; target++) {
+      this.#reader.read(node, fields[target] ?? 0, data, view, at, end);
     }
     return after;
   }

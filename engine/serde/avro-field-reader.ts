@@ -1,4 +1,4 @@
-import type { Schema } from '../record/schema.ts';
+import type { FieldType, Schema } from '../record/schema.ts';
 import { longDigits, MALFORMED, readLong } from './avro-binary.ts';
 import * as avroNode from './avro-node.ts';
 import { skipNode } from './avro-skip.ts';
@@ -10,7 +10,13 @@ import { isUtf8 } from './utf8.ts';
 /** How deep a value that is skipped may nest. */
 export const maxDepth = 64;
 
-const isNumeric = new Set(['double', 'long', 'timestamp']);
+/** A field's type as a number: up to {@link TIMESTAMP} they hold numbers. */
+const kinds: Readonly<Record<FieldType, number>> = { double: 0, long: 1, timestamp: 2, boolean: 3, string: 4 };
+const DOUBLE = 0;
+const LONG = 1;
+const TIMESTAMP = 2;
+const BOOLEAN = 3;
+const STRING = 4;
 
 /**
  * Reads values of a writer's types into the columns of our fields: the conversions of Avro's resolution (`int` and `long` to `double`) and ours (an instant from
@@ -19,12 +25,12 @@ const isNumeric = new Set(['double', 'long', 'timestamp']);
  */
 export class AvroFieldReader {
   readonly #builder: RecordBuilder;
-  readonly #types: readonly string[];
+  readonly #kinds: Uint8Array;
   readonly #scratch = new Float64Array(1);
 
   constructor(schema: Schema, builder: RecordBuilder) {
     this.#builder = builder;
-    this.#types = schema.fields.map((field) => field.type);
+    this.#kinds = Uint8Array.from(schema.fields, (field) => kinds[field.type]);
   }
 
   /**
@@ -33,7 +39,7 @@ export class AvroFieldReader {
    */
   read(node: avroNode.AvroNode, field: number, data: Uint8Array, view: DataView, at: number, end: number): number {
     const { found, numbers, row } = this.#builder;
-    const type = this.#types[field] ?? '';
+    const kind = this.#kinds[field] ?? 0;
     switch (node.read) {
       case avroNode.READ_UNION: {
         const from = readLong(data, at, end, this.#scratch, 0);
@@ -45,9 +51,9 @@ export class AvroFieldReader {
         return at;
       case avroNode.READ_LONG: {
         const values = numbers[field];
-        if (!isNumeric.has(type) || values === undefined) return this.#readDigits(field, type, data, at, end);
+        if (kind > TIMESTAMP || values === undefined) return this.#readDigits(field, kind, data, at, end);
         const after = readLong(data, at, end, values, row);
-        if (after >= 0) found[field] = findingOf(values, row, type, node.unit);
+        if (after >= 0) found[field] = findingOf(values, row, kind, node.unit);
         return after;
       }
       case avroNode.READ_DOUBLE:
@@ -56,11 +62,11 @@ export class AvroFieldReader {
         if (end - at < size) return MALFORMED;
         const value = size === 8 ? view.getFloat64(at, true) : view.getFloat32(at, true);
         const values = numbers[field];
-        if (type === 'double' && values !== undefined) {
+        if (kind === DOUBLE && values !== undefined) {
           values[row] = value;
           found[field] = value - value === 0 ? finding.PRESENT : finding.GOT_NOT_FINITE;
         } else {
-          found[field] = type === 'long' || type === 'timestamp' ? finding.GOT_FRACTION : finding.GOT_NUMBER;
+          found[field] = kind === LONG || kind === TIMESTAMP ? finding.GOT_FRACTION : finding.GOT_NUMBER;
         }
         return at + size;
       }
@@ -68,18 +74,18 @@ export class AvroFieldReader {
         const byte = at < end ? (data[at] ?? 2) : 2;
         if (byte > 1) return MALFORMED;
         const values = numbers[field];
-        found[field] = type === 'boolean' ? finding.PRESENT : finding.GOT_BOOLEAN;
-        if (type === 'boolean' && values !== undefined) values[row] = byte;
+        found[field] = kind === BOOLEAN ? finding.PRESENT : finding.GOT_BOOLEAN;
+        if (kind === BOOLEAN && values !== undefined) values[row] = byte;
         return at + 1;
       }
       case avroNode.READ_STRING:
       case avroNode.READ_BYTES:
-        return this.#readText(node, field, type, data, at, end);
+        return this.#readText(node, field, kind, data, view, at, end);
       case avroNode.READ_ENUM: {
         const after = readLong(data, at, end, this.#scratch, 0);
         const symbol = after < 0 ? undefined : node.symbols[this.#scratch[0] ?? -1];
         if (symbol === undefined) return MALFORMED;
-        if (type === 'string') this.#setText(field, symbol, 0, symbol.length);
+        if (kind === STRING) this.#setText(field, symbol);
         else found[field] = finding.GOT_STRING;
         return after;
       }
@@ -89,14 +95,26 @@ export class AvroFieldReader {
     }
   }
 
-  #readText(node: avroNode.AvroNode, field: number, type: string, data: Uint8Array, at: number, end: number): number {
+  #readText(
+    node: avroNode.AvroNode,
+    field: number,
+    kind: number,
+    data: Uint8Array,
+    view: DataView,
+    at: number,
+    end: number,
+  ): number {
     const { found, numbers, row } = this.#builder;
-    const from = readLong(data, at, end, this.#scratch, 0);
-    const size = this.#scratch[0] ?? 0;
+    // Text of up to 63 bytes has its length in one byte.
+    const first = at < end ? (data[at] ?? 0) : 1;
+    const isShort = (first & 0x81) === 0;
+    const from = isShort ? at + 1 : readLong(data, at, end, this.#scratch, 0);
+    const size = isShort ? first >> 1 : (this.#scratch[0] ?? 0);
     if (from < 0 || size < 0 || size > end - from) return MALFORMED;
     const to = from + size;
-    if (type === 'string') {
-      if (!this.#setText(field, data, from, to) && !isUtf8(data, from, to)) {
+    if (kind === STRING) {
+      found[field] = finding.PRESENT;
+      if (!this.#copyText(field, data, view, from, to) && !isUtf8(data, from, to)) {
         if (node.read === avroNode.READ_STRING) return MALFORMED;
         found[field] = finding.GOT_BYTES;
       }
@@ -104,7 +122,7 @@ export class AvroFieldReader {
     }
     if (node.read === avroNode.READ_STRING && !isUtf8(data, from, to)) return MALFORMED;
     const values = numbers[field];
-    if (type === 'timestamp' && values !== undefined) {
+    if (kind === TIMESTAMP && values !== undefined) {
       const instantMs = readInstant(data, from, to);
       values[row] = instantMs;
       found[field] = Number.isNaN(instantMs) ? finding.GOT_NO_INSTANT : finding.PRESENT;
@@ -114,36 +132,56 @@ export class AvroFieldReader {
     return to;
   }
 
-  /** Copies text to a string field's column. Says whether it was ASCII alone, so that nothing else need be checked. */
-  #setText(field: number, data: Uint8Array, start: number, end: number): boolean {
-    const { found, row, texts, textOffsets } = this.#builder;
-    const out = texts[field]?.bytes;
+  /** Copies text to a string field's column, four bytes at a time. Says whether it was ASCII alone, so that nothing else need be checked. */
+  #copyText(field: number, data: Uint8Array, view: DataView, start: number, end: number): boolean {
+    const { row, texts, textOffsets } = this.#builder;
+    const out = texts[field];
     const offsets = textOffsets[field];
     if (out === undefined || offsets === undefined) return true;
+    const { bytes, view: outView } = out;
     let to = offsets[row] ?? 0;
+    let from = start;
     let bits = 0;
-    for (let from = start; from < end; from++) {
+    for (; from <= end - 4; from += 4) {
+      const word = view.getInt32(from, true);
+      bits |= word;
+      outView.setInt32(to, word, true);
+      to += 4;
+    }
+    for (; from < end; from++) {
       const byte = data[from] ?? 0;
       bits |= byte;
-      out[to++] = byte;
+      bytes[to++] = byte;
     }
     offsets[row + 1] = to;
+    return (bits & 0x80808080) === 0;
+  }
+
+  /** Text that is not the message's own. */
+  #setText(field: number, text: Uint8Array): void {
+    const { found, row, texts, textOffsets } = this.#builder;
+    const offsets = textOffsets[field];
+    if (offsets === undefined) return;
+    const start = offsets[row] ?? 0;
+    texts[field]?.bytes.set(text, start);
+    offsets[row + 1] = start + text.length;
     found[field] = finding.PRESENT;
-    return bits < 0x80;
   }
 
   /** A `long` where our field has no number: the digits for text, a wrong type for a boolean. */
-  #readDigits(field: number, type: string, data: Uint8Array, at: number, end: number): number {
+  #readDigits(field: number, kind: number, data: Uint8Array, at: number, end: number): number {
     const after = readLong(data, at, end, this.#scratch, 0);
     if (after < 0) return after;
-    if (type !== 'string') {
+    if (kind !== STRING) {
       this.#builder.found[field] = finding.GOT_NUMBER;
       return after;
     }
     const value = this.#scratch[0] ?? 0;
     const digits = Number.isSafeInteger(value) ? String(value) : longDigits(data, at);
-    const bytes = Uint8Array.from(digits, (digit) => digit.charCodeAt(0));
-    this.#setText(field, bytes, 0, bytes.length);
+    this.#setText(
+      field,
+      Uint8Array.from(digits, (digit) => digit.charCodeAt(0)),
+    );
     return after;
   }
 }
@@ -176,13 +214,13 @@ export function findingOfOther(node: avroNode.AvroNode): finding.FieldFinding {
 function findingOf(
   values: Float64Array,
   row: number,
-  type: string,
+  kind: number,
   unit: avroNode.AvroNode['unit'],
 ): finding.FieldFinding {
   const value = values[row] ?? 0;
-  if (type === 'double') return finding.PRESENT;
+  if (kind === DOUBLE) return finding.PRESENT;
   const safe = value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER;
-  if (type === 'long') return safe ? finding.PRESENT : finding.GOT_UNSAFE_LONG;
+  if (kind === LONG) return safe ? finding.PRESENT : finding.GOT_UNSAFE_LONG;
   if (!safe) return finding.GOT_DISTANT_INSTANT;
   // Towards the past, as text with more digits is read; the remainder of two whole numbers is exact, their quotient would not be.
   const instantMs = unit === 'micros' ? (value - (((value % 1000) + 1000) % 1000)) / 1000 : value;

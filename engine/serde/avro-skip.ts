@@ -1,6 +1,5 @@
 import { MALFORMED, readLong } from './avro-binary.ts';
 import * as avroNode from './avro-node.ts';
-import { isUtf8 } from './utf8.ts';
 
 /** What {@link skipNode} gives for a value that nests deeper than it may. */
 export const TOO_DEEP = -2;
@@ -8,7 +7,7 @@ export const TOO_DEEP = -2;
 const scratch: Float64Array = new Float64Array(1);
 
 /**
- * Checks the value of that type at `at` and gives the position after it, {@link MALFORMED}, or {@link TOO_DEEP} when it holds more than `depth` records, arrays,
+ * Skips the value of that type at `at` (whose text may be any bytes) and gives the position after it, {@link MALFORMED}, or {@link TOO_DEEP} when it holds more than `depth` records, arrays,
  * maps and unions in each other.
  */
 export function skipNode(node: avroNode.AvroNode, data: Uint8Array, at: number, end: number, depth: number): number {
@@ -30,7 +29,7 @@ export function skipNode(node: avroNode.AvroNode, data: Uint8Array, at: number, 
       const from = readLong(data, at, end, scratch, 0);
       const size = scratch[0] ?? 0;
       if (from < 0 || size < 0 || size > end - from) return MALFORMED;
-      return node.read === avroNode.READ_BYTES || isUtf8(data, from, from + size) ? from + size : MALFORMED;
+      return from + size;
     }
     case avroNode.READ_ENUM: {
       const after = readLong(data, at, end, scratch, 0);
