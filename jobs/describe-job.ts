@@ -95,6 +95,8 @@ export interface WalkDescription {
 export interface ModelDescription {
   readonly reference: string;
   readonly threshold: 'model' | number;
+  /** How many reasons an alert carries. */
+  readonly reasons: number;
   /** `manifest`: the model's own list, in its order; `declared`: no model was at hand, and this is what one could be given. */
   readonly inputsFrom: 'manifest' | 'declared';
   /** `whenNull` is `null` where the model gets NaN, "missing". */
@@ -222,7 +224,7 @@ function orderOfKey(key: readonly string[], { source }: CheckedJob): 'input' | '
 
 function describeModel(
   job: CheckedJob,
-  { model, threshold }: NonNullable<CheckedJob['score']>,
+  { model, threshold, explain }: NonNullable<CheckedJob['score']>,
   given: readonly GivenInput[] | null,
 ): ModelDescription {
   const order = columnOrders(job);
@@ -233,6 +235,7 @@ function describeModel(
   return {
     reference: model,
     threshold,
+    reasons: explain,
     inputsFrom: given === null ? 'declared' : 'manifest',
     inputs: inputs.map((input) => ({ ...input, order: order.get(input.name) ?? 'input' })),
   };

@@ -134,7 +134,7 @@ function walkLabel({ function: name, input, where }: WalkDescription): string {
   return `${name}${of}${where === null ? '' : ` where ${where}`}`;
 }
 
-function modelSection({ reference, threshold, inputsFrom, inputs }: ModelDescription): readonly string[] {
+function modelSection({ reference, threshold, reasons, inputsFrom, inputs }: ModelDescription): readonly string[] {
   const width = inputs.reduce((longest, { name }) => Math.max(longest, name.length), 0);
   const flagged = threshold === 'model' ? "the model's own threshold" : `probability ${threshold}`;
   const intro =
@@ -143,6 +143,7 @@ function modelSection({ reference, threshold, inputsFrom, inputs }: ModelDescrip
       : `  can be given these ${inputs.length}, and numeric fields of the record; which, and in what order, its manifest says`;
   return [
     `model   ${reference}, flags from ${flagged} on`,
+    ...(reasons === 0 ? [] : [`  an alert carries ${count(reasons, 'reason')}: the features that spoke for it most`]),
     intro,
     '  a null is given as NaN, "missing", where nothing else is said',
     ...inputs.map(({ name, whenNull, order }, index) => {

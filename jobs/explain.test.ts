@@ -146,6 +146,12 @@ describe('the plan as text', () => {
     }
   });
 
+  it('says how many reasons an alert carries, where it does', async () => {
+    const text = explainJob(await jobOf([job, 'threshold: 0.5', 'explain: 3']), 'text');
+    expect(text).toContain('  an alert carries 3 reasons: the features that spoke for it most\n');
+    expect(explainJob(await jobOf(), 'text')).not.toContain('reason');
+  });
+
   it('needs no model, no duplicates and no features', async () => {
     const changes: readonly Change[] = [
       [job, 'score: { model: fraud@champion, threshold: 0.5 }\n', ''],
