@@ -21,7 +21,7 @@ export function bothValid(a: Uint8Array | null, b: Uint8Array | null): Uint8Arra
  * A column whose NaN and infinite values are null: NaN and infinities never leave an operation (semantics, "Bad records"), so `x / 0` is
  * null, and so is what is computed from it. One pass where all is finite, as it nearly always is.
  */
-export function finite(values: Float64Array, valid: Uint8Array | null): NumberColumn {
+function finite(values: Float64Array, valid: Uint8Array | null): NumberColumn {
   let remainder = 0;
   for (let row = 0; row < values.length; row++) {
     const value = values[row] ?? 0;

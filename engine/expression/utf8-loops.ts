@@ -5,11 +5,10 @@ export function byteLengthAt(column: Utf8Column, row: number): number {
   return (column.offsets[row + 1] ?? 0) - (column.offsets[row] ?? 0);
 }
 
-/** Whether the bytes of `column`'s row from `at` on (counted from the string's start) are those of `other`'s row. */
-export function bytesMatch(column: Utf8Column, row: number, at: number, other: Uint8Array): boolean {
-  const start = (column.offsets[row] ?? 0) + at;
-  for (let index = 0; index < other.length; index++) {
-    if (column.data[start + index] !== other[index]) return false;
+/** Whether `length` bytes of one slab are those of another, each from its own start. A loop: strings are short, and a view a row costs more. */
+export function sameBytes(a: Uint8Array, startA: number, b: Uint8Array, startB: number, length: number): boolean {
+  for (let index = 0; index < length; index++) {
+    if (a[startA + index] !== b[startB + index]) return false;
   }
   return true;
 }
@@ -29,7 +28,7 @@ export function compareRows(a: Utf8Column, rowA: number, b: Utf8Column, rowB: nu
 }
 
 /** The bytes of a row, as a view. */
-export function bytesAt(column: Utf8Column, row: number): Uint8Array {
+function bytesAt(column: Utf8Column, row: number): Uint8Array {
   return column.data.subarray(column.offsets[row], column.offsets[row + 1]);
 }
 

@@ -1,10 +1,22 @@
 import { Session } from 'chdb';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { MessageBatch } from '../../engine/record/message-batch.ts';
+import type { RecordBatch } from '../../engine/record/record-batch.ts';
+import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import { stampWatermarks } from '../../engine/time/stamp-watermarks.ts';
+import { usualColumns } from '../feature-sql.ts';
 import { PlanDocument } from '../../engine/plan/plan-document.ts';
 import { compileFeatures } from '../compile-features.ts';
 import type { FeaturePlan } from '../feature-plan.ts';
-import { answersBySql, answersOf, firstDifference, writeLog } from '../testing/clickhouse-log.ts';
+import {
+  answersBySql,
+  answersOf,
+  firstDifference,
+  logTable,
+  writeLog,
+  type Answer,
+} from '../testing/clickhouse-log.ts';
 import { randomStream, streamBatch, streamSchema, type StreamRow } from '../testing/random-stream.ts';
 import { runPlan } from '../testing/run-plan.ts';
 
@@ -26,7 +38,17 @@ function planOf(allowedLatenessMs: number, ...texts: string[]): FeaturePlan {
 function difference(plan: FeaturePlan, rows: readonly StreamRow[], watermarkDelayMs: number): string | null {
   const batch = streamBatch(rows, watermarkDelayMs);
   writeLog(session, batch);
-  return firstDifference(answersBySql(session, plan, watermarkDelayMs), answersOf(plan, runPlan(plan)(batch)));
+  return firstDifference(
+    answersBySql(session, plan, logTable(watermarkDelayMs)),
+    answersOf(plan, runPlan(plan)(batch)),
+  );
+}
+
+/** The undecoded messages that a batch's records would have come from, all with one broker timestamp. */
+function messagesAt({ rowCount, partitions, offsets }: RecordBatch, timestampMs: number): MessageBatch {
+  const empty = { data: new Uint8Array(0), offsets: new Int32Array(rowCount + 1) };
+  const timestampsMs = new Float64Array(rowCount).fill(timestampMs);
+  return { topic: 't', messageCount: rowCount, partitions, offsets, timestampsMs, keys: empty, values: empty };
 }
 
 const everyFunction = `
@@ -106,6 +128,29 @@ describe('the SQL of a feature plan', () => {
     const plan = planOf(0, 'entity: card\nfeatures: { n: { count: true, over: 10s } }\n');
     const flags = runPlan(plan)(streamBatch(rows, 0)).flags;
     expect(flags.filter((flag) => flag > 0).length).toBeGreaterThan(20);
+  });
+
+  it('lets no record from the future move the watermark', () => {
+    const start = 1_522_540_800_000;
+    const row = (timeMs: number): StreamRow => {
+      return { partition: 0, timeMs, card: 'a', terminal: 1, amount: 1, fraud: null, mcc: null };
+    };
+    // The second record claims to be an hour ahead of the broker; without the guard the third would be late.
+    const rows = [row(start), row(start + 3_600_000), row(start + 1_000), row(start + 2_000)];
+    const batch = streamBatch(rows, 0);
+    writeLog(session, batch);
+    const timestamp = start + 5_000;
+    const plan = planOf(0, 'entity: card\nfeatures: { past: { count: true, over: 1m } }\n');
+    const table = `(SELECT *, ${timestamp} AS timestamp_ms FROM log)`;
+    const guard = { timestampColumn: 'timestamp_ms', maxFutureSkewMs: 300_000 };
+    const answer = (futureGuard: typeof guard | null): readonly Answer[] =>
+      answersBySql(session, plan, { table, columns: usualColumns, watermarkDelayMs: 0, futureGuard });
+    const messages = messagesAt(batch, timestamp);
+    stampWatermarks(batch, messages, new PartitionWatermarks(), { delayMs: 0, maxFutureSkewMs: 300_000 });
+    const guarded = answersOf(plan, runPlan(plan)(batch));
+    expect(guarded.map(({ past }) => past)).toEqual([0, 0, 1, 2]);
+    expect(firstDifference(answer(guard), guarded)).toBeNull();
+    expect(answer(null).map(({ past }) => past)).toEqual([0, 0, 0, 0]);
   });
 
   it('reaches further back than ClickHouse counts milliseconds in a frame', () => {

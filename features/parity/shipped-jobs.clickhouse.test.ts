@@ -10,7 +10,7 @@ import { loadJob } from '../../jobs/load-job.ts';
 import { handbookBatches } from '../../simulation/handbook/record-batches.ts';
 import { generateHandbookTransactions, handbookStartMs } from '../../simulation/handbook/transactions.ts';
 import { transactionStream } from '../../simulation/stream/transaction-stream.ts';
-import { answersBySql, answersOf, firstDifference, writeLog } from '../testing/clickhouse-log.ts';
+import { answersBySql, answersOf, firstDifference, logTable, writeLog } from '../testing/clickhouse-log.ts';
 import { runPlan } from '../testing/run-plan.ts';
 
 const session = new Session();
@@ -27,7 +27,10 @@ function difference({ source, features }: CheckedJob, log: RecordBatch): string 
   const { delayMs, maxFutureSkewMs } = source.eventTime;
   stampWatermarks(log, null, new PartitionWatermarks(), { delayMs, maxFutureSkewMs });
   writeLog(session, log);
-  return firstDifference(answersBySql(session, features, delayMs), answersOf(features, runPlan(features)(log)));
+  return firstDifference(
+    answersBySql(session, features, logTable(delayMs)),
+    answersOf(features, runPlan(features)(log)),
+  );
 }
 
 /** The Handbook's first 75 days, of every hundredth customer and every eightieth terminal: another log, with windows as full as the real one's. */

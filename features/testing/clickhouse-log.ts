@@ -2,7 +2,7 @@ import type { Session } from 'chdb';
 import { columnOf, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { valueAt } from '../../engine/record/column.ts';
 import type { FieldType } from '../../engine/record/schema.ts';
-import { featureSql, usualColumns } from '../feature-sql.ts';
+import { featureSql, usualColumns, type FeatureSqlLog } from '../feature-sql.ts';
 import type { FeaturePlan } from '../feature-plan.ts';
 
 /** A row of answers by column; booleans as 0 and 1. */
@@ -35,9 +35,14 @@ export function writeLog(session: Session, batch: RecordBatch): void {
   session.query(`INSERT INTO log FORMAT JSONEachRow ${lines.join('\n')}`);
 }
 
-/** The plan's answers to the table `log`, by ClickHouse. */
-export function answersBySql(session: Session, plan: FeaturePlan, watermarkDelayMs: number): readonly Answer[] {
-  const sql = featureSql(plan, { table: 'log', columns: usualColumns, watermarkDelayMs, futureGuard: null });
+/** The table that {@link writeLog} fills. */
+export function logTable(watermarkDelayMs: number): FeatureSqlLog {
+  return { table: 'log', columns: usualColumns, watermarkDelayMs, futureGuard: null };
+}
+
+/** The plan's answers to a log, by ClickHouse. */
+export function answersBySql(session: Session, plan: FeaturePlan, log: FeatureSqlLog): readonly Answer[] {
+  const sql = featureSql(plan, log);
   const lines = session.query(sql, 'JSONEachRow').trim().split('\n');
   return lines.map((line) => {
     const row = JSON.parse(line) as Record<string, number | string | boolean | null>;

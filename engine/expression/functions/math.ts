@@ -21,7 +21,7 @@ function ofOne(compute: (value: number) => number, sqlName: string): readonly Ov
 }
 
 /** Rounds halves away from zero, as CEL's math extension does and as people do; `Math.round` would send −2.5 to −2. */
-export function roundHalfAway(value: number): number {
+function roundHalfAway(value: number): number {
   const magnitude = Math.abs(value);
   const whole = Math.floor(magnitude);
   return Math.sign(value) * (magnitude - whole >= 0.5 ? whole + 1 : whole);

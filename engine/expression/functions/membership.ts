@@ -2,7 +2,7 @@ import { numberColumn } from '../../record/column.ts';
 import type { Span } from '../expression-problem.ts';
 import { truths } from '../number-loops.ts';
 import { numbersOf, sqlNumber, sqlString, stringsOf, type TypedNode } from '../typed-node.ts';
-import { byteLengthAt, bytesMatch } from '../utf8-loops.ts';
+import { byteLengthAt, sameBytes } from '../utf8-loops.ts';
 
 const encoder = new TextEncoder();
 
@@ -22,8 +22,13 @@ export function inStrings(tested: TypedNode, members: readonly string[], span: S
     evaluate: (batch) => {
       const column = stringsOf(tested, batch);
       return truths(batch, column.valid, (row) => {
-        const candidates = byLength.get(byteLengthAt(column, row));
-        return candidates !== undefined && candidates.some((bytes) => bytesMatch(column, row, 0, bytes));
+        const length = byteLengthAt(column, row);
+        const candidates = byLength.get(length);
+        if (candidates === undefined) return false;
+        for (const bytes of candidates) {
+          if (sameBytes(column.data, column.offsets[row] ?? 0, bytes, 0, length)) return true;
+        }
+        return false;
       });
     },
     sql: (nameOf) => listSql(tested.sql(nameOf), members.map(sqlString)),

@@ -4,19 +4,20 @@ import type { ExpressionProblem } from '../expression-problem.ts';
 import { bothValid, truths } from '../number-loops.ts';
 import { argument, type Overload } from '../overload.ts';
 import { sqlString, stringsOf, type TypedNode } from '../typed-node.ts';
-import { byteLengthAt, bytesAt, bytesMatch, joinStrings } from '../utf8-loops.ts';
+import { byteLengthAt, joinStrings, sameBytes } from '../utf8-loops.ts';
 
-/** A test of one string's bytes by another's, such as "starts with". */
-type ByteTest = (column: Parameters<typeof bytesMatch>[0], row: number, size: number, other: Uint8Array) => boolean;
+/** A test of the bytes `[startA, startA + sizeA)` by the bytes `[startB, startB + sizeB)`, such as "starts with". */
+type ByteTest = (a: Uint8Array, startA: number, sizeA: number, b: Uint8Array, startB: number, sizeB: number) => boolean;
 
-const startsWith: ByteTest = (column, row, size, other) => other.length <= size && bytesMatch(column, row, 0, other);
+const startsWith: ByteTest = (a, startA, sizeA, b, startB, sizeB) =>
+  sizeB <= sizeA && sameBytes(a, startA, b, startB, sizeB);
 
-const endsWith: ByteTest = (column, row, size, other) =>
-  other.length <= size && bytesMatch(column, row, size - other.length, other);
+const endsWith: ByteTest = (a, startA, sizeA, b, startB, sizeB) =>
+  sizeB <= sizeA && sameBytes(a, startA + sizeA - sizeB, b, startB, sizeB);
 
-const contains: ByteTest = (column, row, size, other) => {
-  for (let at = 0; at + other.length <= size; at++) {
-    if (bytesMatch(column, row, at, other)) return true;
+const contains: ByteTest = (a, startA, sizeA, b, startB, sizeB) => {
+  for (let at = 0; at + sizeB <= sizeA; at++) {
+    if (sameBytes(a, startA + at, b, startB, sizeB)) return true;
   }
   return false;
 };
@@ -30,7 +31,9 @@ function byteTest(test: ByteTest, sql: (a: string, b: string) => string): Overlo
       return (batch) => {
         const a = stringsOf(first, batch);
         const b = stringsOf(second, batch);
-        return truths(batch, bothValid(a.valid, b.valid), (row) => test(a, row, byteLengthAt(a, row), bytesAt(b, row)));
+        return truths(batch, bothValid(a.valid, b.valid), (row) =>
+          test(a.data, a.offsets[row] ?? 0, byteLengthAt(a, row), b.data, b.offsets[row] ?? 0, byteLengthAt(b, row)),
+        );
       };
     },
     sql: ([a = '', b = '']) => sql(a, b),
