@@ -186,7 +186,7 @@ const rows: readonly Row[] = [
     '"shadow" is not built yet',
     'no "shadow"',
   ],
-  [[job, 'threshold: 0.5', 'explain: 3'], `${job}:11:42`, 'VALUE_WRONG', 'not built yet', '0, or no "explain"'],
+  [[job, 'threshold: 0.5', 'explain: 30'], `${job}:11:42`, 'VALUE_WRONG', '"explain" is 30', 'at most 20'],
   [
     [job, 'topic: scores', 'topic: payments'],
     `${job}:13:14`,
