@@ -65,7 +65,6 @@ export class AvroEncoder implements Encoder {
   readonly #valueSize: number;
   readonly #keys: KeyWriter;
   readonly #builder: MessageBuilder;
-  #view: DataView = new DataView(new ArrayBuffer(0));
   #code = '';
 
   /** @throws {SluiceError} `OUTPUT_COLUMN_UNKNOWN`, `OUTPUT_FIELD_DUPLICATE`, `AVRO_FIELD_UNKNOWN`, `AVRO_FIELD_MISSING`, `AVRO_FIELD_TYPE`. */
@@ -122,17 +121,21 @@ export class AvroEncoder implements Encoder {
       let size = this.#valueSize;
       for (const { offsets } of texts) size += (offsets[row + 1] ?? 0) - (offsets[row] ?? 0);
       builder.reserve(this.#keys.sizeOf(row), size);
-      const out = builder.valueBytes;
-      if (this.#view.buffer !== out.buffer) this.#view = new DataView(out.buffer);
-      const valueEnd = this.#writeRecord(columns, out, builder.valueEnd, row);
+      const valueEnd = this.#writeRecord(columns, builder.valueBytes, builder.valueView, builder.valueEnd, row);
       if (valueEnd < 0) builder.refuse(this.#failureOf(row, ~valueEnd));
-      else builder.accept(records, row, this.#keys.write(builder.keyBytes, builder.keyEnd, row), valueEnd);
+      else
+        builder.accept(
+          records,
+          row,
+          this.#keys.write(builder.keyBytes, builder.keyView, builder.keyEnd, row),
+          valueEnd,
+        );
     }
     return builder.finish();
   }
 
   /** Writes the row's record from `at` on. Gives the position after it, or `~step` of the field that cannot be written, with the reason in `#code`. */
-  #writeRecord(columns: readonly Column[], out: Uint8Array, at: number, row: number): number {
+  #writeRecord(columns: readonly Column[], out: Uint8Array, view: DataView, at: number, row: number): number {
     const steps = this.#steps;
     let to = writeFrame(out, at, this.#schemaId);
     for (let index = 0; index < steps.length; index++) {
@@ -158,7 +161,7 @@ export class AvroEncoder implements Encoder {
       if (value - value !== 0) return this.#refuse('NUMBER_NOT_FINITE', index);
       switch (step.writer) {
         case writers.double:
-          this.#view.setFloat64(to, value, true);
+          view.setFloat64(to, value, true);
           to += 8;
           break;
         case writers.boolean:

@@ -3,9 +3,9 @@ import type { RecordBatch } from '../record/record-batch.ts';
 import type { Encoded, Encoder, EncoderOptions } from './encoder.ts';
 import { INSTANT_TEXT_BYTES, writeInstant } from './instant-text.ts';
 import { jsonTextBytes, writeText } from './json-text-writer.ts';
-import { layOutJson } from './json-layout.ts';
+import { layOutJson, type JsonLayout } from './json-layout.ts';
 import { KeyWriter } from './key-writer.ts';
-import { MessageBuilder } from './message-builder.ts';
+import { MessageBuilder, viewOf } from './message-builder.ts';
 import { NUMBER_TEXT_BYTES, writeNumber } from './number-text.ts';
 import { resolveFields, resolveKey, type OutputColumn } from './output-columns.ts';
 
@@ -34,25 +34,24 @@ export class JsonEncoder implements Encoder {
   readonly #columns: readonly OutputColumn[];
   readonly #writers: Uint8Array;
   /** See {@link layOutJson}. */
-  readonly #fixed: Uint8Array;
-  readonly #fixedStarts: Int32Array;
+  readonly #layout: JsonLayout;
   readonly #valueSize: number;
   readonly #keys: KeyWriter;
   readonly #builder: MessageBuilder;
 
   /** @throws {SluiceError} `OUTPUT_COLUMN_UNKNOWN`, `OUTPUT_FIELD_DUPLICATE`, `OUTPUT_CONSTANT_INVALID`, `SCHEMA_FIELD_AMBIGUOUS`. */
   constructor(options: JsonEncoderOptions) {
-    const { columns, fixed, starts } = layOutJson(resolveFields(options.schema, options.fields));
+    const layout = layOutJson(resolveFields(options.schema, options.fields));
+    const { columns } = layout;
     const instants = options.instants ?? 'iso';
     this.#columns = columns;
-    this.#fixed = fixed;
-    this.#fixedStarts = starts;
+    this.#layout = layout;
     this.#writers = Uint8Array.from(columns, ({ type, verbatim }) => {
       if (type === 'string') return verbatim === true ? writers.verbatim : writers.text;
       if (type === 'boolean') return writers.boolean;
       return type === 'timestamp' && instants === 'iso' ? writers.instant : writers.number;
     });
-    this.#valueSize = fixed.length + columns.length * Math.max(NUMBER_TEXT_BYTES, INSTANT_TEXT_BYTES + 2);
+    this.#valueSize = layout.words.length * 4 + columns.length * Math.max(NUMBER_TEXT_BYTES, INSTANT_TEXT_BYTES + 2);
     this.#keys = new KeyWriter(resolveKey(options.schema, options.key));
     this.#builder = new MessageBuilder(options.topic, options.partitioner);
   }
@@ -61,13 +60,14 @@ export class JsonEncoder implements Encoder {
     const builder = this.#builder;
     const columns = this.#columns.map((column) => column.of(records));
     const texts = columns.filter((column) => column.kind === 'utf8');
+    const views = columns.map((column) => (column.kind === 'utf8' ? viewOf(column.data) : builder.valueView));
     builder.begin(records);
     this.#keys.begin(records);
     for (let row = 0; row < records.rowCount; row++) {
       let size = this.#valueSize;
       for (const { offsets } of texts) size += jsonTextBytes((offsets[row + 1] ?? 0) - (offsets[row] ?? 0));
       builder.reserve(this.#keys.sizeOf(row), size);
-      const valueEnd = this.#writeValue(columns, builder.valueBytes, builder.valueEnd, row);
+      const valueEnd = this.#writeValue(columns, views, builder.valueBytes, builder.valueView, builder.valueEnd, row);
       if (valueEnd < 0) {
         const name = this.#columns[~valueEnd]?.name ?? '';
         builder.refuse({
@@ -76,30 +76,44 @@ export class JsonEncoder implements Encoder {
           message: `output field "${name}" must be a finite number; got NaN or an infinity`,
         });
       } else {
-        builder.accept(records, row, this.#keys.write(builder.keyBytes, builder.keyEnd, row), valueEnd);
+        builder.accept(
+          records,
+          row,
+          this.#keys.write(builder.keyBytes, builder.keyView, builder.keyEnd, row),
+          valueEnd,
+        );
       }
     }
     return builder.finish();
   }
 
   /** Writes the row's object from `at` on. Gives the position after it, or `~column` of the column that cannot be written. */
-  #writeValue(columns: readonly Column[], out: Uint8Array, at: number, row: number): number {
-    const fixed = this.#fixed;
-    const fixedStarts = this.#fixedStarts;
+  #writeValue(
+    columns: readonly Column[],
+    views: readonly DataView[],
+    out: Uint8Array,
+    outView: DataView,
+    at: number,
+    row: number,
+  ): number {
+    const { words, starts, lengths } = this.#layout;
     const kinds = this.#writers;
     let to = at;
-    let from = 0;
+    let word = 0;
     for (let index = 0; index < columns.length; index++) {
       const column = columns[index];
-      const until = fixedStarts[index + 1] ?? 0;
-      while (from < until) out[to++] = fixed[from++] ?? 0;
+      const until = starts[index + 1] ?? 0;
+      // The last word may run over what counts of it, into the place of the value.
+      for (let place = to; word < until; place += 4) outView.setInt32(place, words[word++] ?? 0, true);
+      to += lengths[index] ?? 0;
       if (column === undefined || (column.valid !== null && column.valid[row] === 0)) {
         to = copy(out, to, nullBytes);
       } else if (column.kind === 'utf8' && kinds[index] === writers.verbatim) {
         const end = column.offsets[row + 1] ?? 0;
         for (let byte = column.offsets[row] ?? 0; byte < end; byte++) out[to++] = column.data[byte] ?? 0;
       } else if (column.kind === 'utf8') {
-        to = writeText(out, to, column.data, column.offsets[row] ?? 0, column.offsets[row + 1] ?? 0);
+        const view = views[index] ?? outView;
+        to = writeText(out, outView, to, column.data, view, column.offsets[row] ?? 0, column.offsets[row + 1] ?? 0);
       } else {
         const value = column.values[row] ?? 0;
         if (value - value !== 0) return ~index;
@@ -117,8 +131,8 @@ export class JsonEncoder implements Encoder {
         }
       }
     }
-    while (from < fixed.length) out[to++] = fixed[from++] ?? 0;
-    return to;
+    for (let place = to; word < words.length; place += 4) outView.setInt32(place, words[word++] ?? 0, true);
+    return to + (lengths[columns.length] ?? 0);
   }
 }
 

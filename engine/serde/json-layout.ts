@@ -6,9 +6,13 @@ import type { OutputColumn, OutputConstant } from './output-columns.ts';
 export interface JsonLayout {
   /** The columns, in the order in which they are written. */
   readonly columns: readonly OutputColumn[];
-  /** What stands before each column's value (names, braces, constants), and after the last: `fixed[starts[i], starts[i + 1])`. */
-  readonly fixed: Uint8Array;
+  /**
+   * What stands before each column's value (names, braces, constants), and after the last, four bytes a word (little-endian), in
+   * `words[starts[i], starts[i + 1])`; `lengths[i]` bytes of it count.
+   */
+  readonly words: Int32Array;
   readonly starts: Int32Array;
+  readonly lengths: Int32Array;
 }
 
 /**
@@ -46,9 +50,11 @@ export function layOutJson(fields: readonly (OutputColumn | OutputConstant)[]): 
   const parts = between.map((text) => encoder.encode(text));
   const starts = new Int32Array(parts.length + 1);
   parts.forEach((part, index) => {
-    starts[index + 1] = (starts[index] ?? 0) + part.length;
+    starts[index + 1] = (starts[index] ?? 0) + Math.ceil(part.length / 4);
   });
-  const fixed = new Uint8Array(starts[parts.length] ?? 0);
-  parts.forEach((part, index) => fixed.set(part, starts[index]));
-  return { columns, fixed, starts };
+  const bytes = new Uint8Array((starts[parts.length] ?? 0) * 4);
+  parts.forEach((part, index) => bytes.set(part, (starts[index] ?? 0) * 4));
+  const view = new DataView(bytes.buffer);
+  const words = Int32Array.from({ length: bytes.length / 4 }, (_, word) => view.getInt32(word * 4, true));
+  return { columns, words, starts, lengths: Int32Array.from(parts, (part) => part.length) };
 }

@@ -11,12 +11,45 @@ export function jsonTextBytes(bytes: number): number {
   return bytes * 6 + 2;
 }
 
-/** Writes UTF-8 text from `data[start, end)` as a JSON string, quotes and all, as `JSON.stringify` writes it, and gives the position after it. */
-export function writeText(out: Uint8Array, at: number, data: Uint8Array, start: number, end: number): number {
+/**
+ * Non-zero when one of the four bytes in `word` must be escaped: a quote, a backslash or a control character. Subtracting 1 from a byte borrows into its
+ * top bit only if the byte was 0, and subtracting 0x20 only if it was less; bytes beyond ASCII have that bit set already and are left out.
+ */
+function escapedIn(word: number): number {
+  const quotes = word ^ 0x22222222;
+  const backslashes = word ^ 0x5c5c5c5c;
+  return (
+    (((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes) | ((word - 0x20202020) & ~word)) &
+    0x80808080
+  );
+}
+
+/**
+ * Writes UTF-8 text from `data[start, end)` as a JSON string, quotes and all, as `JSON.stringify` writes it, and gives the position after it. The views are
+ * over the same bytes as the arrays, for handling four of them at once.
+ */
+export function writeText(
+  out: Uint8Array,
+  outView: DataView,
+  at: number,
+  data: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+): number {
+  let from = start;
   let to = at;
   out[to++] = 0x22;
-  for (let from = start; from < end; from++) {
-    const byte = data[from] ?? 0;
+  while (from < end) {
+    while (from <= end - 4) {
+      const word = view.getInt32(from, true);
+      if (escapedIn(word) !== 0) break;
+      outView.setInt32(to, word, true);
+      from += 4;
+      to += 4;
+    }
+    if (from >= end) break;
+    const byte = data[from++] ?? 0;
     const escape = escapes[byte] ?? 0;
     if (escape === 0) {
       out[to++] = byte;

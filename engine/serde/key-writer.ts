@@ -1,6 +1,7 @@
 import type { Column } from '../record/column.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import { jsonTextBytes, writeText } from './json-text-writer.ts';
+import { viewOf } from './message-builder.ts';
 import { NUMBER_TEXT_BYTES, writeNumber } from './number-text.ts';
 import type { OutputColumn } from './output-columns.ts';
 
@@ -14,6 +15,7 @@ const words: readonly Uint8Array[] = ['false', 'true', 'null'].map((word) => new
 export class KeyWriter {
   readonly #columns: readonly OutputColumn[];
   #batch: readonly Column[] = [];
+  #views: readonly (DataView | null)[] = [];
 
   constructor(columns: readonly OutputColumn[]) {
     this.#columns = columns;
@@ -21,6 +23,7 @@ export class KeyWriter {
 
   begin(records: RecordBatch): void {
     this.#batch = this.#columns.map((column) => column.of(records));
+    this.#views = this.#batch.map((column) => (column.kind === 'utf8' ? viewOf(column.data) : null));
   }
 
   /** An upper bound of what {@link write} writes for the row. */
@@ -36,18 +39,22 @@ export class KeyWriter {
   }
 
   /** Writes the row's key from `at` on and gives the position after it. */
-  write(out: Uint8Array, at: number, row: number): number {
+  write(out: Uint8Array, outView: DataView, at: number, row: number): number {
     const first = this.#batch[0];
     if (first === undefined) return at;
     if (this.#batch.length === 1) return this.#writeOnly(first, out, at, row);
     let to = at;
     for (let index = 0; index < this.#batch.length; index++) {
       const column = this.#batch[index] ?? first;
+      const view = this.#views[index] ?? null;
       out[to++] = index === 0 ? 0x5b : 0x2c;
-      if (column.valid !== null && column.valid[row] === 0) to = copy(out, to, words[2]);
-      else if (column.kind === 'utf8')
-        to = writeText(out, to, column.data, column.offsets[row] ?? 0, column.offsets[row + 1] ?? 0);
-      else to = this.#writeScalar(column.values[row] ?? 0, index, out, to);
+      if (column.valid !== null && column.valid[row] === 0) {
+        to = copy(out, to, words[2]);
+      } else if (column.kind === 'number') {
+        to = this.#writeScalar(column.values[row] ?? 0, index, out, to);
+      } else if (view !== null) {
+        to = writeText(out, outView, to, column.data, view, column.offsets[row] ?? 0, column.offsets[row + 1] ?? 0);
+      }
     }
     out[to++] = 0x5d;
     return to;

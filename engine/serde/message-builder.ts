@@ -14,6 +14,9 @@ import type { Partitioner } from './partitioner.ts';
 export class MessageBuilder {
   keyBytes: Uint8Array = new Uint8Array(4096);
   valueBytes: Uint8Array = new Uint8Array(65_536);
+  /** Views over the same bytes. */
+  keyView: DataView = viewOf(this.keyBytes);
+  valueView: DataView = viewOf(this.valueBytes);
   keyEnd = 0;
   valueEnd = 0;
 
@@ -45,9 +48,13 @@ export class MessageBuilder {
 
   /** Makes room for one more key and value of at most these sizes. Called before each row. */
   reserve(keySize: number, valueSize: number): void {
-    if (this.keyBytes.length < this.keyEnd + keySize) this.keyBytes = grown(this.keyBytes, this.keyEnd, keySize);
+    if (this.keyBytes.length < this.keyEnd + keySize) {
+      this.keyBytes = grown(this.keyBytes, this.keyEnd, keySize);
+      this.keyView = viewOf(this.keyBytes);
+    }
     if (this.valueBytes.length < this.valueEnd + valueSize) {
       this.valueBytes = grown(this.valueBytes, this.valueEnd, valueSize);
+      this.valueView = viewOf(this.valueBytes);
     }
   }
 
@@ -92,4 +99,9 @@ function grown(bytes: Uint8Array, used: number, more: number): Uint8Array {
   const larger = new Uint8Array(Math.min(2 ** 31 - 1, Math.max(needed, bytes.length * 2)));
   larger.set(bytes.subarray(0, used));
   return larger;
+}
+
+/** A view over the same bytes. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
