@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Session } from 'chdb';
 import { afterAll, describe, expect, it } from 'vitest';
+import { PlanDocument } from '../../engine/plan/plan-document.ts';
 import { numberColumn, numberColumnOf, utf8ColumnOf } from '../../engine/record/column.ts';
 import { recordBatch, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
@@ -10,6 +12,7 @@ import { loadJob } from '../../jobs/load-job.ts';
 import { handbookBatches } from '../../simulation/handbook/record-batches.ts';
 import { generateHandbookTransactions, handbookStartMs } from '../../simulation/handbook/transactions.ts';
 import { transactionStream } from '../../simulation/stream/transaction-stream.ts';
+import { compileFeatures } from '../compile-features.ts';
 import { answersBySql, answersOf, firstDifference, logTable, writeLog } from '../testing/clickhouse-log.ts';
 import { runPlan } from '../testing/run-plan.ts';
 
@@ -83,6 +86,17 @@ function simulatedLog({ schema }: CheckedJob, rowCount: number): RecordBatch {
   );
 }
 
+/** What an own feature of a card at a terminal may look like. */
+const cardAtTerminal = `
+entity: [card_id, terminal_id]
+features:
+  pair_txn_count_90d: { count: true, over: 90d }
+  pair_amount_avg_90d: { avg: amount, over: 90d }
+  seconds_since_pair: { sinceLast: true, over: 90d }
+  is_new_pair: { expr: pair_txn_count_90d == 0 }
+  amount_to_pair_avg: { expr: amount / pair_amount_avg_90d }
+`;
+
 describe('the features of the jobs that come with Sluice', () => {
   it.each(['handbook', 'handbook-own'])('are in ClickHouse what the operators give, for %s', async (name) => {
     expect(difference(await jobOf(name), handbookSlice())).toBeNull();
@@ -91,5 +105,19 @@ describe('the features of the jobs that come with Sluice', () => {
   it('are in ClickHouse what the operators give, for fraud-scoring over partitions with disorder', async () => {
     const job = await jobOf('fraud-scoring');
     expect(difference(job, simulatedLog(job, 8_000))).toBeNull();
+  });
+
+  it('are so with features of a composite key beside them, and an hour of lateness allowed', async () => {
+    const job = await jobOf('fraud-scoring');
+    const shipped = ['card', 'terminal'].map((name) => {
+      const file = fileURLToPath(new URL(`../${name}.yaml`, import.meta.url));
+      return new PlanDocument(file, readFileSync(file, 'utf8'));
+    });
+    const files = [...shipped, new PlanDocument('card-terminal.yaml', cardAtTerminal)];
+    const context = { schema: job.schema, eventTimeField: 'event_time', allowedLatenessMs: 3_600_000 };
+    const { plan, diagnostics } = compileFeatures(files, context);
+    expect(diagnostics).toBeNull();
+    expect(plan === null ? null : difference({ ...job, features: plan }, simulatedLog(job, 3_000))).toBeNull();
+    expect(plan?.columns.map(({ name }) => name)).toContain('is_new_pair');
   });
 });
