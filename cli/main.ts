@@ -4,6 +4,7 @@ import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addRunCommand } from './commands/run.ts';
+import { addSqlCommand } from './commands/sql.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
 import { addTopicCommand } from './commands/topic.ts';
 import { addTrainCommand } from './commands/train.ts';
@@ -23,6 +24,7 @@ addReplayCommand(program);
 addTrainCommand(program);
 addEvaluateCommand(program);
 addTopicCommand(program);
+addSqlCommand(program);
 addSimulateCommand(program);
 
 try {

@@ -5,7 +5,7 @@ import { systemClock } from '../../engine/time/clock.ts';
 import { parseDuration } from '../../engine/time/duration.ts';
 import { runDemo } from '../demo/run-demo.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
-import { projectFile } from '../project-file.ts';
+import { packageFile } from '../../engine/package-file.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -27,12 +27,12 @@ export function addDemoCommand(program: Command): void {
 }
 
 async function demo({ for: durationMs, rate, dir }: DemoCommandOptions): Promise<void> {
-  const job = await loadCheckedJob(projectFile('jobs/fraud-scoring.yaml'));
+  const job = await loadCheckedJob(packageFile('jobs/fraud-scoring.yaml'));
   const { signal } = stopSignal();
   const options = {
     job,
     directory: dir,
-    modelsDirectory: projectFile('models'),
+    modelsDirectory: packageFile('models'),
     ratePerSecond: rate,
     durationMs: durationMs ?? null,
     clock: systemClock,

@@ -8,7 +8,7 @@ import {
 import { handbookFeatures } from '../../jobs/runtime/handbook-features.ts';
 import { generateHandbookTransactions } from '../../simulation/handbook/transactions.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
-import { projectFile } from '../project-file.ts';
+import { packageFile } from '../../engine/package-file.ts';
 
 /** The feature sets that are evaluated, with their job files. */
 const featureSets = { handbook15: 'jobs/handbook.yaml', own: 'jobs/handbook-own.yaml' } as const;
@@ -42,7 +42,7 @@ async function evaluate({ features, trainDays }: EvaluateOptions): Promise<void>
   const figures: Record<string, Record<string, HandbookFigures>> = {};
   const sets = Object.entries(featureSets).filter(([name]) => features === undefined || name === features);
   for (const [name, file] of sets) {
-    const stream = await handbookFeatures(await loadCheckedJob(projectFile(file)), transactions);
+    const stream = await handbookFeatures(await loadCheckedJob(packageFile(file)), transactions);
     for (const series of ['baseline', 'prequential'] satisfies HandbookSeriesName[]) {
       const { mean, deviation } = runHandbookBenchmark(stream, series, { trainDays });
       figures[name] = { ...figures[name], [series]: mean };

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { jsonLogger } from '../../engine/observability/logger.ts';
 import { Storage } from '../../engine/storage/storage.ts';
@@ -31,8 +30,13 @@ export function addRunCommand(program: Command): void {
 async function runJob(path: string, { dir, models, trigger }: RunOptions): Promise<void> {
   const job = await loadCheckedJob(path);
   const { signal } = stopSignal();
-  await using storage = await Storage.open({ directory: join(dir), access: 'write', clock: systemClock });
-  await using run = await openLocalRun(job, { storage, modelsDirectory: models, logger: jsonLogger('sluice') });
+  await using storage = await Storage.open({ directory: dir, access: 'write', clock: systemClock });
+  await using run = await openLocalRun(job, {
+    storage,
+    directory: dir,
+    modelsDirectory: models,
+    logger: jsonLogger('sluice'),
+  });
   await run.run(trigger, signal);
   const { ledger, replayedRecords, latency } = run.query.totals;
   const figures = {

@@ -56,27 +56,32 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   await rm(directory, { recursive: true, force: true });
   await using storage = await Storage.open({ directory, access: 'write', clock });
   if (job.source.kind === 'topic') storage.ensureTopic(job.source.topic, { partitionCount: partitions });
+  let clickHouseRows = 0;
   await using run = await openLocalRun(job, {
     storage,
+    directory,
     modelsDirectory: options.modelsDirectory,
     logger: jsonLogger('sluice'),
+    onProgress: (_sink, { messages }) => (clickHouseRows += messages),
   });
-  return await new Demo(options, storage, run).play(signal);
+  return await new Demo(options, storage, run, () => clickHouseRows).play(signal);
 }
 
 /** One playing of the demo. */
 class Demo {
   readonly #options: DemoOptions;
   readonly #run: LocalRun;
+  readonly #clickHouseRows: () => number;
   readonly #producer: SimulatedProducer;
   readonly #tally = new FraudTally(shownFeatures);
   #eventTimeMs = NaN;
   #liveSinceMs = 0;
   #readBefore = 0;
 
-  constructor(options: DemoOptions, storage: Storage, run: LocalRun) {
+  constructor(options: DemoOptions, storage: Storage, run: LocalRun, clickHouseRows: () => number) {
     this.#options = options;
     this.#run = run;
+    this.#clickHouseRows = clickHouseRows;
     const topic = options.job.source.kind === 'topic' ? options.job.source.topic : '';
     const world = { seed: demoSeed, startMs: worldStartMs };
     this.#producer = new SimulatedProducer(
@@ -162,7 +167,7 @@ class Demo {
       late: ledger.late,
       p50Ms: latency.quantileMs(0.5),
       p99Ms: latency.quantileMs(0.99),
-      clickHouseRows: null,
+      clickHouseRows: this.#clickHouseRows(),
       tally: this.#tally.tally,
     };
   }

@@ -14,8 +14,8 @@ export interface DemoSnapshot {
   readonly late: number;
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
-  /** Predictions that ClickHouse has; `null` where it is not running. */
-  readonly clickHouseRows: number | null;
+  /** Predictions that ClickHouse has taken. */
+  readonly clickHouseRows: number;
   readonly tally: Tally;
 }
 
@@ -33,8 +33,7 @@ export function renderScreen(snapshot: DemoSnapshot): string {
     `${pc.bold('sluice demo')}   ${snapshot.elapsedSeconds.toFixed(0)} s live   event time ${instant(snapshot.eventTimeMs)} UTC`,
     '',
     `  rate       ${pc.bold(count(snapshot.txPerSecond))} tx/s      latency, record in to prediction readable:  p50 ${pc.bold(latency(snapshot.p50Ms))}   p99 ${pc.bold(latency(snapshot.p99Ms))}`,
-    `  records    ${count(snapshot.read)} read, ${count(snapshot.predictions)} predictions, ${snapshot.late} late, ${snapshot.deadLettered} dead-lettered` +
-      (snapshot.clickHouseRows === null ? '' : `, ${count(snapshot.clickHouseRows)} in ClickHouse`),
+    `  records    ${count(snapshot.read)} read, ${count(snapshot.predictions)} predictions, ${snapshot.late} late, ${snapshot.deadLettered} dead-lettered, ${count(snapshot.clickHouseRows)} in ClickHouse`,
     `  fraud      ${pc.green(`${tally.caught} caught`)} of ${tally.frauds} (${share(tally.caught, tally.frauds)}), ` +
       `${share(tally.caughtAmount, tally.fraudAmount)} of the amount; ${tally.falseAlarms} false alarms (precision ${share(tally.caught, flagged)})`,
     '',

@@ -10,6 +10,7 @@ import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleQuery } from './assemble-query.ts';
 import { openEncoder, outputTopics } from './open-outputs.ts';
+import { openFollowers, type FollowerProfile, type OutputFollowers } from './follow-outputs.ts';
 import { openModel } from './open-model.ts';
 import { openFileSource, openTopicSource } from './open-source.ts';
 
@@ -20,16 +21,25 @@ const newTopicPartitions = 4;
 export interface LocalProfile {
   /** Opened for writing; outlives the run. */
   readonly storage: Storage;
+  /** The data directory that `storage` lies in. */
+  readonly directory: string;
   /** The model registry's directory. */
   readonly modelsDirectory: string;
   readonly logger: Logger;
   readonly bounds?: Partial<QueryBounds>;
+  /** Told of each chunk that a sink beside the topics has taken. */
+  readonly onProgress?: FollowerProfile['onProgress'] | undefined;
 }
 
 /** A job made ready to run on the embedded profile: everything was checked and opened, nothing read yet. */
 export interface LocalRun extends AsyncDisposable {
   readonly query: StreamingQuery;
-  /** Runs until the trigger or the signal ends it; see {@link StreamingQuery.run}. */
+  /**
+   * Runs the query, and the sinks that follow its topics, until the trigger or the signal ends them. When a sink fails for good the query stops too, and
+   * the other way round; what was committed stays.
+   *
+   * @throws {SluiceError} the first error that waiting cannot mend.
+   */
   run(trigger: Trigger, signal: AbortSignal): Promise<void>;
 }
 
@@ -61,13 +71,39 @@ export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Prom
   const query = new StreamingQuery(definition, storage.clock, (error, delayMs) =>
     logger.warn(`job ${job.name} waits and tries again`, { ...errorFields(error), delayMs }),
   );
+  const followers = await openFollowers(job, profile);
   return {
     query,
-    run: (trigger, signal) => query.run(trigger, signal),
+    run: (trigger, signal) => runBoth(query, followers, trigger, signal),
     [Symbol.asyncDispose]: async () => {
+      await followers[Symbol.asyncDispose]();
       await model?.scorer[Symbol.asyncDispose]();
     },
   };
+}
+
+async function runBoth(
+  query: StreamingQuery,
+  followers: OutputFollowers,
+  trigger: Trigger,
+  stopped: AbortSignal,
+): Promise<void> {
+  if (trigger === 'availableNow') {
+    await query.run(trigger, stopped);
+    await followers.follow(trigger, stopped);
+    return;
+  }
+  const failed = new AbortController();
+  const signal = AbortSignal.any([stopped, failed.signal]);
+  const stopOther = (error: unknown): never => {
+    failed.abort();
+    throw error;
+  };
+  const ends = [query.run(trigger, signal).catch(stopOther), followers.follow(trigger, signal).catch(stopOther)];
+  // Both are waited for, so that neither is cut off in its last commit; the first error is the cause.
+  const first = Promise.all(ends);
+  await Promise.allSettled(ends);
+  await first;
 }
 
 interface Input {

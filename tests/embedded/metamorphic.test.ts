@@ -90,11 +90,8 @@ describe('what must not change an answer', () => {
   });
 
   async function answersOf(messages: MessageBatch, { bounds, partitions, restarts }: Variation): Promise<Answers> {
-    await using storage = await Storage.open({
-      directory: join(parent, `run-${runs++}`),
-      access: 'write',
-      clock: systemClock,
-    });
+    const directory = join(parent, `run-${runs++}`);
+    await using storage = await Storage.open({ directory, access: 'write', clock: systemClock });
     storage.ensureTopic('transactions', { partitionCount: partitions });
     const cuts = [...restarts.filter((at) => at < recordCount).toSorted((a, b) => a - b), recordCount];
     let from = 0;
@@ -102,7 +99,7 @@ describe('what must not change an answer', () => {
       if (to > from) await storage.append(sliceMessages(messages, from, to));
       from = to;
       const logger = { info: fail, warn: fail, error: fail };
-      await using run = await openLocalRun(job, { storage, modelsDirectory: '', logger, bounds });
+      await using run = await openLocalRun(job, { storage, directory, modelsDirectory: '', logger, bounds });
       await run.run('availableNow', new AbortController().signal);
       expect(isBalanced(run.query.totals.ledger)).toBe(true);
     }

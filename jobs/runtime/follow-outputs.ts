@@ -1,0 +1,109 @@
+import { pathToFileURL } from 'node:url';
+import { EmbeddedClickHouse } from '../../engine/clickhouse/embedded-clickhouse.ts';
+import { applyMigrations, readMigrations } from '../../engine/clickhouse/migrations.ts';
+import type { Trigger } from '../../engine/execution/streaming-query.ts';
+import { followTopic, type FollowerProgress } from '../../engine/execution/follower.ts';
+import { errorFields, type Logger } from '../../engine/observability/logger.ts';
+import { packageFile } from '../../engine/package-file.ts';
+import { ClickHouseSink } from '../../engine/sink/clickhouse/clickhouse-sink.ts';
+import { ConsoleSink } from '../../engine/sink/console/console-sink.ts';
+import { openJsonLinesSink } from '../../engine/sink/file/json-lines-sink.ts';
+import type { Sink } from '../../engine/sink/sink.ts';
+import { boundToNow } from '../../engine/source/bounded-source.ts';
+import { EmbeddedPositions } from '../../engine/storage/embedded-positions.ts';
+import type { Storage } from '../../engine/storage/storage.ts';
+import type { CheckedJob, SinkDefinition } from '../checked-job.ts';
+import { outputTopics } from './open-outputs.ts';
+import { openTopicSource } from './open-source.ts';
+
+/** The sinks of a job that follow its first output topic, opened, and not running yet. */
+export interface OutputFollowers extends AsyncDisposable {
+  /**
+   * `realtime`: follows until the signal. `availableNow`: writes what is in the topic now, then resolves; to be called when the query has ended.
+   *
+   * @throws {SluiceError} what a sink rejects with that waiting cannot mend.
+   */
+  follow(trigger: Trigger, signal: AbortSignal): Promise<void>;
+}
+
+/** What followers need of the profile. */
+export interface FollowerProfile {
+  readonly storage: Storage;
+  /** The data directory; the embedded ClickHouse has a folder in it. */
+  readonly directory: string;
+  readonly logger: Logger;
+  /** Told of each chunk that a sink has taken. */
+  readonly onProgress?: ((sink: string, progress: FollowerProgress) => void) | undefined;
+}
+
+interface OpenSink {
+  readonly sink: Sink;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens the sinks beside a job's topics: ClickHouse (with its tables), files, the console. Each reads the first output topic with a position of its own, so
+ * that one that is away, or slow, costs lag and nothing else.
+ */
+export async function openFollowers(job: CheckedJob, profile: FollowerProfile): Promise<OutputFollowers> {
+  const [topic] = outputTopics(job);
+  const opened: OpenSink[] = [];
+  for (const definition of topic === undefined ? [] : job.sinks) {
+    const sink = await openSink(definition, profile);
+    if (sink !== null) opened.push(sink);
+  }
+  return {
+    follow: async (trigger, signal) => {
+      if (topic === undefined) return;
+      await Promise.all(opened.map(({ sink }) => followOne(job, topic.topic, sink, profile, trigger, signal)));
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const { close } of opened.toReversed()) await close();
+    },
+  };
+}
+
+async function openSink(definition: SinkDefinition, profile: FollowerProfile): Promise<OpenSink | null> {
+  switch (definition.kind) {
+    case 'topic':
+      return null;
+    case 'clickhouse': {
+      const clickHouse = await EmbeddedClickHouse.open({ directory: profile.directory, clock: profile.storage.clock });
+      const migrations = await readMigrations(pathToFileURL(`${packageFile('schemas/clickhouse')}/`));
+      await applyMigrations(await clickHouse.client(), migrations);
+      const sink = new ClickHouseSink({ clickHouse, table: definition.table });
+      return { sink, close: async () => clickHouse[Symbol.asyncDispose]() };
+    }
+    case 'jsonl':
+      return closing(await openJsonLinesSink(definition.path));
+    case 'console':
+      return closing(new ConsoleSink({ output: process.stdout }));
+  }
+}
+
+function closing(sink: Sink): OpenSink {
+  return { sink, close: async () => sink[Symbol.asyncDispose]() };
+}
+
+async function followOne(
+  job: CheckedJob,
+  topic: string,
+  sink: Sink,
+  { storage, logger, onProgress }: FollowerProfile,
+  trigger: Trigger,
+  signal: AbortSignal,
+): Promise<void> {
+  const live = openTopicSource(storage, topic);
+  await using source = trigger === 'availableNow' ? await boundToNow(live) : live;
+  await using positions = new EmbeddedPositions(storage, `${job.name} ${sink.name}`, topic);
+  await followTopic({
+    source,
+    sink,
+    positions,
+    clock: storage.clock,
+    signal,
+    onProgress: (progress) => onProgress?.(sink.name, progress),
+    onRetry: (error, delayMs) =>
+      logger.warn(`${sink.name} is away; its messages wait`, { ...errorFields(error), delayMs }),
+  });
+}
