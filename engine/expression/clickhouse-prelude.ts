@@ -1,5 +1,5 @@
 /**
- * The lambdas that SQL from {@link CompiledExpression.toClickHouseSql} uses, for the head of the query's `WITH`. Each gives ClickHouse
+ * The lambdas that SQL from `CompiledExpression.toClickHouseSql` uses, for the head of the query's `WITH`. Each gives ClickHouse
  * our meaning of null: `least` and `greatest` there pass over nulls, `if` takes null for false, and division by zero is infinite.
  */
 export const clickHousePrelude: readonly string[] = [
