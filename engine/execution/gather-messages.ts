@@ -1,0 +1,89 @@
+import type { MessageBatch } from '../record/message-batch.ts';
+import type { OffsetRange } from './commit-log.ts';
+
+/**
+ * Several polls of one topic as one batch in which each partition's messages stand together, the partitions in ascending order: the same messages
+ * give the same batch, however the polls cut them.
+ *
+ * Cost: one copy of the messages' bytes.
+ */
+export function gatherMessages(topic: string, polls: readonly MessageBatch[]): MessageBatch {
+  const partitions = [
+    ...new Set(polls.flatMap((poll) => [...new Set(poll.partitions.subarray(0, poll.messageCount))])),
+  ].toSorted((a, b) => a - b);
+  const messageCount = sum(polls.map((poll) => poll.messageCount));
+  const gathered = {
+    partitions: new Int32Array(messageCount),
+    offsets: new Float64Array(messageCount),
+    timestampsMs: new Float64Array(messageCount),
+    keyOffsets: new Int32Array(messageCount + 1),
+    valueOffsets: new Int32Array(messageCount + 1),
+    keys: new Uint8Array(sum(polls.map(({ keys, messageCount: count }) => span(keys.offsets, 0, count)))),
+    values: new Uint8Array(sum(polls.map(({ values, messageCount: count }) => span(values.offsets, 0, count)))),
+  };
+  let at = 0;
+  for (const partition of partitions) {
+    for (const poll of polls) {
+      for (const [from, to] of runsOf(poll, partition)) {
+        gathered.partitions.fill(partition, at, at + to - from);
+        gathered.offsets.set(poll.offsets.subarray(from, to), at);
+        gathered.timestampsMs.set(poll.timestampsMs.subarray(from, to), at);
+        copyStrings(poll.keys, from, to, gathered.keys, gathered.keyOffsets, at);
+        copyStrings(poll.values, from, to, gathered.values, gathered.valueOffsets, at);
+        at += to - from;
+      }
+    }
+  }
+  return {
+    topic,
+    messageCount,
+    partitions: gathered.partitions,
+    offsets: gathered.offsets,
+    timestampsMs: gathered.timestampsMs,
+    keys: { data: gathered.keys, offsets: gathered.keyOffsets },
+    values: { data: gathered.values, offsets: gathered.valueOffsets },
+  };
+}
+
+/** What a gathered batch covers, by partition in ascending order. */
+export function coveredRanges(gathered: MessageBatch): readonly OffsetRange[] {
+  const ranges = new Map<number, OffsetRange>();
+  for (let index = 0; index < gathered.messageCount; index++) {
+    const partition = gathered.partitions[index] ?? 0;
+    const offset = gathered.offsets[index] ?? 0;
+    ranges.set(partition, { partition, from: ranges.get(partition)?.from ?? offset, to: offset + 1 });
+  }
+  return [...ranges.values()];
+}
+
+/** Where messages of a partition stand together in a poll: `[from, to)`. */
+function* runsOf(poll: MessageBatch, partition: number): Generator<readonly [number, number]> {
+  for (let from = 0; from < poll.messageCount;) {
+    let to = from + 1;
+    while (to < poll.messageCount && poll.partitions[to] === poll.partitions[from]) to += 1;
+    if (poll.partitions[from] === partition) yield [from, to];
+    from = to;
+  }
+}
+
+function copyStrings(
+  source: { readonly data: Uint8Array; readonly offsets: Int32Array },
+  from: number,
+  to: number,
+  data: Uint8Array,
+  offsets: Int32Array,
+  at: number,
+): void {
+  const start = offsets[at] ?? 0;
+  const first = source.offsets[from] ?? 0;
+  data.set(source.data.subarray(first, source.offsets[to]), start);
+  for (let row = from; row < to; row++) offsets[at + row - from + 1] = (source.offsets[row + 1] ?? 0) - first + start;
+}
+
+function span(offsets: Int32Array, from: number, to: number): number {
+  return (offsets[to] ?? 0) - (offsets[from] ?? 0);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
