@@ -304,7 +304,8 @@ export class RollingLogic implements StatefulLogic {
     assert(output !== undefined);
     let valid: Uint8Array | null = null;
     for (let row = 0; row < answer.length; row++) {
-      if (answer[row] === answer[row]) continue;
+      // Null is NaN; a sum that has overflowed is null too, as all arithmetic that leaves the finite numbers is.
+      if (Number.isFinite(answer[row])) continue;
       valid ??= new Uint8Array(answer.length).fill(1);
       valid[row] = 0;
     }

@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { packageFile } from '../engine/package-file.ts';
+import { Storage } from '../engine/storage/storage.ts';
+import { systemClock } from '../engine/time/clock.ts';
+import { loadJob } from '../jobs/load-job.ts';
+import { openLocalRun } from '../jobs/runtime/run-local.ts';
+import { SimulatedProducer } from '../jobs/runtime/simulated-producer.ts';
+
+/**
+ * The whole embedded job over a full topic: decode, deduplicate, features, score in its thread, explain alerts, commit, and ClickHouse beside it. Prints what
+ * the query alone takes, and until ClickHouse has the last row.
+ *
+ *     npm run bench -- embedded-job
+ */
+const days = 60;
+const startMs = Date.UTC(2018, 3, 1);
+const dayMs = 86_400_000;
+
+const outcome = await loadJob(packageFile('jobs/fraud-scoring.yaml'));
+if (!outcome.ok) throw new Error('the job is not sound');
+const { job } = outcome;
+const count = (value: number): string => Math.round(value).toLocaleString('en-US');
+
+for (let round = 1; round <= 3; round++) {
+  const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
+  {
+    await using storage = await Storage.open({ directory, access: 'write', clock: systemClock });
+    storage.ensureTopic('transactions', { partitionCount: 4 });
+    const append = async (messages: Parameters<Storage['append']>[0]): Promise<void> => {
+      await storage.append(messages);
+    };
+    const options = { topic: 'transactions', partitions: 4, world: { seed: 9, startMs } };
+    const producer = new SimulatedProducer(options, append, systemClock);
+    await producer.writeHistory(startMs + days * dayMs, new AbortController().signal);
+    const total = producer.written;
+    const stop = new AbortController();
+    let inClickHouse = 0;
+    let scoredMs = 0;
+    const logger = { info: log, warn: log, error: log };
+    await using run = await openLocalRun(job, {
+      storage,
+      directory,
+      modelsDirectory: packageFile('models'),
+      logger,
+      onProgress: (_sink, { messages }) => {
+        inClickHouse += messages;
+        if (inClickHouse >= total) stop.abort();
+      },
+    });
+    const cpuBefore = process.cpuUsage();
+    const startedMs = performance.now();
+    run.query.committed.subscribe(() => {
+      if (scoredMs === 0 && run.query.totals.ledger.read >= total) scoredMs = performance.now() - startedMs;
+    });
+    await run.run('realtime', stop.signal);
+    const allMs = performance.now() - startedMs;
+    const { user, system } = process.cpuUsage(cpuBefore);
+    process.stdout.write(
+      `round ${round}  ${count(total)} transactions: committed at ${count((total / scoredMs) * 1_000)} tx/s; ` +
+        `in ClickHouse too at ${count((total / allMs) * 1_000)} tx/s; ${((user + system) / total).toFixed(1)} µs of this process's CPU each\n`,
+    );
+  }
+  await rm(directory, { recursive: true, force: true });
+}
+
+function log(message: string): void {
+  process.stderr.write(`${message}\n`);
+}
