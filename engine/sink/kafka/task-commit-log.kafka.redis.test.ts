@@ -227,6 +227,24 @@ describe('state that follows the commit', () => {
     expect(await valueOf(log, 'k')).toBe('at 4');
   });
 
+  it('is brought up to the last batch by a commit that covers nothing, as at the end of a run', async () => {
+    const task = await cluster.newTask();
+    const log = task.own();
+    await log.acquire();
+    await log.commit({ ...task.batch(0, 0, { k: 'nothing yet' }), ranges: [], outputs: [] });
+    await log.commit(task.batch(0, 3));
+    await log.commit({ ...task.batch(3, 3, { k: 'at 3' }), ranges: [], outputs: [] });
+    const next = task.own();
+    expect(await next.acquire()).toMatchObject({
+      committed: [{ offset: 3 }],
+      stateAt: [{ offset: 3 }],
+      stateMetadata: metadataAt(3),
+      replay: [],
+    });
+    expect(await valueOf(next, 'k')).toBe('at 3');
+    expect(await task.outputs()).toEqual(outs(0, 3));
+  });
+
   it('is behind the position, never ahead of it, when the owner dies between the two', async () => {
     const task = await cluster.newTask();
     const state = new RedisTaskState(cluster.redis, { task: task.name, owner: 'dying' });

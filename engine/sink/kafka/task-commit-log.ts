@@ -96,6 +96,10 @@ export class TaskCommitLog implements CommitLog {
   }
 
   async commit(batch: Commit): Promise<void> {
+    if (batch.ranges.length === 0) {
+      await this.#commitStateAlone(batch);
+      return;
+    }
     const { from, to } = this.#span(batch.ranges);
     this.#origin ??= from;
     const note = writeNote({ metadata: batch.metadata, epoch: this.#epoch, origin: this.#origin });
@@ -112,6 +116,14 @@ export class TaskCommitLog implements CommitLog {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#dropProducer();
     await this.#options.state[Symbol.asyncDispose]();
+  }
+
+  /** A run that ends well brings the state up to its last batch; there is nothing to tell the log. */
+  async #commitStateAlone({ outputs, metadata, state }: Commit): Promise<void> {
+    assert.equal(outputs.length, 0, 'outputs come of records');
+    const [at, origin] = [this.#committedOffset, this.#origin];
+    if (state === null || at === null || origin === null || at === this.#stateOffset) return;
+    await this.#writeState(state.writes, at, writeNote({ metadata, epoch: this.#epoch, origin }));
   }
 
   #isPublished(to: number): boolean {

@@ -131,6 +131,18 @@ describe('a consumer group', () => {
     await expect.poll(() => second.owned.size, patience).toBe(1);
   });
 
+  it('can be left at any moment, also before the first partition has come', async () => {
+    const topic = await newTopic(2);
+    const stays = new Worker();
+    await join_(topic, stays);
+    for (let pauseMs = 0; pauseMs < 400; pauseMs += 37) {
+      const visitor = await ConsumerGroup.join({ settings, groupId: topic, topic }, new Worker(), systemClock);
+      await systemClock.sleep(pauseMs);
+      await visitor.leave();
+    }
+    await expect.poll(() => stays.owned.size, patience).toBe(2);
+  });
+
   it('knows no position before the first commit', async () => {
     const topic = await newTopic(1);
     const member = await join_(topic, new Worker());

@@ -47,6 +47,8 @@ interface CooperativeConsumer {
 
 const pollMs = 100;
 const committedTimeoutMs = 15_000;
+/** The broker is told of the leave before; what takes longer than this is the client's own end. */
+const leaveTimeoutMs = 10_000;
 /** librdkafka's word for "the end of the partition", where a partition that is never read may as well stand. */
 const endOffset = -1;
 
@@ -150,7 +152,9 @@ export class ConsumerGroup {
     if (this.#member.isConnected()) this.#member.unsubscribe();
     await this.#serving;
     await this.#calls.drained();
-    if (this.#member.isConnected()) await kafkaCall<kafka.ClientMetrics>((done) => this.#member.disconnect(done));
+    if (!this.#member.isConnected()) return;
+    const disconnected = kafkaCall<kafka.ClientMetrics>((done) => this.#member.disconnect(done));
+    await Promise.race([disconnected, this.#clock.sleep(leaveTimeoutMs)]);
   }
 
   /** Rebalances happen, and are told of, only while the client is polled. */
@@ -171,6 +175,8 @@ export class ConsumerGroup {
   /** Whether, while leaving, the last partition has been handed over. A rebalance under way keeps the polling up. */
   async #settle(): Promise<void> {
     if (!this.#isLeaving) return;
+    // What the last poll set off is told on another turn of the event loop, and must be answered before the client closes.
+    await this.#clock.sleep(1);
     const isIdle = await Promise.race([this.#rebalancing.then(() => true), this.#clock.sleep(1).then(() => false)]);
     if (isIdle && this.#member.assignments().length === 0) this.#isDone = true;
   }
