@@ -29,6 +29,7 @@ export interface MessageInput {
 /** Collects messages into one {@link MessageBatch}, with a few growing slabs instead of an object a message. */
 export class MessageBatchBuilder {
   readonly #topic: string;
+  readonly #expectedMessages: number;
   #count = 0;
   #partitions: Int32Array<ArrayBuffer>;
   #offsets: Float64Array<ArrayBuffer>;
@@ -38,15 +39,17 @@ export class MessageBatchBuilder {
   #keys: Uint8Array<ArrayBuffer>;
   #values: Uint8Array<ArrayBuffer>;
 
-  constructor(topic: string, expectedMessages = 16, expectedBytes = 4096) {
+  /** @param expectedMessages how many will come, mostly: a right guess spares copies, a wrong one costs nothing else. */
+  constructor(topic: string, expectedMessages = 16) {
     this.#topic = topic;
+    this.#expectedMessages = expectedMessages;
     this.#partitions = new Int32Array(expectedMessages);
     this.#offsets = new Float64Array(expectedMessages);
     this.#timestampsMs = new Float64Array(expectedMessages);
     this.#keyOffsets = new Int32Array(expectedMessages + 1);
     this.#valueOffsets = new Int32Array(expectedMessages + 1);
-    this.#keys = new Uint8Array(expectedBytes >> 3);
-    this.#values = new Uint8Array(expectedBytes);
+    this.#keys = new Uint8Array(0);
+    this.#values = new Uint8Array(0);
   }
 
   get messageCount(): number {
@@ -69,8 +72,9 @@ export class MessageBatchBuilder {
       this.#offsets[at + i] = run.firstOffset + i;
       this.#timestampsMs[at + i] = run.timestampsMs[sameTimestamp ? 0 : run.first + i] ?? 0;
     }
-    this.#keys = appendStrings(this.#keys, this.#keyOffsets, at, run.keys, run.keyEnds, run.first, added);
-    this.#values = appendStrings(this.#values, this.#valueOffsets, at, run.values, run.valueEnds, run.first, added);
+    const { keys, keyEnds, values, valueEnds, first } = run;
+    this.#keys = this.#appendStrings(this.#keys, this.#keyOffsets, keys, keyEnds, first, added);
+    this.#values = this.#appendStrings(this.#values, this.#valueOffsets, values, valueEnds, first, added);
     this.#count += added;
   }
 
@@ -115,6 +119,36 @@ export class MessageBatchBuilder {
     this.#keyOffsets = grown(this.#keyOffsets, new Int32Array(capacity + 1));
     this.#valueOffsets = grown(this.#valueOffsets, new Int32Array(capacity + 1));
   }
+
+  /** Copies `added` strings behind those that are there; `slab` itself, or a larger one in its place. */
+  #appendStrings(
+    slab: Uint8Array<ArrayBuffer>,
+    offsets: Int32Array,
+    data: Uint8Array,
+    ends: Uint32Array,
+    first: number,
+    added: number,
+  ): Uint8Array<ArrayBuffer> {
+    const at = this.#count;
+    const start = offsets[at] ?? 0;
+    if (ends.length === 0) {
+      offsets.fill(start, at + 1, at + added + 1);
+      return slab;
+    }
+    const from = first === 0 ? 0 : (ends[first - 1] ?? 0);
+    const to = ends[first + added - 1] ?? from;
+    let target = slab;
+    if (start + to - from > slab.length) {
+      // The first messages tell how large the rest will be.
+      const expectedBytes = at === 0 ? Math.ceil(((to - from) / added) * this.#expectedMessages * 1.05) : 0;
+      target = new Uint8Array(Math.max(start + to - from, slab.length * 2, expectedBytes));
+      target.set(slab.subarray(0, start));
+    }
+    target.set(data.subarray(from, to), start);
+    const shift = start - from;
+    for (let i = 0; i < added; i++) offsets[at + i + 1] = (ends[first + i] ?? 0) + shift;
+    return target;
+  }
 }
 
 /** A batch of messages written down one by one: for tests, the command line and friendly producers. */
@@ -133,32 +167,4 @@ function bytesOf(text: Uint8Array | string): Uint8Array {
 function grown<T extends Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer>>(from: T, to: T): T {
   to.set(from);
   return to;
-}
-
-/** Copies `added` strings behind the `at` that are there; `slab` itself, or a larger one in its place. */
-function appendStrings(
-  slab: Uint8Array<ArrayBuffer>,
-  offsets: Int32Array,
-  at: number,
-  data: Uint8Array,
-  ends: Uint32Array,
-  first: number,
-  added: number,
-): Uint8Array<ArrayBuffer> {
-  const start = offsets[at] ?? 0;
-  if (ends.length === 0) {
-    offsets.fill(start, at + 1, at + added + 1);
-    return slab;
-  }
-  const from = first === 0 ? 0 : (ends[first - 1] ?? 0);
-  const to = ends[first + added - 1] ?? from;
-  let target = slab;
-  if (start + to - from > slab.length) {
-    target = new Uint8Array(Math.max(start + to - from, slab.length * 2));
-    target.set(slab.subarray(0, start));
-  }
-  target.set(data.subarray(from, to), start);
-  const shift = start - from;
-  for (let i = 0; i < added; i++) offsets[at + i + 1] = (ends[first + i] ?? 0) + shift;
-  return target;
 }

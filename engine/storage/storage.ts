@@ -8,15 +8,7 @@ import { Claims } from './claims.ts';
 import { LmdbEnvironment, type StorageAccess } from './lmdb-environment.ts';
 import { TopicCatalog, type Topic, type TopicOptions } from './topic-catalog.ts';
 import { TopicLog } from './topic-log.ts';
-import { Upkeep } from './upkeep.ts';
-
-/**
- * When a commit would survive the death of the *machine*; that of the process it always does.
- *
- * - `interval`: within `checkpointIntervalMs`. After a power failure the log stands whole where it stood at the last checkpoint.
- * - `every-commit`: when the commit resolves. Costs a flush of the disk for each (here 0.4 to 8 ms).
- */
-export type Durability = 'interval' | 'every-commit';
+import { Upkeep, type Durability } from './upkeep.ts';
 
 /** How to open a data directory's log. */
 export interface StorageOptions {

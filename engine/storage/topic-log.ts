@@ -12,6 +12,8 @@ import type { Topic } from './topic-catalog.ts';
 /** A segment is cut at this size, so that reading a part of one does not mean touching much more. */
 const segmentTargetBytes = 256 * 1024;
 const maxMessageBytes = 16 * 1024 * 1024;
+/** Room is made for no more messages than this beforehand, however many are asked for. */
+const maxExpectedMessages = 16_384;
 /** Segments deleted in one transaction, so that retention never holds up a commit for long. */
 const deletionsAtOnce = 64;
 
@@ -80,13 +82,15 @@ export class TopicLog {
    */
   read(topic: Topic, reads: readonly PartitionRead[], maxBytes: number): MessageBatch | null {
     let builder: MessageBatchBuilder | null = null;
+    const asked = reads.reduce((sum, { maxRecords }) => sum + maxRecords, 0);
+    const expectedMessages = Math.min(asked, maxExpectedMessages);
     for (const { partition, offset, maxRecords } of reads) {
       const head = this.#head(topic, partition);
       if (offset < head.start || offset > head.end) throw outOfRange(topic, partition, offset, head);
       const to = Math.min(head.end, offset + maxRecords);
       let at = offset;
       while (at < to && (builder === null || builder.byteCount < maxBytes)) {
-        builder ??= new MessageBatchBuilder(topic.name, Math.min(to - at, 4096), 64 * 1024);
+        builder ??= new MessageBatchBuilder(topic.name, expectedMessages);
         at = this.#readRun(topic, partition, at, to - at, builder);
       }
     }

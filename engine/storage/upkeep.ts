@@ -1,7 +1,25 @@
 import { SluiceError } from '../error.ts';
-import type { Claim } from './claims.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Claim, Claims } from './claims.ts';
 import { Checkpointer } from './checkpointer.ts';
-import type { Durability, Storage } from './storage.ts';
+import type { LmdbEnvironment } from './lmdb-environment.ts';
+
+/**
+ * When a commit would survive the death of the *machine*; that of the process it always does.
+ *
+ * - `interval`: within `checkpointIntervalMs`. After a power failure the log stands whole where it stood at the last checkpoint.
+ * - `every-commit`: when the commit resolves. Costs a flush of the disk for each (here 0.4 to 8 ms).
+ */
+export type Durability = 'interval' | 'every-commit';
+
+/** The log that is kept up: what {@link Upkeep} needs of `Storage`. */
+export interface KeptLog {
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly environment: LmdbEnvironment;
+  readonly claims: Claims;
+  applyRetention(): number;
+}
 
 const retentionIntervalMs = 60_000;
 
@@ -12,7 +30,7 @@ const retentionIntervalMs = 60_000;
  * A full disk stops neither the log nor the upkeep: the next round tries again, and writers get `STORAGE_FULL` themselves.
  */
 export class Upkeep {
-  readonly #storage: Storage;
+  readonly #storage: KeptLog;
   readonly #intervalMs: number;
   readonly #durability: Durability;
   readonly #ended: AbortController = new AbortController();
@@ -20,7 +38,7 @@ export class Upkeep {
   #checkpointer: Checkpointer | null = null;
   #rounds: Promise<void> = Promise.resolve();
 
-  constructor(storage: Storage, intervalMs: number, durability: Durability) {
+  constructor(storage: KeptLog, intervalMs: number, durability: Durability) {
     this.#storage = storage;
     this.#intervalMs = intervalMs;
     this.#durability = durability;

@@ -17,7 +17,7 @@ export function outputTopics(
 }
 
 /** The schema of the records that a job writes: with their scores, where it scores. */
-export function resultSchema(job: CheckedJob): Schema {
+function resultSchema(job: CheckedJob): Schema {
   if (job.score === null) return job.features.outputSchema;
   const scored = scoredSchema(job.features.outputSchema);
   return job.score.explain === 0 ? scored : explainedSchema(scored);
