@@ -100,7 +100,7 @@ function startWorker(worker: WorkerSettings): ChildProcess {
   return child;
 }
 
-describe('workers that are killed again and again', () => {
+describe('workers that are killed and frozen again and again', () => {
   it('answer every record once and in order, and leave the state of an uninterrupted run', async () => {
     using admin = new KafkaAdmin(settings);
     const job = 'totals';
@@ -133,12 +133,19 @@ describe('workers that are killed again and again', () => {
     };
 
     const workers = [startWorker(worker), startWorker(worker)];
-    const kills = 6;
-    for (let kill = 0; kill < kills; kill++) {
-      await readUntil(((kill + 1) * records) / (kills + 2));
-      const victim = workers[kill % 2];
-      victim?.kill('SIGKILL');
-      workers[kill % 2] = startWorker(worker);
+    const faults = 8;
+    for (let fault = 0; fault < faults; fault++) {
+      await readUntil(((fault + 1) * records) / (faults + 2));
+      const victim = workers[fault % 2];
+      if (fault % 4 === 3) {
+        // Frozen for so long that the group gives its partitions away, wherever it is in a batch; then it wakes and believes it has them.
+        victim?.kill('SIGSTOP');
+        await readUntil(((fault + 1.7) * records) / (faults + 2));
+        victim?.kill('SIGCONT');
+      } else {
+        victim?.kill('SIGKILL');
+        workers[fault % 2] = startWorker(worker);
+      }
     }
     await readUntil(records);
     // One more record a partition, so that whoever has it now has replayed what the dead left behind, and ends in good order.
