@@ -20,7 +20,7 @@ const STRING = 4;
 
 /**
  * Reads values of a writer's types into the columns of our fields: the conversions of Avro's resolution (`int` and `long` to `double`) and ours (an instant from
- * a `long`, counted as its type says, or from ISO 8601 text; the digits of a `long` for a `string` field). Used by {@link AvroDecoder} for
+ * a `long`, counted as its type says, or from ISO 8601 text; the digits of a `long` for a `string` field). Used by the Avro decoder for
  * each field of each record.
  */
 export class AvroFieldReader {

@@ -1,19 +1,33 @@
 import type { Type, types } from 'avsc';
 import { branchesOf, instantUnitOf, withoutLogical, type InstantUnit } from './avro-schema.ts';
 
-/** What an {@link AvroNode} reads. */
+// What an AvroNode reads.
+
+/** Nothing, no bytes. */
 export const READ_NULL = 0;
+/** A byte, 0 or 1. */
 export const READ_BOOLEAN = 1;
+/** An `int` or a `long`: both are written alike. */
 export const READ_LONG = 2;
+/** Four bytes. */
 export const READ_FLOAT = 3;
+/** Eight bytes. */
 export const READ_DOUBLE = 4;
+/** A length and UTF-8. */
 export const READ_STRING = 5;
+/** A length and bytes. */
 export const READ_BYTES = 6;
+/** As many bytes as the type says. */
 export const READ_FIXED = 7;
+/** The number of a symbol. */
 export const READ_ENUM = 8;
+/** The number of a branch, and its value. */
 export const READ_UNION = 9;
+/** The values of its fields. */
 export const READ_RECORD = 10;
+/** Blocks of items. */
 export const READ_ARRAY = 11;
+/** Blocks of keys and items. */
 export const READ_MAP = 12;
 
 /**

@@ -64,7 +64,7 @@ export function parseAvroSchema(text: string): AvroSchema {
 /**
  * The records that an Avro schema describes, as this engine has them: `int` and `long` are `long`, or `timestamp` with logical type `timestamp-millis` or
  * `timestamp-micros`; `float` and `double` are `double`; `string` and `enum` are `string`; a union with `null` makes the field optional. The fields of a record in the
- * record are `record.field` ({@link FieldPath}). Fields of other types (arrays, maps, bytes, unions of several, records deeper down) are left
+ * record are `record.field` (`field-path.ts`). Fields of other types (arrays, maps, bytes, unions of several, records deeper down) are left
  * out: they are skipped when decoding. Called when a job names a schema by its `.avsc`.
  */
 export function schemaOfAvro({ record }: AvroSchema): Schema {
@@ -95,7 +95,7 @@ export function resolutionProblem(reader: AvroSchema, writer: AvroSchema): strin
 }
 
 /** avsc's resolver. Names must agree without their namespaces, as Avro's specification has it since 1.9. */
-export function createResolver(reader: AvroSchema, writer: AvroSchema): ReturnType<Type['createResolver']> {
+function createResolver(reader: AvroSchema, writer: AvroSchema): ReturnType<Type['createResolver']> {
   return reader.record.createResolver(writer.record, { ignoreNamespaces: true });
 }
 

@@ -7,20 +7,35 @@ import type { Field } from '../record/schema.ts';
  * well; the others are what is wrong with it.
  */
 export type FieldFinding = number;
+/** Nothing was said of the field. */
 export const ABSENT = 0;
+/** A value that its type allows was written to its column. */
 export const PRESENT = 1;
+/** It is null. */
 export const NULL = 2;
+/** A string, where another type must stand. */
 export const GOT_STRING = 3;
+/** A number, likewise. */
 export const GOT_NUMBER = 4;
+/** A boolean, likewise. */
 export const GOT_BOOLEAN = 5;
+/** An object, a record or a map, likewise. */
 export const GOT_OBJECT = 6;
+/** An array, likewise. */
 export const GOT_ARRAY = 7;
+/** A number with a fraction, where it must be whole. */
 export const GOT_FRACTION = 8;
+/** A whole number of 2^53 or more. */
 export const GOT_UNSAFE_LONG = 9;
+/** NaN, an infinity, or a number too large for a double. */
 export const GOT_NOT_FINITE = 10;
+/** Text with an unpaired surrogate. */
 export const GOT_SURROGATE = 11;
+/** Text that names no instant. */
 export const GOT_NO_INSTANT = 12;
+/** An instant beyond what ECMAScript's dates reach. */
 export const GOT_DISTANT_INSTANT = 13;
+/** Bytes, where another type must stand. */
 export const GOT_BYTES = 14;
 
 /** The first and last instants there are, as ECMAScript's dates have them: 100 million days either side of the epoch. */

@@ -1,7 +1,6 @@
 const dayMs = 86_400_000;
 
-/** What {@link readInstant} gives for text that is no instant. */
-export const NOT_AN_INSTANT: number = Number.NaN;
+const NOT_AN_INSTANT = Number.NaN;
 
 /**
  * Reads an ISO 8601 instant, as RFC 3339 profiles it, from ASCII bytes: `2026-11-22T09:30:00Z`, `2026-11-22 09:30:00.125+01:00`. The offset may also be
@@ -10,7 +9,7 @@ export const NOT_AN_INSTANT: number = Number.NaN;
  *
  * Text without an offset is refused, since it names no instant; so are dates alone, days that the (proleptic Gregorian) calendar has not, and second 60.
  *
- * @returns whole milliseconds since the epoch, UTC, or {@link NOT_AN_INSTANT} (NaN).
+ * @returns whole milliseconds since the epoch, UTC, or NaN.
  */
 export function readInstant(data: Uint8Array, start: number, end: number): number {
   if (end - start < 20) return NOT_AN_INSTANT;

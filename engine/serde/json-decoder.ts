@@ -25,7 +25,7 @@ export interface JsonDecoderOptions extends DecoderOptions {
  * Values: `double` any number; `long` any number without a fraction (`12.0` and `1e3` too); `boolean` `true` or `false`; `timestamp` whole milliseconds
  * or ISO 8601 text with an offset; `string` text, or a number, whose digits are kept as they were written.
  *
- * A field `features.amount` is the member `amount` of the object `features` ({@link FieldPath}); an object that is null or absent has none of its members.
+ * A field `features.amount` is the member `amount` of the object `features` (`field-path.ts`); an object that is null or absent has none of its members.
  *
  * The keys' order is guessed from the record before, so that the usual key costs one comparison of its bytes.
  */

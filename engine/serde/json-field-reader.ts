@@ -9,7 +9,7 @@ import type { RecordBuilder, TextTarget } from './record-builder.ts';
 /** How a field's value is read, as a number to compare with in {@link JsonFieldReader}. */
 const readers: Readonly<Record<FieldType, number>> = { double: 0, long: 1, timestamp: 2, boolean: 3, string: 4 };
 
-/** Reads JSON values into the columns of our fields, noting what was found. Used by {@link JsonDecoder} for each declared field of each record. */
+/** Reads JSON values into the columns of our fields, noting what was found. Used by the JSON decoder for each declared field of each record. */
 export class JsonFieldReader {
   /** A field of the record at hand that is a number token which JSON has not (`NaN`); -1 while there is none. Set back by the decoder. */
   notFiniteField = -1;

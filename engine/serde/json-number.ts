@@ -8,7 +8,7 @@ const exactLimit = 2 ** 53;
  * no number has there. A number too large for a double is stored as an infinity.
  *
  * Where the digits are exact in a double, and so is the power of ten, one multiplication or division rounds rightly (Clinger, "How to read floating point
- * numbers accurately", 1990). Those of 16 and 17 digits, as doubles of full precision are written, are read once more by {@link longValue}. What is longer, very
+ * numbers accurately", 1990). Those of 16 and 17 digits, as doubles of full precision are written, are read once more, in two parts. What is longer, very
  * large or very small becomes a string for `Number`.
  */
 export function readNumber(data: Uint8Array, at: number, end: number, out: Float64Array, index: number): number {

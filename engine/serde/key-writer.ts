@@ -21,6 +21,7 @@ export class KeyWriter {
     this.#columns = columns;
   }
 
+  /** Begins a batch: the rows that follow are of it. */
   begin(records: RecordBatch): void {
     this.#batch = this.#columns.map((column) => column.of(records));
     this.#views = this.#batch.map((column) => (column.kind === 'utf8' ? viewOf(column.data) : null));

@@ -34,6 +34,7 @@ export class MessageBuilder {
     this.#partitioner = partitioner;
   }
 
+  /** Begins a batch: the rows that follow are of it. */
   begin(records: RecordBatch): void {
     const capacity = records.rowCount;
     this.keyEnd = 0;
@@ -58,6 +59,7 @@ export class MessageBuilder {
     }
   }
 
+  /** The row is the next message; its key and value end there. */
   accept(records: RecordBatch, row: number, keyEnd: number, valueEnd: number): void {
     const index = this.#count++;
     this.keyEnd = keyEnd;
@@ -68,10 +70,12 @@ export class MessageBuilder {
     this.#inputPartitions[index] = records.partitions[row] ?? 0;
   }
 
+  /** The row gives no message; whatever was written of it is written over. */
   refuse(failure: EncodeFailure): void {
     this.#failures.push(failure);
   }
 
+  /** Ends the batch, and chooses the messages' partitions. The builder keeps nothing that it hands out. */
   finish(): Encoded {
     const count = this.#count;
     const keys = { data: this.keyBytes.slice(0, this.keyEnd), offsets: this.#keyOffsets.slice(0, count + 1) };
