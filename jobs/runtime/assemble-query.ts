@@ -18,6 +18,9 @@ import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
 import { featureSection } from './feature-section.ts';
 
+/** A message without a timestamp of its own. */
+const stampedByTheLog = -1;
+
 /** What a profile gives a job to run on. */
 export interface QueryParts {
   readonly source: Source;
@@ -72,6 +75,8 @@ function scoring(job: CheckedJob, model: BoundModel, topic: string): (records: R
 
 function encodeWith({ encoders, input }: QueryParts, records: RecordBatch): Outputs {
   const encoded = encoders.map((encoder) => encoder.encode(records));
+  // The log stamps messages as it takes them: when a record was answered is told by the message's timestamp, since its bytes are the same in every replay.
+  for (const { messages } of encoded) messages.timestampsMs.fill(stampedByTheLog);
   const failures = new Map(encoded.flatMap(({ failures: found }) => found.map((failure) => [failure.row, failure])));
   return {
     messages: encoded.map(({ messages }) => messages),
