@@ -4,6 +4,9 @@ import type { RecordBatch } from '../record/record-batch.ts';
 import type { EncodeFailure, Encoded } from './encoder.ts';
 import type { Partitioner } from './partitioner.ts';
 
+/** How large a buffer may be to be kept for the next batch; larger is let go, so that one huge batch is not paid for ever. */
+const maxKeptBytes = 64 * 2 ** 20;
+
 /**
  * The messages of a batch while an encoder writes them, in two buffers that it keeps from batch to batch and copies from once at the end, so
  * that what is handed out is as large as it must be and nobody else's.
@@ -93,6 +96,10 @@ export class MessageBuilder {
       keys,
       values,
     };
+    if (this.valueBytes.length > maxKeptBytes) {
+      this.valueBytes = new Uint8Array(65_536);
+      this.valueView = viewOf(this.valueBytes);
+    }
     return { messages, failures: this.#failures };
   }
 }

@@ -10,6 +10,9 @@ import { ABSENT, deadLetterOf, NULL, PRESENT, problemOf, type Problem } from './
 /** How much room string fields are given beyond what the record at hand may need, so that it need not be looked at for each record. */
 const textRoomBytes = 65_536;
 
+/** How large a field's text may be for the room to be kept for the next batch; larger is let go, so that one huge message is not paid for ever. */
+const maxKeptBytes = 16 * 2 ** 20;
+
 /** Bytes that a decoder writes, and a view over the same bytes. */
 export interface TextTarget {
   readonly bytes: Uint8Array;
@@ -188,6 +191,9 @@ export class RecordBuilder {
     }
     const records = recordBatch(schema, columns, { partition, offset, eventTimesMs: eventTimes.values });
     this.#messages = null;
+    for (const field of this.#textFields) {
+      if ((this.texts[field]?.bytes.length ?? 0) > maxKeptBytes) this.texts[field] = textTarget(0);
+    }
     return { records, deadLetters: this.#deadLetters };
   }
 
