@@ -57,7 +57,6 @@ export interface FollowOptions {
 const defaultChunkRows = 10_000;
 const defaultChunkMs = 1_000;
 const defaultChunkBytes = 32 * 1024 * 1024;
-const pollRecords = 2_000;
 /** How long a poll may wait when there is nothing: long enough to cost nothing, short enough to end soon. */
 const idlePollMs = 500;
 
@@ -141,7 +140,7 @@ async function collect(
   let deadlineMs = Infinity;
   while (rows < chunkRows && bytes < chunkBytes && clock.monotonicMs() < deadlineMs && !signal.aborted) {
     const maxWaitMs = Math.min(idlePollMs, Math.max(0, deadlineMs - clock.monotonicMs()));
-    const polled = await source.poll({ maxRecords: Math.min(pollRecords, chunkRows - rows), maxWaitMs, signal });
+    const polled = await source.poll({ maxRecords: chunkRows - rows, maxWaitMs, signal });
     if (polled === 'end') return { polls, ended: 'ended' };
     if (polled === null) continue;
     if (polled.kind !== 'messages') throw noMessages(source);

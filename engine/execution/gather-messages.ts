@@ -2,15 +2,15 @@ import type { MessageBatch } from '../record/message-batch.ts';
 import type { OffsetRange } from './commit-log.ts';
 
 /**
- * Several polls of one topic as one batch in which each partition's messages stand together, the partitions in ascending order: the same messages
- * give the same batch, however the polls cut them.
+ * Several polls of one topic as one batch in which each partition's messages stand together, the partitions in the order in which they first
+ * came: reading the batch's ranges again, one after another, gives the same batch.
  *
- * Cost: one copy of the messages' bytes.
+ * Cost: one copy of the messages' bytes; none for a single poll that is so already, as an embedded topic's are.
  */
 export function gatherMessages(topic: string, polls: readonly MessageBatch[]): MessageBatch {
-  const partitions = [
-    ...new Set(polls.flatMap((poll) => [...new Set(poll.partitions.subarray(0, poll.messageCount))])),
-  ].toSorted((a, b) => a - b);
+  const [only] = polls;
+  if (only !== undefined && polls.length === 1 && isGathered(only)) return only;
+  const partitions = new Set(polls.flatMap((poll) => [...new Set(poll.partitions.subarray(0, poll.messageCount))]));
   const messageCount = sum(polls.map((poll) => poll.messageCount));
   const gathered = {
     partitions: new Int32Array(messageCount),
@@ -45,7 +45,7 @@ export function gatherMessages(topic: string, polls: readonly MessageBatch[]): M
   };
 }
 
-/** What a gathered batch covers, by partition in ascending order. */
+/** What a gathered batch covers, by partition, in its order. */
 export function coveredRanges(gathered: MessageBatch): readonly OffsetRange[] {
   const ranges = new Map<number, OffsetRange>();
   for (let index = 0; index < gathered.messageCount; index++) {
@@ -54,6 +54,18 @@ export function coveredRanges(gathered: MessageBatch): readonly OffsetRange[] {
     ranges.set(partition, { partition, from: ranges.get(partition)?.from ?? offset, to: offset + 1 });
   }
   return [...ranges.values()];
+}
+
+/** Whether each partition's messages stand together. */
+function isGathered(poll: MessageBatch): boolean {
+  const seen = new Set<number>();
+  for (let index = 0; index < poll.messageCount; index++) {
+    const partition = poll.partitions[index] ?? 0;
+    if (index > 0 && partition === poll.partitions[index - 1]) continue;
+    if (seen.has(partition)) return false;
+    seen.add(partition);
+  }
+  return true;
 }
 
 /** Where messages of a partition stand together in a poll: `[from, to)`. */

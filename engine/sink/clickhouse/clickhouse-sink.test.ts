@@ -9,7 +9,7 @@ import { Program } from '../../storage/testing/program.ts';
 import { temporaryDirectory } from '../../storage/testing/temporary-directory.ts';
 import { systemClock } from '../../time/clock.ts';
 import { ClickHouseSink, chunkToken } from './clickhouse-sink.ts';
-import { insertBody } from './insert-body.ts';
+import { InsertBody } from './insert-body.ts';
 import { predictionMessages } from './testing/predictions.ts';
 
 const followingProgram = new URL('./testing/following-program.ts', import.meta.url);
@@ -191,11 +191,21 @@ describe('the rows of an insert', () => {
       { value: ' \n{ "a": "}" }\n ', partition: 3, offset: 2 ** 40 },
       { value: '{ }', offset: 8 },
     ]);
-    expect(insertBody(messages).toString()).toBe(
+    expect(new InsertBody().of(messages).toString()).toBe(
       '{"a":1,"topic_partition":0,"topic_offset":7}\n' +
         '{ "a": "}" ,"topic_partition":3,"topic_offset":1099511627776}\n' +
         '{ "topic_partition":0,"topic_offset":8}\n',
     );
+  });
+
+  it('have the offsets as JavaScript writes them', () => {
+    const offsets = [0, 9, 10, 99, 1_000, 4_294_967_295, 2 ** 40 + 7, Number.MAX_SAFE_INTEGER];
+    const messages = messageBatchOf(
+      't',
+      offsets.map((offset) => ({ value: '{}', offset })),
+    );
+    const rows = new InsertBody().of(messages).toString().trim().split('\n');
+    expect(rows).toEqual(offsets.map((offset) => `{"topic_partition":0,"topic_offset":${offset}}`));
   });
 
   it('have a token that says what they cover', () => {

@@ -4,7 +4,7 @@ import type { ClickHouseSettings } from '@clickhouse/client';
 import type { ClickHouseAccess } from '../../clickhouse/clickhouse-access.ts';
 import type { MessageBatch } from '../../record/message-batch.ts';
 import type { Sink } from '../sink.ts';
-import { insertBody } from './insert-body.ts';
+import { InsertBody } from './insert-body.ts';
 import { insertFailure } from './insert-failure.ts';
 
 /** Where to put a topic's messages. */
@@ -52,6 +52,7 @@ export class ClickHouseSink implements Sink {
   readonly name: string;
   readonly delivery = 'exactly-once';
   readonly #options: ClickHouseSinkOptions;
+  readonly #body: InsertBody = new InsertBody();
 
   constructor(options: ClickHouseSinkOptions) {
     this.name = `clickhouse ${options.table}`;
@@ -64,7 +65,7 @@ export class ClickHouseSink implements Sink {
   async write(messages: MessageBatch): Promise<void> {
     if (messages.messageCount === 0) return;
     const { clickHouse, table } = this.#options;
-    const body = insertBody(messages);
+    const body = this.#body.of(messages);
     try {
       const client = await clickHouse.client();
       // `insert` would make JSON of objects; these are bytes already.
