@@ -241,6 +241,19 @@ describe('AvroDecoder', () => {
     expect(decoder.decode(messages).records.rowCount).toBe(1);
   });
 
+  it('reads a slab that lies anywhere in a larger buffer', async () => {
+    const registry = new CountingRegistry();
+    registry.schemas.set(1, JSON.stringify(v1));
+    const decoder = decoderFor(v1, registry);
+    const messages = batchOf(message(1, v1, old));
+    const pool = Buffer.alloc(messages.values.data.length + 7, 0xff);
+    pool.set(messages.values.data, 3);
+    const data = pool.subarray(3, 3 + messages.values.data.length);
+    const shifted = { ...messages, values: { ...messages.values, data } };
+    await decoder.prepare(shifted);
+    expect(toRows(decoder.decode(shifted).records)).toEqual([old]);
+  });
+
   it('keeps every digit of a long in a string field, and refuses one that a double cannot hold elsewhere', async () => {
     const registry = new CountingRegistry();
     const wide = record([time, card, { name: 'id', type: 'long' }]);

@@ -159,6 +159,16 @@ describe('JsonDecoder', () => {
     expect(first.eventTimesMs.length).toBe(1);
   });
 
+  it('reads a slab that lies anywhere in a larger buffer, as Node’s pooled buffers do', () => {
+    const messages = messagesOf('t', ['{"time":1,"card":"abcdefgh","amount":1.5}']);
+    const pool = Buffer.alloc(messages.values.data.length + 7, 0x22);
+    pool.set(messages.values.data, 3);
+    const data = pool.subarray(3, 3 + messages.values.data.length);
+    const decoder = new JsonDecoder({ schema, eventTimeField: 'time', keyFields: [] });
+    const { records } = decoder.decode({ ...messages, values: { ...messages.values, data } });
+    expect(toRows(records)).toEqual([{ time: 1, card: 'abcdefgh', amount: 1.5, count: null }]);
+  });
+
   it('decodes an empty batch to an empty batch', () => {
     const { records, deadLetters } = decode();
     expect([records.rowCount, records.columns.length, deadLetters.length]).toEqual([0, 4, 0]);

@@ -254,6 +254,18 @@ describe('JsonEncoder', () => {
     expect(valuesOf(encoderFor(only).encode(batchOfNull).messages)).toEqual(['{"x":null}']);
   });
 
+  it('writes text from a slab that lies anywhere in a larger buffer', () => {
+    const only = new Schema([field('x', 'string')]);
+    const column = utf8ColumnOf(['abcdefgh', 'ij"kl']);
+    const pool = new Uint8Array(column.data.length + 9).fill(0x22);
+    pool.set(column.data, 5);
+    const shifted = { ...column, data: pool.subarray(5, 5 + column.data.length) };
+    const batchOfText = recordBatch(only, [shifted], { partition: 0, offset: 0, eventTimesMs: new Float64Array(2) });
+    const { messages } = encoderFor(only, { key: ['x', 'x'] }).encode(batchOfText);
+    expect(valuesOf(messages)).toEqual(['{"x":"abcdefgh"}', '{"x":"ij\\"kl"}']);
+    expect(keysOf(messages)).toEqual(['["abcdefgh","abcdefgh"]', '["ij\\"kl","ij\\"kl"]']);
+  });
+
   it('hands out messages that share no memory with later ones, however large they grow', () => {
     const only = new Schema([field('x', 'string')]);
     const encoder = encoderFor(only);
