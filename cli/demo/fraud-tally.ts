@@ -7,10 +7,11 @@ const keptAlerts = 6;
 /** One flagged transaction, as the screen shows it. */
 export interface Alert {
   readonly transactionId: string;
-  readonly cardId: string;
   readonly amount: number;
   readonly probability: number;
   readonly isFraud: boolean;
+  /** The features that spoke for it most. */
+  readonly reasons: readonly string[];
   /** The features that say most to a person, by name; null where the card has no history. */
   readonly features: Readonly<Record<string, number | null>>;
 }
@@ -90,10 +91,10 @@ export class FraudTally {
     };
     return {
       transactionId: textOf('transaction_id'),
-      cardId: textOf('card_id'),
       amount,
       probability: numberOf('probability') ?? NaN,
       isFraud,
+      reasons: JSON.parse(textOf('reasons')) as string[],
       features: Object.fromEntries(this.#shownFeatures.map((name) => [name, numberOf(name)])),
     };
   }

@@ -17,7 +17,7 @@ const historyDays = 40;
 const worldStartMs = Date.UTC(2018, 3, 1);
 /** Not the seed that the model was trained with: it has never seen these cards. */
 const demoSeed = 20_260;
-const shownFeatures = ['rolling_avg_7d', 'amount_to_avg_ratio', 'card_txn_count_1d', 'terminal_fraud_rate_28d'];
+const shownFeatures = ['rolling_avg_7d', 'amount_to_avg_ratio'];
 
 /** How to run the demo. */
 export interface DemoOptions {

@@ -19,6 +19,9 @@ export interface DemoSnapshot {
   readonly tally: Tally;
 }
 
+/** Reasons of an alert that fit beside it. */
+const shownReasons = 2;
+
 const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 const latency = (valueMs: number | null): string => (valueMs === null ? '-' : `${valueMs.toFixed(1)} ms`);
 const share = (part: number, whole: number): string => (whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)} %`);
@@ -55,16 +58,16 @@ function renderAlerts(alerts: readonly Alert[]): string {
   if (alerts.length === 0) return '  no transaction flagged yet';
   const names = Object.keys(alerts[0]?.features ?? {});
   const table = new Table({
-    head: ['flagged transaction', 'card', 'amount', 'probability', ...names, 'truth'],
-    style: { head: ['cyan'], compact: true },
+    head: ['flagged transaction', 'amount', 'probability', ...names, 'reasons', 'truth'],
+    style: pc.isColorSupported ? { head: ['cyan'], compact: true } : { head: [], border: [], compact: true },
   });
   for (const alert of alerts.toReversed()) {
     table.push([
       alert.transactionId,
-      alert.cardId,
       alert.amount.toFixed(2),
       alert.probability.toFixed(3),
       ...names.map((name) => number(alert.features[name] ?? null)),
+      alert.reasons.slice(0, shownReasons).join(', '),
       alert.isFraud ? pc.red('fraud') : pc.dim('legitimate'),
     ]);
   }
