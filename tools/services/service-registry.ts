@@ -10,7 +10,7 @@ export interface RegisteredService {
 }
 
 /** The services that `npm run services` knows, in the order in which they are started. */
-export const serviceNames = ['kafka', 'redis'] as const;
+export const serviceNames = ['kafka', 'redis', 'clickhouse'] as const;
 
 /** One of {@link serviceNames}. */
 export type ServiceName = (typeof serviceNames)[number];

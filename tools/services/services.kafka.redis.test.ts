@@ -32,25 +32,33 @@ describe('npm run services', () => {
     // Ports of the system's choice, since the usual ones may be somebody's.
     env['SLUICE_KAFKA_PORT'] = String(await freePort());
     env['SLUICE_REDIS_PORT'] = String(await freePort());
+    env['SLUICE_CLICKHOUSE_PORT'] = String(await freePort());
 
     const up = await services('up');
     expect(up).toMatchObject({ code: 0 });
     expect(up.output).toContain(`Kafka started at 127.0.0.1:${env['SLUICE_KAFKA_PORT']}`);
     expect(up.output).toContain(`Redis started at 127.0.0.1:${env['SLUICE_REDIS_PORT']}`);
+    expect(up.output).toContain(`ClickHouse started at 127.0.0.1:${env['SLUICE_CLICKHOUSE_PORT']}`);
     const started = readRegistry(dir);
 
     expect((await services('up')).output).toContain(`Kafka is up at 127.0.0.1:${env['SLUICE_KAFKA_PORT']}`);
     expect(readRegistry(dir)).toEqual(started);
     expect(await services('status')).toMatchObject({
       code: 0,
-      output: expect.stringMatching(/Kafka +up at.*\nRedis +up at/),
+      output: expect.stringMatching(/Kafka +up at.*\nRedis +up at.*\nClickHouse +up at/),
     });
 
-    expect(await services('down')).toEqual({ code: 0, output: 'Redis ended\nKafka ended\n' });
+    expect(await services('down')).toEqual({ code: 0, output: 'ClickHouse ended\nRedis ended\nKafka ended\n' });
     expect(await kafkaAnswers(started.kafka?.port ?? 0)).toBe(false);
     expect(await redisAnswers(started.redis?.port ?? 0)).toBe(false);
-    expect(await services('status')).toEqual({ code: 1, output: 'Kafka  down\nRedis  down\n' });
-    expect(await services('down')).toEqual({ code: 0, output: 'Redis was not running\nKafka was not running\n' });
+    expect(await services('status')).toEqual({
+      code: 1,
+      output: 'Kafka      down\nRedis      down\nClickHouse down\n',
+    });
+    expect(await services('down')).toEqual({
+      code: 0,
+      output: 'ClickHouse was not running\nRedis was not running\nKafka was not running\n',
+    });
   });
 
   it('says how it is used when it is asked for something else', async () => {

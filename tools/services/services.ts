@@ -12,14 +12,15 @@ import {
   type Registry,
   type ServiceName,
 } from './service-registry.ts';
+import { clickHouseAnswers, startClickHouse } from './start-clickhouse.ts';
 import { kafkaAnswers, startKafka } from './start-kafka.ts';
 import { redisAnswers, startRedis } from './start-redis.ts';
 
 /**
- * `npm run services -- up|down|status`: real Kafka and real Redis as processes, where there is no Docker engine. They outlive the
- * command; their data, logs and process ids are in `.sluice/services` (or `SLUICE_SERVICES_DIR`), and `down` ends those and no others.
+ * `npm run services -- up|down|status`: real Kafka, real Redis and the embedded ClickHouse behind its HTTP port, as processes, where there is
+ * no Docker engine. They outlive the command; their data, logs and process ids are in `.sluice/services` (or `SLUICE_SERVICES_DIR`), and `down` ends those and no others.
  *
- * Ports: `SLUICE_KAFKA_PORT` and `SLUICE_REDIS_PORT`; else those of the last time; else 9092 and 6379 where they are free, and free ones where
+ * Ports: `SLUICE_KAFKA_PORT`, `SLUICE_REDIS_PORT` and `SLUICE_CLICKHOUSE_PORT`; else those of the last time; else 9092, 6379 and 8123 where they are free, and free ones where
  * they are not. `status` prints them, and `services.json` in that folder has them for programs.
  */
 
@@ -48,6 +49,12 @@ const services: Readonly<Record<ServiceName, Service>> = {
     usualPort: 6379,
     start: (port) => startRedis({ dir: resolve(dir, 'redis'), port, lifetime: 'own' }),
     answers: redisAnswers,
+  },
+  clickhouse: {
+    title: 'ClickHouse',
+    usualPort: 8123,
+    start: (port) => startClickHouse({ dir: resolve(dir, 'clickhouse'), port, lifetime: 'own' }),
+    answers: clickHouseAnswers,
   },
 };
 
@@ -99,7 +106,7 @@ async function status(): Promise<void> {
     const service = registry[name];
     const { title, answers } = services[name];
     if (service === undefined || !isRunning(service.process)) {
-      say(`${title.padEnd(6)} down`);
+      say(`${title.padEnd(10)} down`);
       process.exitCode = 1;
       continue;
     }
@@ -107,7 +114,7 @@ async function status(): Promise<void> {
     if (!isAnswering) process.exitCode = 1;
     const words = isAnswering ? 'up' : 'running, but does not answer';
     say(
-      `${title.padEnd(6)} ${words} at ${address(service.port)}, process ${service.process.pid}, log ${service.logFile}`,
+      `${title.padEnd(10)} ${words} at ${address(service.port)}, process ${service.process.pid}, log ${service.logFile}`,
     );
   }
 }
