@@ -42,10 +42,16 @@ export interface HttpFrontOptions {
   readonly concurrency?: number;
 }
 
+/**
+ * How long an idle connection is kept: longer than any client's event loop is likely to be busy, or that one would write into a connection
+ * that was closed behind its back.
+ */
+const keepAliveMs = 120_000;
+
 /** ClickHouse's HTTP interface before an engine in this process: as much of it as `@clickhouse/client`, curl and Grafana's data source use. */
 export function createHttpFront(options: HttpFrontOptions): Server {
   const slots = new Slots(options.concurrency ?? defaultConcurrency, maxWaiting);
-  return createServer((request, response) => {
+  return createServer({ keepAliveTimeout: keepAliveMs }, (request, response) => {
     void answer(request, response, options, slots).catch((thrown: unknown) => {
       fail(response, thrown);
     });

@@ -4,7 +4,7 @@ import { SluiceError } from '../error.ts';
  * What a field's values mean. All numeric types share one physical form, a `Float64Array` (see {@link NumberColumn}):
  *
  * - `double`: any finite number.
- * - `long`: a whole number of at most 2^53 in magnitude; larger ids are declared `string`, which keeps every digit.
+ * - `long`: a whole number below 2^53 in magnitude; larger ids are declared `string`, which keeps every digit.
  * - `boolean`: 0 or 1.
  * - `timestamp`: an instant, whole milliseconds since the epoch, UTC.
  * - `string`: UTF-8 text.

@@ -15,7 +15,6 @@ CREATE TABLE IF NOT EXISTS predictions
     card_id String,
     terminal_id String,
     event_time DateTime64(3, 'UTC') COMMENT 'when it happened, by the record',
-    scored_at Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was answered, by the clock; only where the job publishes it',
     model LowCardinality(String),
     model_version LowCardinality(String),
     model_digest LowCardinality(String),
@@ -28,6 +27,8 @@ CREATE TABLE IF NOT EXISTS predictions
     source_offset UInt64,
     topic_partition UInt32 COMMENT 'where the prediction stands in the topic that was followed',
     topic_offset UInt64,
+    topic_timestamp DateTime64(3, 'UTC') COMMENT 'when the log took the prediction',
+    scored_at DateTime64(3, 'UTC') ALIAS topic_timestamp COMMENT 'when the record was answered',
     INDEX by_event_time event_time TYPE minmax GRANULARITY 1,
     INDEX by_card card_id TYPE bloom_filter(0.01) GRANULARITY 2,
     INDEX by_transaction transaction_id TYPE bloom_filter(0.01) GRANULARITY 2

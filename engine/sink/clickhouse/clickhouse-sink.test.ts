@@ -187,14 +187,14 @@ describe('the ClickHouse sink', () => {
 describe('the rows of an insert', () => {
   it('are the messages with their place, whatever white space is around them', () => {
     const messages = messageBatchOf('t', [
-      { value: '{"a":1}', offset: 7 },
-      { value: ' \n{ "a": "}" }\n ', partition: 3, offset: 2 ** 40 },
-      { value: '{ }', offset: 8 },
+      { value: '{"a":1}', offset: 7, timestampMs: 1_769_000_000_123 },
+      { value: ' \n{ "a": "}" }\n ', partition: 3, offset: 2 ** 40, timestampMs: 1_769_000_000_123 },
+      { value: '{ }', offset: 8, timestampMs: 1 },
     ]);
     expect(new InsertBody().of(messages).toString()).toBe(
-      '{"a":1,"topic_partition":0,"topic_offset":7}\n' +
-        '{ "a": "}" ,"topic_partition":3,"topic_offset":1099511627776}\n' +
-        '{ "topic_partition":0,"topic_offset":8}\n',
+      '{"a":1,"topic_partition":0,"topic_offset":7,"topic_timestamp":"2026-01-21T12:53:20.123Z"}\n' +
+        '{ "a": "}" ,"topic_partition":3,"topic_offset":1099511627776,"topic_timestamp":"2026-01-21T12:53:20.123Z"}\n' +
+        '{ "topic_partition":0,"topic_offset":8,"topic_timestamp":"1970-01-01T00:00:00.001Z"}\n',
     );
   });
 
@@ -202,10 +202,14 @@ describe('the rows of an insert', () => {
     const offsets = [0, 9, 10, 99, 1_000, 4_294_967_295, 2 ** 40 + 7, Number.MAX_SAFE_INTEGER];
     const messages = messageBatchOf(
       't',
-      offsets.map((offset) => ({ value: '{}', offset })),
+      offsets.map((offset) => ({ value: '{}', offset, timestampMs: 0 })),
     );
     const rows = new InsertBody().of(messages).toString().trim().split('\n');
-    expect(rows).toEqual(offsets.map((offset) => `{"topic_partition":0,"topic_offset":${offset}}`));
+    expect(rows).toEqual(
+      offsets.map(
+        (offset) => `{"topic_partition":0,"topic_offset":${offset},"topic_timestamp":"1970-01-01T00:00:00.000Z"}`,
+      ),
+    );
   });
 
   it('have a token that says what they cover', () => {

@@ -6,12 +6,12 @@ const closeBrace = 0x7d;
 const comma = 0x2c;
 const newline = 0x0a;
 const zero = 0x30;
-/** `,"topic_partition":2147483647,"topic_offset":9007199254740991}` and the end of the line, and some to spare. */
-const suffixBytes = 80;
+/** `,"topic_partition":2147483647,"topic_offset":9007199254740991,"topic_timestamp":"2026-01-21T12:53:20.123Z"}` and the end of the line, and some to spare. */
+const suffixBytes = 124;
 
 /**
- * Makes rows of `JSONEachRow` of messages that are JSON objects, each with two fields more: `topic_partition` and `topic_offset`, where it stands in the
- * topic. The objects' bytes are copied, not parsed. Keeps one buffer, as large as the largest chunk: fresh memory for each would cost as much as the copy.
+ * Makes rows of `JSONEachRow` of messages that are JSON objects, each with three fields more: `topic_partition` and `topic_offset`, where it stands in the
+ * topic, and `topic_timestamp`, its timestamp. The objects' bytes are copied, not parsed. Keeps one buffer, as large as the largest chunk: fresh memory for each would cost as much as the copy.
  */
 export class InsertBody {
   #buffer: Buffer = Buffer.alloc(0);
@@ -28,6 +28,8 @@ export class InsertBody {
     let at = 0;
     let place: Buffer = Buffer.alloc(0);
     let placedPartition = -1;
+    let stamp: Buffer = Buffer.alloc(0);
+    let stampedMs = NaN;
     for (let index = 0; index < messageCount; index++) {
       const partition = messages.partitions[index] ?? 0;
       const offset = messages.offsets[index] ?? 0;
@@ -44,12 +46,19 @@ export class InsertBody {
         place = Buffer.from(`"topic_partition":${partition},"topic_offset":`, 'latin1');
         placedPartition = partition;
       }
+      const timestampMs = messages.timestampsMs[index] ?? 0;
+      if (timestampMs !== stampedMs) {
+        stamp = Buffer.from(`,"topic_timestamp":"${new Date(timestampMs).toISOString()}"`, 'latin1');
+        stampedMs = timestampMs;
+      }
       body.set(values.data.subarray(start, end), at);
       at += end - start;
       // An object without fields takes no comma.
       if (skipSpace(values.data, start + 1, 1) < end) body[at++] = comma;
       body.set(place, at);
       at = writeInteger(body, at + place.length, offset);
+      body.set(stamp, at);
+      at += stamp.length;
       body[at++] = closeBrace;
       body[at++] = newline;
     }

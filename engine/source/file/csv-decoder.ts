@@ -129,7 +129,7 @@ export class CsvDecoder implements Decoder {
 
   #copyText(field: number, data: Uint8Array, from: number, to: number, isQuoted: boolean): void {
     const { row, texts, textOffsets } = this.#builder;
-    const text = texts[field];
+    const text = texts[field]?.bytes;
     const offsets = textOffsets[field];
     if (text === undefined || offsets === undefined) return;
     let end = offsets[row] ?? 0;
