@@ -23,7 +23,7 @@ function batchOf(topic: string, messages: readonly MessageInput[], from = 0): Me
       const partition = message.partition ?? 0;
       const offset = next.get(partition) ?? from;
       next.set(partition, offset + 1);
-      return { ...message, offset };
+      return { ...message, offset, timestampMs: 1_769_000_000_123 };
     }),
   );
 }
@@ -61,7 +61,7 @@ describe('the ClickHouse sink', () => {
       card_id: 'card 7',
       terminal_id: 'terminal 0',
       event_time: '2023-11-14 22:20:20.000',
-      scored_at: null,
+      topic_timestamp: '2026-01-21 12:53:20.123',
       model: 'fraud',
       model_version: '1',
       model_digest: 'm',
