@@ -6,7 +6,7 @@ import { stampWatermarks } from '../time/stamp-watermarks.ts';
 import type { Acquired, OffsetRange } from './commit-log.ts';
 import type { QueryDefinition } from './query-definition.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
-import type { MessageBatch } from '../record/message-batch.ts';
+import { sliceMessages, type MessageBatch } from '../record/message-batch.ts';
 import { runSection, type Section } from './section.ts';
 
 /** A task ready to go live. */
@@ -83,7 +83,8 @@ async function replayRange(
     let messages: MessageBatch | null = null;
     if (polled.kind === 'messages') {
       assert(query.decoder !== null, 'a source of messages needs a decoder');
-      messages = polled.messages;
+      messages = messagesBelow(to, polled.messages);
+      if (messages.messageCount === 0) break;
       const preparing = query.decoder.prepare(messages);
       if (preparing !== null) await preparing;
       records = query.decoder.decode(messages).records;
@@ -97,6 +98,16 @@ async function replayRange(
     await lastValueFrom(of(records).pipe(runSection(section)));
   }
   return to - from;
+}
+
+/**
+ * The messages of one partition below an offset. Where offsets have holes (control records of transactions), a poll of as many records as there are offsets left
+ * reads on behind the range, into what has not been processed yet.
+ */
+function messagesBelow(to: number, messages: MessageBatch): MessageBatch {
+  let count = messages.messageCount;
+  while (count > 0 && (messages.offsets[count - 1] ?? 0) >= to) count--;
+  return count === messages.messageCount ? messages : sliceMessages(messages, 0, count);
 }
 
 function truncated(

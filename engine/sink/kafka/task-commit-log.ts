@@ -71,7 +71,7 @@ export class TaskCommitLog implements CommitLog {
 
     const committed = position?.offset ?? null;
     if (claim.offset !== null && (committed === null || claim.offset > committed)) {
-      throw this.#stateAhead(claim.offset, committed);
+      throw await this.#stateAhead(claim.offset, committed);
     }
     for (const found of [note, stateNote]) if (found !== null) this.#checkJob(found);
 
@@ -131,9 +131,14 @@ export class TaskCommitLog implements CommitLog {
   }
 
   async #publish(batch: Commit, span: { readonly from: number; readonly to: number }, note: string): Promise<void> {
-    if (this.#attempt?.fate === 'unclear' && (await this.#settle(this.#attempt))) return;
+    if (this.#attempt?.fate === 'unclear') {
+      if (await this.#settle(this.#attempt)) return;
+    } else if (this.#producer === null && (await this.#reopen()) !== this.#committedOffset) {
+      throw taskFenced(this.#options.task);
+    }
     this.#attempt = null;
-    const producer = this.#producer ?? (await this.#openProducer());
+    const producer = this.#producer;
+    assert(producer !== null, 'a producer is open once the position is known');
     try {
       this.#checkNotLost();
       await producer.begin();
@@ -178,18 +183,35 @@ export class TaskCommitLog implements CommitLog {
    * @returns whether it was committed
    */
   async #settle(attempt: Attempt): Promise<boolean> {
-    // Opening a producer fences whoever has the task: only its owner may.
-    this.#checkNotLost();
-    await this.#openProducer();
-    const position = await this.#options.committed();
-    const note = position === null ? null : readNote(position.metadata, `the position of task ${this.#options.task}`);
-    if (note !== null && note.epoch > this.#epoch) throw taskFenced(this.#options.task);
-    if (position?.offset === attempt.to) {
+    const offset = await this.#reopen();
+    if (offset === attempt.to) {
       this.#published(attempt);
       return true;
     }
-    if ((position?.offset ?? null) !== this.#committedOffset) throw taskFenced(this.#options.task);
+    if (offset !== this.#committedOffset) throw taskFenced(this.#options.task);
     return false;
+  }
+
+  /**
+   * Opens a producer in place of one that was given up. That fences whoever has the task, and while this owner stood still another one may have
+   * had it, and committed: so the position is asked for each time.
+   *
+   * @returns the committed offset, which is this owner's own
+   * @throws {SluiceError} `TASK_FENCED` where a later owner has committed.
+   */
+  async #reopen(): Promise<number | null> {
+    const { task } = this.#options;
+    this.#checkNotLost();
+    await this.#openProducer();
+    try {
+      const position = await this.#options.committed();
+      const note = position === null ? null : readNote(position.metadata, `the position of task ${task}`);
+      if (note !== null && note.epoch > this.#epoch) throw taskFenced(task);
+      return position?.offset ?? null;
+    } catch (error) {
+      await this.#dropProducer();
+      throw error;
+    }
   }
 
   async #writeState(writes: Parameters<TaskState['write']>[0]['writes'], to: number, note: string): Promise<void> {
@@ -263,8 +285,10 @@ export class TaskCommitLog implements CommitLog {
     );
   }
 
-  #stateAhead(stateOffset: number, committed: number | null): SluiceError {
+  async #stateAhead(stateOffset: number, committed: number | null): Promise<SluiceError> {
     const { task } = this.#options;
+    // A worker that stood still between the two questions knows an old position: another one has had the task since.
+    if (((await this.#options.committed())?.offset ?? null) !== committed) return taskFenced(task);
     return new SluiceError(
       'STATE_AHEAD_OF_LOG',
       `the state of task ${task} must not be ahead of its committed position; it is at ${stateOffset}, the position ` +

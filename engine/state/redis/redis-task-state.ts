@@ -109,7 +109,11 @@ export class RedisTaskState implements TaskState {
   }
 
   async getMany(operatorId: string, keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | null)[]> {
-    if (keys.length === 0) return [];
+    return keys.length === 0 ? [] : this.#read(operatorId, keys);
+  }
+
+  /** Also with no keys at all: whether the state still stands where this owner believes it to stand. */
+  async #read(operatorId: string, keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | null)[]> {
     const offset = offsetText(this.#offset);
     const writingTo = this.#writingTo === null ? offset : offsetText(this.#writingTo);
     const answer = await this.#client
@@ -143,6 +147,8 @@ export class RedisTaskState implements TaskState {
         if (key !== undefined && value !== undefined) entries.push({ key, value });
       }
     } while (cursor !== '0');
+    // A store that went back before or meanwhile has given the past; nothing of it may be believed.
+    await this.#read(operatorId, []);
     yield* sortedOnce(entries);
   }
 
@@ -181,11 +187,19 @@ function groupByOperator(writes: readonly StateWrite[]): ReadonlyMap<string, rea
 function appendChanges(args: (string | Buffer)[], changes: readonly StateWrite[]): void {
   const sets: Buffer[] = [];
   const deletes: Buffer[] = [];
-  for (const { key, value } of changes) {
+  for (const { key, value } of lastOfEachKey(changes)) {
     if (value === null) deletes.push(bytes(key));
     else sets.push(bytes(key), bytes(value));
   }
   args.push(String(sets.length / 2), String(deletes.length));
   for (const item of sets) args.push(item);
   for (const item of deletes) args.push(item);
+}
+
+/** The script sets first and deletes then, so a key that was deleted and came back within one flush must be sent as it is in the end. */
+function lastOfEachKey(changes: readonly StateWrite[]): Iterable<StateWrite> {
+  const hasDeletes = changes.some(({ value }) => value === null);
+  return hasDeletes
+    ? new Map(changes.map((change) => [bytes(change.key).toString('latin1'), change])).values()
+    : changes;
 }

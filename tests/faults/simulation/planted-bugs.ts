@@ -1,0 +1,236 @@
+import { concatMap, of, tap } from 'rxjs';
+import type { Acquired, Commit, CommitLog, CommitMetadata } from '../../../engine/execution/commit-log.ts';
+import type { QueryDefinition } from '../../../engine/execution/query-definition.ts';
+import { messageValue, type MessageBatch } from '../../../engine/record/message-batch.ts';
+import { writeNote } from '../../../engine/sink/kafka/commit-note.ts';
+import { ProducerFailure, type TaskProducer } from '../../../engine/sink/kafka/task-producer.ts';
+import type { StateWrite } from '../../../engine/state/state-store.ts';
+import type { StatefulLogic } from '../../../engine/state/stateful-logic.ts';
+import type { BrokerModel } from './broker-model.ts';
+import type { PlantedBug } from './planted-bug.ts';
+import { relativeWrites } from './relative-writes.ts';
+
+/** A commit log that is another's, but for what is given. */
+function logLike(log: CommitLog, changed: Partial<Pick<CommitLog, 'acquire' | 'commit'>>): CommitLog {
+  return {
+    acquire: changed.acquire ?? (() => log.acquire()),
+    commit: changed.commit ?? ((batch) => log.commit(batch)),
+    get state() {
+      return log.state;
+    },
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  };
+}
+
+/** A producer that is another's, but for what is given. */
+function producerLike(producer: TaskProducer, changed: Partial<TaskProducer>): TaskProducer {
+  return {
+    init: () => producer.init(),
+    begin: () => producer.begin(),
+    send: (messages) => producer.send(messages),
+    sendPosition: (position) => producer.sendPosition(position),
+    commit: () => producer.commit(),
+    abort: () => producer.abort(),
+    [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
+    ...changed,
+  };
+}
+
+/** Sends messages outside any transaction: they are readable at once. */
+function sendPlain(broker: BrokerModel, messages: MessageBatch): void {
+  for (let i = 0; i < messages.messageCount; i++) {
+    const value = Buffer.from(messageValue(messages, i)).toString();
+    broker.append(null, `${messages.topic}-${messages.partitions[i] ?? 0}`, value);
+  }
+}
+
+function withoutWatermarks(metadata: CommitMetadata | null): CommitMetadata | null {
+  return metadata === null ? null : { ...metadata, watermarksMs: [] };
+}
+
+/** A logic whose changes come one flush late. */
+function oneFlushLate(logic: StatefulLogic): StatefulLogic {
+  let held: readonly StateWrite[] = [];
+  return {
+    operatorId: logic.operatorId,
+    prefetch: (batch, reader) => logic.prefetch(batch, reader),
+    apply: (batch) => logic.apply(batch),
+    takeChanges: () => {
+      const writes = held;
+      held = logic.takeChanges();
+      return writes;
+    },
+    dropChanges: () => logic.dropChanges(),
+  };
+}
+
+/** Emits what a replay computes, beside the transactions. */
+function emitWhileReplaying(query: QueryDefinition, broker: BrokerModel): QueryDefinition {
+  return {
+    ...query,
+    openSection: (start, state) => {
+      const section = query.openSection(start, state);
+      const committed = broker.decidedPosition?.offset ?? 0;
+      const emit = concatMap((batch: Parameters<QueryDefinition['encode']>[0]) =>
+        of(batch).pipe(
+          tap((records) => {
+            if ((records.offsets[0] ?? Infinity) >= committed) return;
+            for (const messages of query.encode(records).messages) sendPlain(broker, messages);
+          }),
+        ),
+      );
+      return { ...section, steps: [...section.steps, { operator: emit, fate: 'keeps' }] };
+    },
+  };
+}
+
+/** Writes the state of a batch first, and commits the batch then. */
+function stateFirst(log: CommitLog, write: (batch: Commit) => Promise<void>): CommitLog {
+  return logLike(log, {
+    commit: async (batch) => {
+      await write(batch);
+      await log.commit({ ...batch, state: null });
+    },
+  });
+}
+
+/** The bugs that the harness must catch; the first five are named in `exactly-once.md`. */
+export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: 'state is written before the commit',
+    commitLog: (log, { state }, { redis }) =>
+      stateFirst(log, async ({ ranges, metadata, state: flush }) => {
+        const to = ranges.at(-1)?.to;
+        if (to === undefined || flush === null) return;
+        const epoch = Number(redis.state.header.get('epoch') ?? '1');
+        await state.write({ to, metadata: writeNote({ metadata, epoch, origin: 0 }), writes: flush.writes });
+      }),
+  },
+  { name: 'INCR in place of a value', client: (client, seams) => relativeWrites(client, seams) },
+  {
+    name: 'no fence: each owner has a transactional id of its own',
+    transactionalId: ({ owner }) => owner,
+  },
+  {
+    name: 'a producer is kept after an unclear commit',
+    options: (options) => {
+      let kept: TaskProducer | null = null;
+      let known: Awaited<ReturnType<typeof options.committed>> = null;
+      let sent: typeof known = null;
+      let isKept = false;
+      return {
+        ...options,
+        openProducer: async () => {
+          isKept = kept !== null;
+          const producer = kept ?? (await options.openProducer());
+          kept = producer;
+          return producerLike(producer, {
+            init: () => (isKept ? Promise.resolve() : producer.init()),
+            commit: async () => {
+              await producer.commit();
+              known = sent;
+            },
+            sendPosition: (position) => {
+              sent = position;
+              return producer.sendPosition(position);
+            },
+          });
+        },
+        // Whoever keeps the producer believes its own memory, not the log.
+        committed: async () => (isKept ? known : (known = await options.committed())),
+      };
+    },
+  },
+  { name: 'a replay emits', query: (query, { broker }) => emitWhileReplaying(query, broker) },
+  {
+    name: 'the position is committed outside the transaction',
+    producer: (producer, { broker }) =>
+      producerLike(producer, {
+        sendPosition: async (position) => {
+          await producer.sendPosition(position);
+          broker.commitPosition(position);
+        },
+      }),
+  },
+  { name: "the state's compare-and-set ignores the offset before", rules: { offset: 'unchecked' } },
+  { name: "the state's compare-and-set ignores the owner", rules: { owner: 'unchecked' } },
+  { name: 'reads do not look where the state stands', rules: { reads: 'unchecked' } },
+  {
+    name: 'the replay starts at the committed offset, not at the state',
+    commitLog: (log) =>
+      logLike(log, {
+        acquire: async (): Promise<Acquired> => {
+          const acquired = await log.acquire();
+          return { ...acquired, stateAt: acquired.committed, replay: [] };
+        },
+      }),
+  },
+  {
+    name: 'the watermark is not restored',
+    commitLog: (log) =>
+      logLike(log, {
+        acquire: async (): Promise<Acquired> => {
+          const acquired = await log.acquire();
+          return { ...acquired, stateMetadata: withoutWatermarks(acquired.stateMetadata) };
+        },
+      }),
+  },
+  {
+    name: 'dead letters are sent outside the transaction',
+    producer: (producer, { broker }) =>
+      producerLike(producer, {
+        send: async (messages) => {
+          if (messages.topic === 'dead') sendPlain(broker, messages);
+          else await producer.send(messages);
+        },
+      }),
+  },
+  {
+    name: 'state is flushed under an offset one flush ahead of it',
+    query: (query) => ({
+      ...query,
+      openSection: (start, state) => {
+        const section = query.openSection(start, state);
+        return { ...section, logics: section.logics.map(oneFlushLate) };
+      },
+    }),
+  },
+  {
+    name: 'a commit that was not answered counts as committed',
+    producer: (producer) =>
+      producerLike(producer, {
+        commit: () =>
+          producer.commit().catch((error: unknown) => {
+            if (!(error instanceof ProducerFailure) || error.fault === 'fenced') throw error;
+          }),
+      }),
+  },
+  {
+    name: 'a commit that was not answered counts as failed',
+    options: (options) => {
+      let first: Awaited<ReturnType<typeof options.committed>> | undefined;
+      return {
+        ...options,
+        committed: async () => {
+          if (first === undefined) first = await options.committed();
+          else await options.committed();
+          return first;
+        },
+      };
+    },
+  },
+  {
+    name: 'the position is read before the former owner is fenced',
+    options: (options) => {
+      let early: Awaited<ReturnType<typeof options.committed>> | undefined;
+      return {
+        ...options,
+        openProducer: async () => {
+          early = await options.committed();
+          return options.openProducer();
+        },
+        committed: () => (early === undefined ? options.committed() : Promise.resolve(early)),
+      };
+    },
+  },
+];
