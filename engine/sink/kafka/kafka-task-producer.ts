@@ -100,6 +100,7 @@ export class KafkaTaskProducer implements TaskProducer {
     await this.#call('take over', (done) => this.#producer.initTransactions(2 * this.#timeoutMs, done));
   }
 
+  /** Opens a transaction. */
   async begin(): Promise<void> {
     await this.#call('begin a transaction of', (done) => this.#producer.beginTransaction(done));
   }
@@ -130,6 +131,7 @@ export class KafkaTaskProducer implements TaskProducer {
     }
   }
 
+  /** Adds the position to the open transaction. */
   async sendPosition({ offset, metadata }: PositionToCommit): Promise<void> {
     const { topic, partition, group } = this.#options;
     const positions: kafka.TopicPartitionOffsetAndMetadata[] = [{ topic, partition, offset, metadata }];
@@ -144,10 +146,12 @@ export class KafkaTaskProducer implements TaskProducer {
     await this.#call('commit a transaction of', (done) => this.#producer.commitTransaction(this.#timeoutMs, done));
   }
 
+  /** Gives the open transaction up. */
   async abort(): Promise<void> {
     await this.#call('abort a transaction of', (done) => this.#producer.abortTransaction(this.#timeoutMs, done));
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#calls.drained();
     if (!this.#producer.isConnected()) return;

@@ -113,6 +113,7 @@ export class TaskCommitLog implements CommitLog {
     if (batch.state !== null && this.#stateOffset !== to) await this.#writeState(batch.state.writes, to, note);
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#dropProducer();
     await this.#options.state[Symbol.asyncDispose]();

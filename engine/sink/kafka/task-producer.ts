@@ -36,11 +36,14 @@ export interface PositionToCommit {
 export interface TaskProducer extends AsyncDisposable {
   /** Fences every producer of this task that was opened before, and settles the transaction that it left open. */
   init(): Promise<void>;
+  /** Opens a transaction. Nothing is sent yet. */
   begin(): Promise<void>;
   /** Takes the messages; whether they arrived is known by `commit`. */
   send(messages: MessageBatch): Promise<void>;
+  /** Adds the position of the task to the open transaction. */
   sendPosition(position: PositionToCommit): Promise<void>;
   /** Resolves when all of the transaction is visible to committed readers. */
   commit(): Promise<void>;
+  /** Gives the open transaction up: none of it becomes visible. */
   abort(): Promise<void>;
 }

@@ -3,8 +3,9 @@ import kafka from '@confluentinc/kafka-javascript';
 import type { SluiceError } from '../../error.ts';
 import type { Clock } from '../../time/clock.ts';
 import { CallsInFlight } from './calls-in-flight.ts';
+import { connectConsumer } from './connect-consumer.ts';
 import { codeOf, kafkaCall, kafkaCode, kafkaFailure } from './kafka-failure.ts';
-import { clientProperties, defaultConnectTimeoutMs, type KafkaSettings } from './kafka-settings.ts';
+import { clientProperties, type KafkaSettings } from './kafka-settings.ts';
 
 /** Which group a worker joins, and what it may be given there. */
 export interface ConsumerGroupOptions {
@@ -54,10 +55,10 @@ const endOffset = -1;
 
 /**
  * A worker's membership in a consumer group: who has which partition, and where each stands. It reads nothing: partitions are assigned *paused*
- * and stay so, since each task reads its own ({@link KafkaSource}) from where its commit log says. Partitions move one by one
+ * and stay so, since each task reads its own (`KafkaSource`) from where its commit log says. Partitions move one by one
  * (cooperative rebalancing, KIP-429), so a worker that comes or goes stops only the tasks that move.
  *
- * The group's member is what fences offsets: {@link KafkaTaskProducer} commits them as this member of this generation (KIP-447).
+ * The group's member is what fences offsets: `KafkaTaskProducer` commits them as this member of this generation (KIP-447).
  */
 export class ConsumerGroup {
   readonly #member: kafka.KafkaConsumer;
@@ -103,9 +104,8 @@ export class ConsumerGroup {
    */
   static async join(options: ConsumerGroupOptions, listener: GroupListener, clock: Clock): Promise<ConsumerGroup> {
     const group = new ConsumerGroup(options, listener, clock);
-    const timeout = options.settings.connectTimeoutMs ?? defaultConnectTimeoutMs;
-    await kafkaCall<kafka.Metadata>((done) => group.#member.connect({ topic: options.topic, timeout }, done)).catch(
-      (error: unknown) => group.#fail('join', error),
+    await connectConsumer(group.#member, options.topic, options.settings).catch((error: unknown) =>
+      group.#fail('join', error),
     );
     group.#member.setDefaultConsumeTimeout(pollMs);
     group.#member.subscribe([options.topic]);
@@ -132,7 +132,7 @@ export class ConsumerGroup {
   }
 
   /**
-   * Makes a call of the client that has this membership: for {@link KafkaTaskProducer}, which commits positions in its name. The group is not
+   * Makes a call of the client that has this membership: for `KafkaTaskProducer`, which commits positions in its name. The group is not
    * left while the call is out.
    *
    * @throws {SluiceError} `KAFKA_UNAVAILABLE` once the group was left.

@@ -55,6 +55,7 @@ export class KafkaAdmin implements Disposable {
     }
   }
 
+  /** Closes it; nothing may be called afterwards. */
   [Symbol.dispose](): void {
     this.#admin.disconnect();
   }

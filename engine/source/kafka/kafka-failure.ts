@@ -17,6 +17,7 @@ export const kafkaCode = {
   assignPartitions: -175,
   revokePartitions: -174,
   authentication: -169,
+  ssl: -181,
   queueFull: -184,
   unknownTopic: -188,
   unknownPartition: -190,
@@ -34,11 +35,12 @@ const permanent = new Map<number, string>([
   [kafkaCode.clusterAuthorizationFailed, 'KAFKA_REFUSED'],
   [kafkaCode.transactionalIdAuthorizationFailed, 'KAFKA_REFUSED'],
   [kafkaCode.authentication, 'KAFKA_REFUSED'],
+  [kafkaCode.ssl, 'KAFKA_REFUSED'],
 ]);
 
 const advice: Readonly<Record<string, string>> = {
   TOPIC_MISSING: 'create it, or correct its name in the job',
-  KAFKA_REFUSED: 'check the user and the ACLs of the cluster',
+  KAFKA_REFUSED: 'check the user, the password, the certificates, and the ACLs of the cluster',
 };
 
 /** The error's number; 0 where it has none. */
@@ -80,6 +82,11 @@ export function kafkaFailure(action: string, thrown: unknown, fields: ErrorField
       cause: thrown,
     },
   );
+}
+
+/** `KAFKA_REFUSED`: the brokers do not take the user, the password or the certificate, or we do not take theirs. */
+export function kafkaRefused(action: string, words: string, cause: unknown): SluiceError {
+  return new SluiceError('KAFKA_REFUSED', `could not ${action}: ${words}; ${advice['KAFKA_REFUSED'] ?? ''}`, { cause });
 }
 
 /** One call of the client's callback API as a promise. Rejects with the client's own error. */

@@ -27,12 +27,12 @@ export interface KafkaSettings {
   readonly clientId: string;
   readonly tls?: KafkaTls;
   readonly sasl?: KafkaSasl;
-  /** How long to look for a broker before that counts as a failure, in milliseconds; 30,000 where absent. */
+  /** How long to look for a broker before that counts as a failure, in milliseconds; 15,000 where absent. */
   readonly connectTimeoutMs?: number;
 }
 
 /** What {@link KafkaSettings.connectTimeoutMs} is where it is absent. */
-export const defaultConnectTimeoutMs = 30_000;
+export const defaultConnectTimeoutMs = 15_000;
 
 function readSecret(file: string): string {
   try {

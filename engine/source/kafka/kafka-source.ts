@@ -3,8 +3,9 @@ import kafka from '@confluentinc/kafka-javascript';
 import { SluiceError } from '../../error.ts';
 import type { PartitionOffset, PartitionRange, PollBounds, Polled, Source } from '../source.ts';
 import { CallsInFlight } from './calls-in-flight.ts';
+import { connectConsumer } from './connect-consumer.ts';
 import { codeOf, kafkaCall, kafkaCode, kafkaFailure } from './kafka-failure.ts';
-import { clientProperties, defaultConnectTimeoutMs, type KafkaSettings } from './kafka-settings.ts';
+import { clientProperties, type KafkaSettings } from './kafka-settings.ts';
 import { messageBatchOf } from './message-slabs.ts';
 
 const requestTimeoutMs = 10_000;
@@ -28,7 +29,7 @@ interface ConsumeTimeouts {
 
 /**
  * Partitions of a Kafka topic, read from given offsets, with transactions that were aborted or are still open left out
- * (`read_committed`). It has no part in a consumer group and commits nothing: {@link ConsumerGroup} says which partitions are a worker's,
+ * (`read_committed`). It has no part in a consumer group and commits nothing: `ConsumerGroup` says which partitions are a worker's,
  * the commit log where they stand, and each task reads its own through a client of its own, so that one partition's backlog never stands
  * in front of another's records.
  *
@@ -86,9 +87,9 @@ export class KafkaSource implements Source {
 
   async #connect(): Promise<void> {
     const { topic, partitions, settings } = this.#options;
-    const metadata = await kafkaCall<kafka.Metadata>((done) =>
-      this.#consumer.connect({ topic, timeout: settings.connectTimeoutMs ?? defaultConnectTimeoutMs }, done),
-    ).catch((error: unknown) => this.#fail('connect to', error));
+    const metadata = await connectConsumer(this.#consumer, topic, settings).catch((error: unknown) =>
+      this.#fail('connect to', error),
+    );
     const found = metadata.topics.find(({ name }) => name === topic)?.partitions.map(({ id }) => id) ?? [];
     const wanted = partitions === 'all' ? found.toSorted((a, b) => a - b) : partitions;
     const missing = wanted.filter((partition) => !found.includes(partition));
@@ -174,6 +175,7 @@ export class KafkaSource implements Source {
     }
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#calls.drained();
     if (!this.#consumer.isConnected()) return;

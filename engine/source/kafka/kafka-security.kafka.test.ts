@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startKafka, type KafkaService } from '../../../tools/services/start-kafka.ts';
+import { KafkaAdmin } from './kafka-admin.ts';
+import type { KafkaSettings } from './kafka-settings.ts';
+import { KafkaSource } from './kafka-source.ts';
+
+const storePassword = 'not a secret';
+
+/** A certificate authority, and what it signed for `localhost`, as the broker (a PKCS12 store) and its clients (PEM) need them. */
+function makeCertificates(dir: string): void {
+  const openssl = (...args: string[]): void => {
+    execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' });
+  };
+  openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=test-ca',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+  );
+  for (const name of ['broker', 'client']) {
+    openssl(
+      'req',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.csr`,
+    );
+    writeFileSync(join(dir, `${name}.ext`), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
+    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`];
+    openssl('x509', '-req', '-in', `${name}.csr`, ...signing, '-out', `${name}.pem`);
+  }
+  const store = ['-password', `pass:${storePassword}`];
+  openssl('pkcs12', '-export', '-in', 'broker.pem', '-inkey', 'broker.key', '-out', 'broker.p12', ...store);
+}
+
+describe('a Kafka that asks who one is', () => {
+  let dir: string;
+  let broker: KafkaService;
+  let settings: KafkaSettings;
+
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'sluice-security-'));
+    makeCertificates(dir);
+    const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_sluice="sesame";';
+    broker = await startKafka({
+      dir: join(dir, 'kafka'),
+      settings: {
+        'listener.security.protocol.map': 'PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT',
+        'inter.broker.listener.name': 'PLAINTEXT',
+        'sasl.enabled.mechanisms': 'PLAIN',
+        'sasl.mechanism.inter.broker.protocol': 'PLAIN',
+        'listener.name.plaintext.plain.sasl.jaas.config': `${login.slice(0, -1)} username="sluice" password="sesame";`,
+        'ssl.keystore.type': 'PKCS12',
+        'ssl.keystore.location': join(dir, 'broker.p12'),
+        'ssl.keystore.password': storePassword,
+        'ssl.truststore.type': 'PEM',
+        'ssl.truststore.location': join(dir, 'ca.pem'),
+        'ssl.client.auth': 'required',
+      },
+    });
+    writeFileSync(join(dir, 'password'), 'sesame\n');
+    settings = {
+      brokers: [broker.bootstrap],
+      clientId: 'test',
+      connectTimeoutMs: 10_000,
+      tls: { caFile: join(dir, 'ca.pem'), certFile: join(dir, 'client.pem'), keyFile: join(dir, 'client.key') },
+      sasl: { mechanism: 'PLAIN', username: 'sluice', passwordFile: join(dir, 'password') },
+    };
+  });
+
+  afterAll(async () => {
+    await broker.kill();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('lets in who has the certificate and the password, read from a file', async () => {
+    using admin = new KafkaAdmin(settings);
+    await admin.createTopic({ topic: 'secured', partitions: 3 });
+    expect(await admin.partitionCount('secured')).toBe(3);
+    expect(await admin.partitionCount('unknown')).toBeNull();
+    await using source = await KafkaSource.open({ settings, topic: 'secured', partitions: 'all' });
+    expect(await source.ranges()).toHaveLength(3);
+  });
+
+  it('refuses a wrong password, and says that it was refused', async () => {
+    const wrong: KafkaSettings = {
+      ...settings,
+      connectTimeoutMs: 2_000,
+      sasl: { mechanism: 'PLAIN', username: 'sluice', password: 'sesam' },
+    };
+    await expect(KafkaSource.open({ settings: wrong, topic: 'secured', partitions: 'all' })).rejects.toMatchObject({
+      code: 'KAFKA_REFUSED',
+      message: expect.stringContaining('check the user, the password'),
+    });
+  });
+
+  it('is refused itself when its certificate is of an authority that one does not know', async () => {
+    const wrong: KafkaSettings = { ...settings, connectTimeoutMs: 2_000, tls: {} };
+    await expect(KafkaSource.open({ settings: wrong, topic: 'secured', partitions: 'all' })).rejects.toMatchObject({
+      code: 'KAFKA_REFUSED',
+      message: expect.stringContaining('certificate'),
+    });
+  });
+
+  it('does not answer who comes without TLS', async () => {
+    const { brokers, clientId } = settings;
+    const wrong: KafkaSettings = { brokers, clientId, connectTimeoutMs: 2_000 };
+    await expect(KafkaSource.open({ settings: wrong, topic: 'secured', partitions: 'all' })).rejects.toMatchObject({
+      code: 'KAFKA_UNAVAILABLE',
+    });
+  });
+
+  it('is not asked at all when the password cannot be read', () => {
+    const sasl = { mechanism: 'PLAIN', username: 'sluice', passwordFile: join(dir, 'nowhere') } as const;
+    expect(() => new KafkaAdmin({ ...settings, sasl })).toThrow(expect.objectContaining({ code: 'SECRET_UNREADABLE' }));
+  });
+});
