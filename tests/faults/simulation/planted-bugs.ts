@@ -4,6 +4,7 @@ import type { QueryDefinition } from '../../../engine/execution/query-definition
 import { messageValue, type MessageBatch } from '../../../engine/record/message-batch.ts';
 import { writeNote } from '../../../engine/sink/kafka/commit-note.ts';
 import { ProducerFailure, type TaskProducer } from '../../../engine/sink/kafka/task-producer.ts';
+import type { CommittedPosition } from '../../../engine/source/kafka/consumer-group.ts';
 import type { StateWrite } from '../../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../../engine/state/stateful-logic.ts';
 import type { BrokerModel } from './broker-model.ts';
@@ -115,8 +116,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'a producer is kept after an unclear commit',
     options: (options) => {
       let kept: TaskProducer | null = null;
-      let known: Awaited<ReturnType<typeof options.committed>> = null;
-      let sent: typeof known = null;
+      let known: CommittedPosition | null = null;
+      let sent: CommittedPosition | null = null;
       let isKept = false;
       return {
         ...options,

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { runSeed } from './seeded-run.ts';
+import { runSeed } from './simulation/seeded-run.ts';
 
 /**
  * `npm run faults -- --seeds N [--from SEED]`: so many seeded runs of the commit protocol, each with faults of its own. Ends with one JSON line; where an invariant broke,
