@@ -85,22 +85,14 @@ export class RedisTaskState implements TaskState {
         { fields: { task: this.#task, writes: writes.length } },
       );
     }
-    const keys = [this.#header];
-    const args: (string | Buffer)[] = [
-      this.#owner,
-      String(this.#claimed),
-      offsetText(this.#offset),
-      offsetText(to),
-      metadata,
-    ];
-    for (const [operatorId, changes] of groupByOperator(writes)) {
-      keys.push(this.#operatorKey(operatorId));
-      appendChanges(args, changes);
-    }
+    const groups = groupByOperator(writes);
+    const command: (string | Buffer)[] = [writeScript, String(1 + groups.size), this.#header];
+    for (const operatorId of groups.keys()) command.push(this.#operatorKey(operatorId));
+    command.push(this.#owner, String(this.#claimed), offsetText(this.#offset), offsetText(to), metadata);
+    for (const changes of groups.values()) appendChanges(command, changes);
     this.#writingTo = to;
-    const answer = await this.#client
-      .eval(writeScript, keys.length, ...keys, ...args)
-      .catch((error: unknown) => this.#fail('write', error));
+    // As one array: a call with a hundred thousand arguments would overflow the stack.
+    const answer = await this.#client.call('eval', command).catch((error: unknown) => this.#fail('write', error));
     this.#writingTo = null;
     const outcome = answers[String(answer)];
     assert(outcome !== undefined, `the write script answers one of four words, not ${String(answer)}`);
@@ -116,20 +108,10 @@ export class RedisTaskState implements TaskState {
   async #read(operatorId: string, keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | null)[]> {
     const offset = offsetText(this.#offset);
     const writingTo = this.#writingTo === null ? offset : offsetText(this.#writingTo);
-    const answer = await this.#client
-      .callBuffer(
-        'eval',
-        readScript,
-        2,
-        this.#header,
-        this.#operatorKey(operatorId),
-        this.#owner,
-        String(this.#claimed),
-        offset,
-        writingTo,
-        ...keys.map(bytes),
-      )
-      .catch((error: unknown) => this.#fail('read', error));
+    const command: (string | Buffer)[] = [readScript, '2', this.#header, this.#operatorKey(operatorId)];
+    command.push(this.#owner, String(this.#claimed), offset, writingTo);
+    for (const key of keys) command.push(bytes(key));
+    const answer = await this.#client.callBuffer('eval', command).catch((error: unknown) => this.#fail('read', error));
     if (Array.isArray(answer)) return answer as (Buffer | null)[];
     throw String(answer) === 'FENCED' ? taskFenced(this.#task) : stateWentBack(this.#task);
   }
@@ -152,6 +134,7 @@ export class RedisTaskState implements TaskState {
     yield* sortedOnce(entries);
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {}
 
   get #claimed(): number {

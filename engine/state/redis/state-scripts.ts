@@ -36,7 +36,7 @@ local at = head[3] or ''
  *
  * Lua hands over a few thousand arguments at a time at most, so the values go in runs of 3,500 keys.
  */
-export const writeScript = `${checkOwner}
+export const writeScript: string = `${checkOwner}
 if at == ARGV[4] then return 'ALREADY' end
 if at ~= ARGV[3] then return 'MISMATCH' end
 local next = 6
@@ -65,7 +65,7 @@ return 'OK'
  * past, and the batch would be computed, and committed, on it. KEYS: header, the operator's hash. ARGV: owner, epoch, the two offsets that
  * the state may stand at (two while a write is under way), the keys.
  */
-export const readScript = `${checkOwner}
+export const readScript: string = `${checkOwner}
 if at ~= ARGV[3] and at ~= ARGV[4] then return 'MISMATCH' end
 local values = {}
 local next = 5
