@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { missingServices, testsThatNeed } from './tools/check/test-services.ts';
 
 // Kafka's blocking calls sit in libuv's pool (2 for each partition and 8 to spare), which a test's process sizes at its start.
@@ -6,7 +6,7 @@ process.env['UV_THREADPOOL_SIZE'] ??= '64';
 
 const resultsFile = process.env['SLUICE_TEST_RESULTS'];
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     // Processes, not threads: chDB takes the process down when a thread that used it ends, and Kafka's client loads in one thread only.
     pool: 'forks',
@@ -26,3 +26,5 @@ export default defineConfig({
     },
   },
 });
+
+export default config;

@@ -8,7 +8,8 @@ import { Worker } from 'node:worker_threads';
  * @param importerUrl the caller's `import.meta.url`.
  */
 export function startWorkerThread(name: string, importerUrl: string, workerData: unknown = null): Worker {
-  if (!importerUrl.endsWith('.ts')) return new Worker(fileURLToPath(new URL(`${name}.js`, importerUrl)), { workerData });
+  if (!importerUrl.endsWith('.ts'))
+    return new Worker(fileURLToPath(new URL(`${name}.js`, importerUrl)), { workerData });
   // A thread does not inherit its parent's loader for TypeScript, so it registers one before it imports the module.
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
   const entry = JSON.stringify(new URL(`${name}.ts`, importerUrl).href);

@@ -154,14 +154,9 @@ const score: z.ZodType<ScorePart> = z.strictObject({
     .meta({
       description: 'from which probability on a record is flagged; model (the default): the one it was made with',
     }),
-  explain: z
-    .int()
-    .min(0)
-    .max(20)
-    .optional()
-    .meta({
-      description: 'how many reasons an alert carries: the features that spoke for it most, by exact Shapley values',
-    }),
+  explain: z.int().min(0).max(20).optional().meta({
+    description: 'how many reasons an alert carries: the features that spoke for it most, by exact Shapley values',
+  }),
 });
 
 const sink: z.ZodType<SinkPart> = z

@@ -81,6 +81,7 @@ export class ChdbEngine {
     }
   }
 
+  /** Waits for what runs, and lets go of the data directory. */
   close(): void {
     this.#first.close();
   }

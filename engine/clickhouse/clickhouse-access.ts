@@ -22,6 +22,7 @@ export class ClusterClickHouse implements ClickHouseAccess {
     return Promise.resolve(this.#client);
   }
 
+  /** Closes it; nothing may be called afterwards. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#client.close();
   }

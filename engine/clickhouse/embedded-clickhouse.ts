@@ -89,6 +89,7 @@ export class EmbeddedClickHouse implements ClickHouseAccess {
     return this.#client;
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client?.close();
     this.#client = null;

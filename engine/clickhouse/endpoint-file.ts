@@ -22,6 +22,7 @@ export function readEndpoint(directory: string): Endpoint | null {
   }
 }
 
+/** Says in the directory where the server listens; readable by its owner alone, for it holds the password. */
 export function writeEndpoint(directory: string, endpoint: Endpoint): void {
   const path = join(directory, fileName);
   writeFileSync(`${path}.new`, `${JSON.stringify(endpoint, null, 2)}\n`, { mode: 0o600 });

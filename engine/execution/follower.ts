@@ -50,6 +50,7 @@ export interface FollowOptions {
   readonly chunkBytes?: number;
   /** Ends the follower: what is being written is written first, what was only read is left for the next time. */
   readonly signal: AbortSignal;
+  /** Told after each chunk. */
   readonly onProgress?: (progress: FollowerProgress) => void;
   readonly onRetry?: RetryListener;
 }
@@ -119,6 +120,7 @@ async function writeChunk(
   await positions.store({ offsets: offsetsOf(at), chunk: null });
   if (onProgress === undefined) return;
   const writeMs = clock.monotonicMs() - startedMs;
+  /** Told after each chunk. */
   onProgress({
     messages: messages.messageCount,
     ranges,

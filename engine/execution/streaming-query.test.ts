@@ -276,7 +276,7 @@ describe('a streaming query', () => {
 });
 
 const idsOf = (outputs: readonly string[]): string[] =>
-  outputs.map((text) => String((JSON.parse(text) as { id: string }).id)).toSorted();
+  outputs.map((text) => (JSON.parse(text) as { id: string }).id).toSorted();
 
 function lastTotal(broker: MemoryBroker, card: string): string | undefined {
   const entry = broker.stateOf('total').find(({ key }) => Buffer.from(key).toString() === card);

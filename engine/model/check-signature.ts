@@ -26,7 +26,11 @@ function describe({ name, type, shape }: ModelTensor): string {
   return `${name}: ${type ?? 'not a tensor'}[${shape.map((size) => size ?? 'rows').join(', ')}]`;
 }
 
-function bindInputs(model: string, inputs: readonly ModelTensor[], features: readonly string[]): Pick<ModelBinding, 'form' | 'inputs'> {
+function bindInputs(
+  model: string,
+  inputs: readonly ModelTensor[],
+  features: readonly string[],
+): Pick<ModelBinding, 'form' | 'inputs'> {
   const [only] = inputs;
   if (only !== undefined && inputs.length === 1 && only.type === 'float32' && only.shape.length === 2) {
     const width = only.shape[1] ?? features.length;
@@ -40,7 +44,8 @@ function bindInputs(model: string, inputs: readonly ModelTensor[], features: rea
     throw mismatch(model, `takes ${inputs.map(describe).join(', ')}`, `declares ${features.join(', ')}`);
   }
   const unfit = inputs.find(({ type, shape }) => type !== 'float32' || shape.length !== 2 || (shape[1] ?? 1) !== 1);
-  if (unfit !== undefined) throw mismatch(model, `has the input ${describe(unfit)}`, 'gives float32[rows, 1] for each feature');
+  if (unfit !== undefined)
+    throw mismatch(model, `has the input ${describe(unfit)}`, 'gives float32[rows, 1] for each feature');
   return { form: 'columns', inputs: features };
 }
 

@@ -64,6 +64,7 @@ export class OnnxScorer implements Scorer {
     return reply.probabilities;
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#dead ??= this.#error('it was closed');
     await this.#worker.terminate();
@@ -93,8 +94,12 @@ export class OnnxScorer implements Scorer {
   }
 
   #error(cause: string): SluiceError {
-    return new SluiceError('MODEL_FAILED', `could not run model ${this.#model}: ${cause}; check the file, or go back to an earlier version`, {
-      fields: { model: this.#model },
-    });
+    return new SluiceError(
+      'MODEL_FAILED',
+      `could not run model ${this.#model}: ${cause}; check the file, or go back to an earlier version`,
+      {
+        fields: { model: this.#model },
+      },
+    );
   }
 }

@@ -15,18 +15,36 @@ let bound: { readonly binding: ModelBinding; readonly featureCount: number } | n
 
 function tensorOf(value: InferenceSession.ValueMetadata): ModelTensor {
   if (!value.isTensor) return { name: value.name, type: null, shape: [] };
-  return { name: value.name, type: value.type, shape: value.shape.map((size) => (typeof size === 'number' && size > 0 ? size : null)) };
+  return {
+    name: value.name,
+    type: value.type,
+    shape: value.shape.map((size) => (typeof size === 'number' && size > 0 ? size : null)),
+  };
 }
 
 async function open(model: Uint8Array): Promise<ModelSignature> {
   // One intra-op thread: a second one spins, and costs three times the CPU on small batches.
-  session = await InferenceSession.create(model, { intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: 'sequential' });
+  session = await InferenceSession.create(model, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+  });
   return { inputs: session.inputMetadata.map(tensorOf), outputs: session.outputMetadata.map(tensorOf) };
 }
 
-function feedsOf(binding: ModelBinding, featureCount: number, matrix: Float32Array, rowCount: number): Record<string, Tensor> {
+function feedsOf(
+  binding: ModelBinding,
+  featureCount: number,
+  matrix: Float32Array,
+  rowCount: number,
+): Record<string, Tensor> {
   if (binding.form === 'matrix') {
-    return { [binding.inputs[0] ?? '']: new Tensor('float32', matrix.subarray(0, rowCount * featureCount), [rowCount, featureCount]) };
+    return {
+      [binding.inputs[0] ?? '']: new Tensor('float32', matrix.subarray(0, rowCount * featureCount), [
+        rowCount,
+        featureCount,
+      ]),
+    };
   }
   return Object.fromEntries(
     binding.inputs.map((name, feature) => {

@@ -9,8 +9,11 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
  * metrics and progress reports.
  */
 export interface Logger {
+  /** A turning point of a query's life. */
   info(message: string, fields?: LogFields): void;
+  /** Something went wrong and is being mended. */
   warn(message: string, fields?: LogFields): void;
+  /** Something went wrong for good. */
   error(message: string, fields?: LogFields): void;
 }
 
@@ -21,8 +24,11 @@ export function jsonLogger(name: string): Logger {
     pino.destination({ fd: 2, sync: true }),
   );
   return {
+    /** A turning point of a query's life. */
     info: (message, fields) => log.info(fields ?? {}, message),
+    /** Something went wrong and is being mended. */
     warn: (message, fields) => log.warn(fields ?? {}, message),
+    /** Something went wrong for good. */
     error: (message, fields) => log.error(fields ?? {}, message),
   };
 }

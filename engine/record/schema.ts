@@ -1,7 +1,7 @@
 import { SluiceError } from '../error.ts';
 
 /**
- * What a field's values mean. All numeric types share one physical form, a `Float64Array` (see {@link NumberColumn}):
+ * What a field's values mean. All numeric types share one physical form, a `Float64Array` (see `NumberColumn`):
  *
  * - `double`: any finite number.
  * - `long`: a whole number below 2^53 in magnitude; larger ids are declared `string`, which keeps every digit.

@@ -58,5 +58,6 @@ export interface Source extends AsyncDisposable {
   ranges(): Promise<readonly PartitionRange[]>;
   /** Reads on from these offsets; partitions that are not named are not read. */
   seek(offsets: readonly PartitionOffset[]): Promise<void>;
+  /** See above: records, `null` for none within the wait, `end` for a bounded source that has no more. */
   poll(bounds: PollBounds): Promise<Polled | null | 'end'>;
 }

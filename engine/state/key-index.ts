@@ -31,7 +31,7 @@ export class KeyIndex {
   #arena: Uint8Array = new Uint8Array(initialArenaBytes);
   #arenaUsed = 0;
   #arenaGarbage = 0;
-  #freeSlots: number[] = [];
+  readonly #freeSlots: number[] = [];
   #slotLimit = 0;
   #size = 0;
   #longestKey = 0;

@@ -91,6 +91,7 @@ export class CheckpointFile {
     this.#slot = 1 - this.#slot;
   }
 
+  /** Closes the file. */
   close(): void {
     closeSync(this.#fd);
   }

@@ -87,6 +87,7 @@ export class Claims implements AsyncDisposable {
     });
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     const presence = await this.#presence;
     await presence?.[Symbol.asyncDispose]();

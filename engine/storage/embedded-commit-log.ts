@@ -84,6 +84,7 @@ export class EmbeddedCommitLog implements CommitLog {
     await storage.settle();
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     const claim = this.#claim;
     this.#claim = null;

@@ -44,6 +44,7 @@ export class EmbeddedPositions implements FollowerPositions {
     await this.#storage.settle();
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#claim !== null) this.#storage.claims.release(this.#claim);
     this.#claim = null;

@@ -21,6 +21,7 @@ export function encodeJobRow(row: JobRow): Buffer {
   );
 }
 
+/** Reads a row as `encodeJobRow` wrote it. */
 export function decodeJobRow(data: Buffer): JobRow {
   const row = JSON.parse(data.toString('utf8')) as JobRow;
   return {

@@ -131,6 +131,7 @@ export class LmdbEnvironment {
     };
   }
 
+  /** Ends open transactions and closes the file; a second call does nothing. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

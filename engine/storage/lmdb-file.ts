@@ -6,6 +6,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
  * it (data version 2, 64 bit, little-endian): MDB_page_header, MDB_meta, MDB_db, MDB_node, MDB_ovpage.
  */
 const pageHeaderBytes = 24;
+/** Where the two meta pages of an LMDB file end. */
 export const metaBytes = 144;
 const lmdbMagic = 0xbeefc0de;
 const dataVersion = 2;

@@ -63,6 +63,7 @@ export class OwnerPresence implements AsyncDisposable {
     return new OwnerPresence({ id, pid: process.pid, sinceMs, socketPath }, directory, server);
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     await new Promise<void>((done) => {
       this.#server.close(() => {

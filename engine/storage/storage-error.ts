@@ -27,7 +27,7 @@ export function storageError(action: string, directory: string, thrown: unknown)
 }
 
 /** `STORAGE_FULL`: nothing of the transaction was written, and the same call may be made again once there is space. */
-export function storageFull(action: string, directory: string, cause: unknown): SluiceError {
+function storageFull(action: string, directory: string, cause: unknown): SluiceError {
   return new SluiceError(
     'STORAGE_FULL',
     `could not ${action} in ${directory}: the disk took no more (${freeSpace(directory)} free there; it is full, or over a quota or a limit on file sizes). ` +

@@ -86,6 +86,7 @@ export class Storage implements AsyncDisposable {
     return this.catalog.get(name);
   }
 
+  /** All topics, by name. */
   topics(): readonly Topic[] {
     return this.catalog.list();
   }
@@ -156,6 +157,7 @@ export class Storage implements AsyncDisposable {
     return topic;
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#upkeep?.end();
     await this.claims[Symbol.asyncDispose]();

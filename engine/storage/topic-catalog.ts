@@ -93,6 +93,7 @@ export class TopicCatalog {
     );
   }
 
+  /** The topic of that name, or `null`. Within a transaction. */
   find(name: string): Topic | null {
     const known = this.#known.get(name);
     if (known !== undefined) return known;

@@ -18,6 +18,7 @@ export interface KeptLog {
   readonly clock: Clock;
   readonly environment: LmdbEnvironment;
   readonly claims: Claims;
+  /** Deletes what is beyond the topics' retention, and says how many messages that was. */
   applyRetention(): number;
 }
 
@@ -69,6 +70,7 @@ export class Upkeep {
     await this.#checkpointer.checkpoint();
   }
 
+  /** Writes a last checkpoint and stops. */
   async end(): Promise<void> {
     this.#ended.abort();
     await this.#rounds;

@@ -30,7 +30,7 @@ export class MemoryBroker {
   readonly #state = new Map<string, StateEntry>();
   #commits: Committed[] = [];
   #last: Committed | null = null;
-  #committed = new Map<number, number>();
+  readonly #committed = new Map<number, number>();
   #stateAt: { readonly offsets: Map<number, number>; readonly metadata: CommitMetadata } | null = null;
   #epoch = 0;
   #fates: CommitFate[] = [];

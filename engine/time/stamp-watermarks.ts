@@ -32,7 +32,8 @@ export function stampWatermarks(
     let timestampMs = Infinity;
     if (messages !== null) {
       // Records are a subsequence of their messages, so one walk finds each record's.
-      while (messages.partitions[message] !== partition || messages.offsets[message] !== records.offsets[row]) message++;
+      while (messages.partitions[message] !== partition || messages.offsets[message] !== records.offsets[row])
+        message++;
       timestampMs = messages.timestampsMs[message] ?? Infinity;
     }
     if (eventTimeMs > timestampMs + rule.maxFutureSkewMs) guarded++;

@@ -47,7 +47,9 @@ export interface TrainingPlan {
 
 /** Listeners for a screen. */
 export interface TrainingListener {
+  /** How many records were replayed so far. */
   onReplayed?(records: number): void;
+  /** After each tree. */
   onTree?(progress: TrainingProgress): void;
 }
 
@@ -85,11 +87,10 @@ export async function trainModel(
   const validate = rowsWithin(rows, validateFromMs, plan.toMs);
   const trainMatrix = selectRows(matrix, train);
   const validateMatrix = selectRows(matrix, validate);
-  const { onTree } = listener;
   const trained = await trainInWorker(trainMatrix, {
     params: plan.params,
     signal,
-    ...(onTree === undefined ? {} : { onTree }),
+    onTree: (progress) => listener.onTree?.(progress),
   });
   const margins = predictMargins(trained.ensemble, validateMatrix.columns, validate.length);
   // Calibrated within the trees, so that whoever runs the file gets probabilities that mean what they say.

@@ -3,7 +3,7 @@ import { selectRows, type RecordBatch } from '../../engine/record/record-batch.t
 import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
-import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import type { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { encodeKeys } from '../key/encode-keys.ts';
 
 /** Records kept in one stored value: large enough that a flush writes few, small enough that the open one is cheap to write again. */

@@ -5,7 +5,7 @@ import type { Schema } from '../../engine/record/schema.ts';
 import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
-import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import type { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { encodeKeys } from '../key/encode-keys.ts';
 import type { RollingDefinition } from './rolling-definition.ts';
 import { layOut, type Reading, type RollingLayout } from './rolling-layout.ts';

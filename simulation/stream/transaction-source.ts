@@ -58,6 +58,7 @@ export class SimulatedSource implements Source {
     return Promise.resolve();
   }
 
+  /** The next records; `end` once the days are over. */
   poll({ maxRecords }: PollBounds): Promise<RecordsPolled | 'end'> {
     if (this.#ended) return Promise.resolve('end');
     this.#chunks ??= transactionStream({ ...this.#options.world, chunkRecords: maxRecords });
@@ -76,6 +77,7 @@ export class SimulatedSource implements Source {
     return Promise.resolve({ kind: 'records', records, deadLetters: [] });
   }
 
+  /** Closes it; nothing may be called afterwards. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }

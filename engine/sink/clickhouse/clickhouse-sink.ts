@@ -80,6 +80,7 @@ export class ClickHouseSink implements Sink {
     }
   }
 
+  /** Closes it; nothing may be called afterwards. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }

@@ -38,6 +38,7 @@ export class ConsoleSink implements Sink {
     });
   }
 
+  /** Closes it; nothing may be called afterwards. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }

@@ -44,6 +44,7 @@ export class EmbeddedTopicSource implements Source {
     return messages === null ? null : { kind: 'messages', messages };
   }
 
+  /** Closes it; nothing may be called afterwards. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }

@@ -92,6 +92,7 @@ export class ParquetFile implements AsyncDisposable {
     return read;
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file[Symbol.asyncDispose]();
   }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 /** How a program ended. */
 export interface ProgramEnd {
   readonly exitCode: number | null;
+  /** Sends it a signal. */
   readonly signal: NodeJS.Signals | null;
   readonly errors: string;
 }
@@ -27,6 +28,7 @@ export class Program implements AsyncDisposable {
     this.#lines = this.#reader[Symbol.asyncIterator]();
     this.#end = once(child, 'close').then(([exitCode, signal]) => ({
       exitCode: exitCode as number | null,
+      /** Sends it a signal. */
       signal: signal as NodeJS.Signals | null,
       errors,
     }));
@@ -71,16 +73,19 @@ export class Program implements AsyncDisposable {
     await this.#end;
   }
 
+  /** Sends it a signal. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
 
+  /** Ends it, and waits until it is gone. */
   async end(): Promise<ProgramEnd> {
     // What is not read would keep the pipe full, and the program waiting.
     this.#child.stdout.resume();
     return this.#end;
   }
 
+  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) await this.kill();
     this.#reader.close();
