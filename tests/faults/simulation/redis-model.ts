@@ -38,8 +38,8 @@ export class RedisModel {
   }
 
   get offset(): number | null {
-    const text = this.state.header.get('offset');
-    return text === undefined ? null : Number(text);
+    const offset = this.state.header.get('offset');
+    return offset === undefined ? null : Number(offset);
   }
 
   /** A replica takes over that has not heard of the last `lost` commands. */

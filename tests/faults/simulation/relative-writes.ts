@@ -5,18 +5,20 @@ import { task } from './simulated-job.ts';
 
 const totals = `sluice:{${task}}:total`;
 
-/** The `eval` of a client: a script, how many keys, the keys, the arguments. */
-type Eval = (script: string, keyCount: number, ...rest: (string | Buffer)[]) => Promise<unknown>;
+/** A client's `call`: a command and its arguments; of `eval`: a script, how many keys, the keys, the script's arguments. */
+type Call = (command: string, args: (string | Buffer)[]) => Promise<unknown>;
 
 /**
  * A client whose totals are written by commands of their own, as differences (HINCRBY), before the script writes the rest: the planted bug that `exactly-once.md`
  * names first among those that a re-sent command makes.
  */
 export function relativeWrites(client: RedisClient, { redis, owner, world, process }: Seams): RedisClient {
-  const evaluate = client.eval.bind(client) as unknown as Eval;
-  const increments: Eval = async (script, keyCount, ...rest) => {
+  const plain = client.call.bind(client) as unknown as Call;
+  const call: Call = async (command, args) => {
+    const [script = '', count = '', ...rest] = args;
+    const keyCount = Number(count);
     const place = script === writeScript ? rest.slice(0, keyCount).indexOf(totals) : -1;
-    if (place < 0) return evaluate(script, keyCount, ...rest);
+    if (place < 0) return plain(command, args);
     const { before, sets, after } = cut(rest, keyCount, place);
     for (const [field, value] of sets) {
       const stored = redis.state.hashes.get(totals)?.get(field.toString('hex'))?.toString() ?? '0';
@@ -25,9 +27,9 @@ export function relativeWrites(client: RedisClient, { redis, owner, world, proce
       const failure = (): Error => new Error('the connection was lost');
       await world.call(process, { kind: 'write', apply, late: apply, failure });
     }
-    return evaluate(script, keyCount - 1, ...before, ...after);
+    return plain(command, [script, String(keyCount - 1), ...before, ...after]);
   };
-  return { ...client, eval: increments } as unknown as RedisClient;
+  return Object.create(client, { call: { value: call } }) as RedisClient;
 }
 
 /** Takes the totals' hash out of a write: what stands before and behind it, and what it sets. */
