@@ -1,0 +1,31 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LatencyHistogram } from './latency-histogram.ts';
+
+describe('the latency histogram', () => {
+  it('tells any quantile to within two percent of the sorted values', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0.02, max: 1e6, noNaN: true }), { minLength: 1 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (values, q) => {
+          const histogram = new LatencyHistogram();
+          for (const value of values) histogram.record(value, 1);
+          const sorted = values.toSorted((a, b) => a - b);
+          const exact = sorted[Math.max(1, Math.ceil(q * sorted.length)) - 1] ?? NaN;
+          const told = histogram.quantileMs(q) ?? NaN;
+          expect(told / exact).toBeGreaterThanOrEqual(0.999_999);
+          expect(told / exact).toBeLessThanOrEqual(1.02);
+        },
+      ),
+    );
+  });
+
+  it('has nothing to tell before the first, and takes clocks that disagree for zero', () => {
+    const histogram = new LatencyHistogram();
+    expect(histogram.quantileMs(0.5)).toBeNull();
+    histogram.record(-5, 3);
+    expect(histogram.count).toBe(3);
+    expect(histogram.quantileMs(0.99)).toBeLessThan(0.02);
+  });
+});
