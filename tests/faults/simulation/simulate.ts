@@ -22,7 +22,7 @@ export interface RunResult {
   readonly steps: number;
   /** Lives of workers. */
   readonly processes: number;
-  /** How often state was replayed. */
+  /** The first invariant that broke, if one did. */
   readonly violation: Violation | null;
   /** Halted by name because the log no longer reached back to the state, as it must. */
   readonly isHalted: boolean;
