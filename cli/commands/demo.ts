@@ -1,9 +1,8 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import pc from 'picocolors';
-import { messageOf } from '../../engine/error.ts';
 import { systemClock } from '../../engine/time/clock.ts';
-import { parseDuration } from '../../engine/time/duration.ts';
 import { runDemo } from '../demo/run-demo.ts';
+import { duration } from '../duration-option.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
 import { packageFile } from '../../engine/package-file.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -49,12 +48,4 @@ async function demo({ for: durationMs, rate, dir }: DemoCommandOptions): Promise
       `${JSON.stringify(summary)}\n`,
     ].join('\n'),
   );
-}
-
-function duration(text: string): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    throw new InvalidArgumentError(messageOf(error));
-  }
 }

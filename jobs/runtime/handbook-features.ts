@@ -1,23 +1,26 @@
 import type { Source, RecordsPolled } from '../../engine/source/source.ts';
 import { modelColumns, modelValues } from '../../features/model-input.ts';
 import type { HandbookFeatures } from '../../learning/evaluation/handbook-benchmark.ts';
-import { handbookBatches } from '../../simulation/handbook/record-batches.ts';
+import { handbookRows } from '../../simulation/handbook/record-batches.ts';
 import type { HandbookTransactions } from '../../simulation/handbook/transactions.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { replayFeatures } from './replay-features.ts';
 
-const batchRecords = 4_096;
-
-/** The simulated Handbook as a source of records. */
-function handbookSource(transactions: HandbookTransactions): Source {
-  const batches = handbookBatches(transactions, batchRecords);
+/** The simulated Handbook as a source of records; the offset is the record's number. */
+export function handbookSource(transactions: HandbookTransactions): Source {
+  let next = 0;
   return {
     name: 'the Handbook stream',
     ranges: () => Promise.resolve([{ partition: 0, startOffset: 0, endOffset: transactions.rowCount }]),
-    seek: () => Promise.resolve(),
-    poll: (): Promise<RecordsPolled | 'end'> => {
-      const next = batches.next();
-      return Promise.resolve(next.done === true ? 'end' : { kind: 'records', records: next.value, deadLetters: [] });
+    seek: ([first]) => {
+      next = first?.offset ?? 0;
+      return Promise.resolve();
+    },
+    poll: ({ maxRecords }): Promise<RecordsPolled | 'end'> => {
+      if (next >= transactions.rowCount) return Promise.resolve('end');
+      const records = handbookRows(transactions, next, Math.min(next + maxRecords, transactions.rowCount));
+      next += records.rowCount;
+      return Promise.resolve({ kind: 'records', records, deadLetters: [] });
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -1,4 +1,3 @@
-import { SluiceError } from '../../engine/error.ts';
 import type { QueryBounds } from '../../engine/execution/query-definition.ts';
 import { StreamingQuery, type Trigger } from '../../engine/execution/streaming-query.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
@@ -13,6 +12,7 @@ import { openEncoder, outputTopics } from './open-outputs.ts';
 import { openFollowers, type FollowerProfile, type OutputFollowers } from './follow-outputs.ts';
 import { openModel } from './open-model.ts';
 import { openFileSource, openTopicSource } from './open-source.ts';
+import { openSimulatorSource } from './simulator-source.ts';
 
 /** Partitions of an input topic that is not there yet when its job is started. */
 const newTopicPartitions = 4;
@@ -46,7 +46,7 @@ export interface LocalRun extends AsyncDisposable {
 /**
  * Opens a job on the embedded profile: makes the topics that it writes, loads its model, and puts the query together.
  *
- * @throws {SluiceError} `SOURCE_UNSUPPORTED` for a source that this profile cannot read; what the model, the topics and the source throw.
+ * @throws {SluiceError} what the model, the topics, the sinks and the source throw.
  */
 export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Promise<LocalRun> {
   const { storage, modelsDirectory, logger, bounds } = profile;
@@ -141,9 +141,12 @@ async function openInput(job: CheckedJob, storage: Storage): Promise<Input> {
         partitionCount: 1,
       };
     case 'simulator':
-      throw new SluiceError(
-        'SOURCE_UNSUPPORTED',
-        `job ${job.name} must read a topic or a file; simulated records are written to a topic first: sluice simulate --topic ${job.name}`,
-      );
+      return {
+        source: openSimulatorSource(job, source, storage.clock),
+        decoder: null,
+        input: 'simulator',
+        topic: null,
+        partitionCount: 1,
+      };
   }
 }

@@ -26,16 +26,20 @@ export function* handbookBatches(
   transactions: HandbookTransactions,
   batchRecords: number,
 ): Generator<RecordBatch, void, void> {
-  const { transactionId, eventTimeMs, customerId, terminalId, amount, fraud, fraudScenario } = transactions;
   for (let start = 0; start < transactions.rowCount; start += batchRecords) {
-    const end = Math.min(start + batchRecords, transactions.rowCount);
-    const columns = [transactionId, eventTimeMs, customerId, terminalId, amount, fraud, fraudScenario].map((values) =>
-      numberColumn(Float64Array.from(values.subarray(start, end))),
-    );
-    yield recordBatch(handbookSchema, columns, {
-      partition: 0,
-      offset: start,
-      eventTimesMs: eventTimeMs.subarray(start, end),
-    });
+    yield handbookRows(transactions, start, Math.min(start + batchRecords, transactions.rowCount));
   }
+}
+
+/** Rows `[start, end)` of the stream as one batch. */
+export function handbookRows(transactions: HandbookTransactions, start: number, end: number): RecordBatch {
+  const { transactionId, eventTimeMs, customerId, terminalId, amount, fraud, fraudScenario } = transactions;
+  const columns = [transactionId, eventTimeMs, customerId, terminalId, amount, fraud, fraudScenario].map((values) =>
+    numberColumn(Float64Array.from(values.subarray(start, end))),
+  );
+  return recordBatch(handbookSchema, columns, {
+    partition: 0,
+    offset: start,
+    eventTimesMs: eventTimeMs.slice(start, end),
+  });
 }

@@ -47,6 +47,9 @@ describe('the simulated source', () => {
     await source.seek([{ partition: 0, offset: 0 }]);
     const large = (await readAll(source, 1_000)).flatMap(toRows);
     expect(small).toEqual(large);
+    await source.seek([{ partition: 0, offset: 777 }]);
+    const [rest] = await readAll(source, 5_000);
+    expect(rest === undefined ? [] : [toRows(rest)[0], rest.offsets[0]]).toEqual([large[777], 777]);
     expect(small.length).toBeGreaterThan(800);
     const times = small.map((row) => Number(row['event_time']));
     expect(Math.max(...times)).toBeLessThan(Date.UTC(2026, 0, 4));

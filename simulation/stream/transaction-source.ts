@@ -18,25 +18,28 @@ export const transactionSchema: Schema = new Schema([
   { name: 'fraud_scenario', type: 'long', presence: 'optional' },
 ]);
 
+const chunkRecords = 1_000;
 const idPrefix = 'tx-';
 const idDigits = 12;
 
 /** How much of a stream a source gives. */
 export interface SimulatedSourceOptions {
   readonly world: Partial<Omit<StreamOptions, 'malformedShare' | 'chunkRecords'>>;
-  /** Whole days of arrivals; the source ends after them. */
+  /** Whole days of arrivals, after which the source ends; `Infinity` for one that never does. */
   readonly days: number;
 }
 
 /**
  * A simulated stream as a bounded source of records, without the way over bytes: what models are trained on and benchmarks run over. One
- * partition; the offset is the record's number. It reads forward only: `seek` goes to 0.
+ * partition; the offset is the record's number. `seek` makes the stream anew up to there, half a million records a second.
  */
 export class SimulatedSource implements Source {
   readonly name = 'simulated transactions';
   readonly #options: SimulatedSourceOptions;
   readonly #endMs: number;
   #chunks: Iterator<TransactionChunk> | null = null;
+  /** What is left of the latest chunk: rows `[from, rowCount)`. */
+  #pending: { readonly chunk: TransactionChunk; readonly from: number; readonly rowCount: number } | null = null;
   #nextOffset = 0;
   #ended = false;
 
@@ -51,30 +54,47 @@ export class SimulatedSource implements Source {
     return Promise.resolve([{ partition: 0, startOffset: 0, endOffset: Number.MAX_SAFE_INTEGER }]);
   }
 
-  seek(_offsets: readonly PartitionOffset[]): Promise<void> {
+  seek(offsets: readonly PartitionOffset[]): Promise<void> {
     this.#chunks = null;
+    this.#pending = null;
     this.#nextOffset = 0;
     this.#ended = false;
+    const target = offsets[0]?.offset ?? 0;
+    while (this.#nextOffset < target && !this.#ended) this.#take(target - this.#nextOffset);
     return Promise.resolve();
   }
 
   /** The next records; `end` once the days are over. */
   poll({ maxRecords }: PollBounds): Promise<RecordsPolled | 'end'> {
-    if (this.#ended) return Promise.resolve('end');
-    this.#chunks ??= transactionStream({ ...this.#options.world, chunkRecords: maxRecords });
-    const chunk = this.#chunks.next().value as TransactionChunk;
-    let rowCount = 0;
-    while (rowCount < chunk.rowCount && (chunk.arrivalMs[rowCount] ?? Infinity) < this.#endMs) rowCount++;
-    this.#ended = rowCount < chunk.rowCount;
-    if (rowCount === 0) return Promise.resolve('end');
-    const eventTimesMs = chunk.eventTimeMs.slice(0, rowCount);
-    const records = recordBatch(transactionSchema, columnsOf(chunk, rowCount, eventTimesMs), {
+    const offset = this.#nextOffset;
+    const part = this.#take(maxRecords);
+    if (part === null) return Promise.resolve('end');
+    const { chunk, from, to } = part;
+    const eventTimesMs = chunk.eventTimeMs.slice(from, to);
+    const records = recordBatch(transactionSchema, columnsOf(chunk, from, to, eventTimesMs), {
       partition: 0,
-      offset: this.#nextOffset,
+      offset,
       eventTimesMs,
     });
-    this.#nextOffset += rowCount;
     return Promise.resolve({ kind: 'records', records, deadLetters: [] });
+  }
+
+  /** At most `limit` of the next rows, as a part of a chunk; `null` at the end. */
+  #take(limit: number): { readonly chunk: TransactionChunk; readonly from: number; readonly to: number } | null {
+    if (this.#pending === null && !this.#ended) {
+      this.#chunks ??= transactionStream({ ...this.#options.world, chunkRecords });
+      const chunk = this.#chunks.next().value as TransactionChunk;
+      let rowCount = 0;
+      while (rowCount < chunk.rowCount && (chunk.arrivalMs[rowCount] ?? Infinity) < this.#endMs) rowCount++;
+      this.#ended = rowCount < chunk.rowCount;
+      if (rowCount > 0) this.#pending = { chunk, from: 0, rowCount };
+    }
+    if (this.#pending === null) return null;
+    const { chunk, from, rowCount } = this.#pending;
+    const to = Math.min(from + limit, rowCount);
+    this.#pending = to < rowCount ? { chunk, from: to, rowCount } : null;
+    this.#nextOffset += to - from;
+    return { chunk, from, to };
   }
 
   /** Closes it; nothing may be called afterwards. */
@@ -83,21 +103,21 @@ export class SimulatedSource implements Source {
   }
 }
 
-function columnsOf(chunk: TransactionChunk, rowCount: number, eventTimesMs: Float64Array): readonly Column[] {
-  const scenario = Float64Array.from(chunk.fraudScenario.subarray(0, rowCount));
+function columnsOf(chunk: TransactionChunk, from: number, to: number, eventTimesMs: Float64Array): readonly Column[] {
+  const scenario = Float64Array.from(chunk.fraudScenario.subarray(from, to));
   return [
-    transactionIds(chunk.sequence.subarray(0, rowCount)),
+    transactionIds(chunk.sequence.subarray(from, to)),
     numberColumn(eventTimesMs),
-    entityColumn(chunk.cardIds, chunk.card, rowCount),
-    entityColumn(chunk.terminalIds, chunk.terminal, rowCount),
-    numberColumn(chunk.amount.slice(0, rowCount)),
+    entityColumn(chunk.cardIds, chunk.card.subarray(from, to)),
+    entityColumn(chunk.terminalIds, chunk.terminal.subarray(from, to)),
+    numberColumn(chunk.amount.slice(from, to)),
     numberColumn(scenario.map((value) => (value === 0 ? 0 : 1))),
     numberColumn(scenario),
   ];
 }
 
-function entityColumn(ids: ByteSlab, indices: Uint32Array, rowCount: number): Column {
-  return gather(utf8Column(ids.data, ids.offsets), Int32Array.from(indices.subarray(0, rowCount)));
+function entityColumn(ids: ByteSlab, indices: Uint32Array): Column {
+  return gather(utf8Column(ids.data, ids.offsets), Int32Array.from(indices));
 }
 
 /** `tx-000000000042`, as the messages have it. */
