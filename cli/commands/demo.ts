@@ -42,6 +42,7 @@ async function demo({ for: durationMs, rate, dir }: DemoCommandOptions): Promise
       '',
       pc.bold('where to look next'),
       `  ./bin/sluice topic tail fraud_predictions --dir ${dir} --last 3 --no-follow`,
+      `  ./bin/sluice sql "SELECT hour, predictions, alerts FROM alerts_hourly ORDER BY hour DESC LIMIT 5" --dir ${dir}`,
       '  ./bin/sluice explain jobs/fraud-scoring.yaml',
       '  features/card.yaml, features/terminal.yaml: what is computed; ARCHITECTURE.md: how',
       '',
