@@ -80,6 +80,11 @@ describe('fitIsotonic', () => {
     expect(fitIsotonic([2, 1, 1, 1], [1, 0, 1, 0])).toEqual(curve);
   });
 
+  it('keeps rows of equal scores from drawing the pool before them to their labels', () => {
+    const curve = fitIsotonic([1, 2, 2], [0, 0, 1]);
+    expect([1, 2].map((score) => isotonicProbability(curve, score))).toEqual([0, 0.5]);
+  });
+
   it('never falls, and is nearer to the labels than any other of many rising curves', () => {
     const drawn = fc.array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.integer({ min: 0, max: 1 })), {
       minLength: 1,
@@ -97,6 +102,7 @@ describe('fitIsotonic', () => {
         expect(distance(fitted)).toBeLessThanOrEqual(distance(scores.map((score) => rising[score] ?? 0)) + 1e-12);
         curve.probabilities.forEach((p, i) => expect(p).toBeGreaterThanOrEqual(curve.probabilities[i - 1] ?? 0));
       }),
+      { numRuns: 5_000 },
     );
   });
 });

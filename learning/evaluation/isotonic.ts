@@ -22,12 +22,9 @@ interface Pool {
  * @param scores of rows that the model was not trained on; @param labels 1 or 0 for each.
  */
 export function fitIsotonic(scores: ArrayLike<number>, labels: ArrayLike<number>): IsotonicCurve {
-  const order = Uint32Array.from({ length: scores.length }, (_, row) => row);
-  order.sort((a, b) => (scores[a] as number) - (scores[b] as number));
   const pools: Pool[] = [];
-  for (const row of order) {
-    const score = scores[row] as number;
-    let pool: Pool = { firstScore: score, lastScore: score, labelSum: labels[row] as number, count: 1 };
+  for (const rows of rowsOfEachScore(scores, labels)) {
+    let pool = rows;
     for (let below = pools.at(-1); below !== undefined && mustJoin(below, pool); below = pools.at(-1)) {
       pools.pop();
       pool = {
@@ -65,7 +62,26 @@ export function isotonicProbability({ scores, probabilities }: IsotonicCurve, sc
   return probabilityBelow + share * (probabilityAbove - probabilityBelow);
 }
 
-/** Equal scores must have one probability; and a pool may not lie below the one before it. */
+/**
+ * The rows of each score as one pool, by rising score. They must be together before pools are joined: a row whose score is that of a pool's end would
+ * otherwise draw the whole pool to its label.
+ */
+function rowsOfEachScore(scores: ArrayLike<number>, labels: ArrayLike<number>): readonly Pool[] {
+  const order = Uint32Array.from({ length: scores.length }, (_, row) => row);
+  order.sort((a, b) => (scores[a] as number) - (scores[b] as number));
+  const pools: Pool[] = [];
+  for (const row of order) {
+    const score = scores[row] as number;
+    const label = labels[row] as number;
+    const last = pools.at(-1);
+    if (last?.lastScore === score)
+      pools[pools.length - 1] = { ...last, labelSum: last.labelSum + label, count: last.count + 1 };
+    else pools.push({ firstScore: score, lastScore: score, labelSum: label, count: 1 });
+  }
+  return pools;
+}
+
+/** A pool may not lie below the one before it. */
 function mustJoin(below: Pool, pool: Pool): boolean {
-  return below.lastScore === pool.firstScore || below.labelSum * pool.count >= pool.labelSum * below.count;
+  return below.labelSum * pool.count >= pool.labelSum * below.count;
 }
