@@ -172,11 +172,15 @@ export class TaskUnderFaults {
     };
   }
 
-  /** What a committed reader sees of the output topic, to its end. */
+  /** What a committed reader sees of the output topic, once no transaction in it is open. */
   async outputs(): Promise<string[]> {
     const { settings } = this.#cluster;
-    await using source = await KafkaSource.open({ settings, topic: `${this.name}.out`, partitions: 'all' });
-    const [range] = await source.ranges();
+    const topic = `${this.name}.out`;
+    await using source = await KafkaSource.open({ settings, topic, partitions: 'all' });
+    // A commit is decided before it is marked in the partitions, some milliseconds later: only then do readers see it.
+    using admin = new KafkaAdmin(settings);
+    let [range] = await source.ranges();
+    while (range?.endOffset !== (await admin.endOffset(topic, 0))) [range] = await source.ranges();
     await source.seek([{ partition: 0, offset: 0 }]);
     const values: string[] = [];
     while ((source.positions()[0]?.offset ?? 0) < (range?.endOffset ?? 0)) {

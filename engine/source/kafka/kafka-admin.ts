@@ -38,6 +38,23 @@ export class KafkaAdmin implements Disposable {
     }
   }
 
+  /** Where the next record of a partition goes, those of open transactions counted: beyond what a committed reader can reach while there are some. */
+  async endOffset(topic: string, partition: number): Promise<number> {
+    try {
+      const [listed] = await kafkaCall<kafka.ListOffsetsResult[]>((done) =>
+        this.#admin.listOffsets(
+          [{ topic, partition, offset: kafka.OffsetSpec.LATEST }],
+          { timeout: timeoutMs, isolationLevel: kafka.IsolationLevel.READ_UNCOMMITTED },
+          done,
+        ),
+      );
+      if (listed?.error !== undefined) throw listed.error;
+      return listed?.offset ?? 0;
+    } catch (error) {
+      throw kafkaFailure(`ask for the end of ${topic}-${partition}`, error, { topic, partition });
+    }
+  }
+
   /** Creates a topic; says which of two came first where another process creates it, too. */
   async createTopic({ topic, partitions, replicas, settings }: NewKafkaTopic): Promise<'created' | 'existed'> {
     try {
