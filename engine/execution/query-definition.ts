@@ -58,7 +58,7 @@ export interface QueryBounds {
   /** Batches between the source and the commit at once. */
   readonly maxBatchesInFlight: number;
   /**
-   * State is written at most this often, and so seldom that writing takes a twentieth of the time at most; the gap is replayed after a crash. With 0 it is
+   * State is written at most this often, and so seldom that writing takes less than a hundredth of the time; the gap is replayed after a crash. With 0 it is
    * written whenever that share allows.
    */
   readonly flushEveryMs: number;

@@ -22,8 +22,11 @@ import { runSection, takeState } from './section.ts';
  */
 export type Trigger = 'realtime' | 'availableNow';
 
-/** Time between two flushes of state, as a multiple of what the last one took: they take a twentieth of the time at most. */
-const flushPause = 20;
+/**
+ * Time between two flushes of state, as a multiple of what the last one took: less than a hundredth of the time goes to them, so that they are not what
+ * the 99th percentile of the latency shows.
+ */
+const flushPause = 150;
 
 /** A committed batch, as listeners are told of it; `records` still has its columns. */
 export interface CommittedBatch {
