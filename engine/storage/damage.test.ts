@@ -42,7 +42,13 @@ class Job {
 
   static async begin(storage: Storage, random: () => number): Promise<Job> {
     storage.createTopic('output', { partitionCount: 2, retention: { maxAgeMs: null, maxBytes: 200_000 } });
-    const log = new EmbeddedCommitLog({ storage, job: 'job', jobDigest: 'd', inputTopic: null });
+    const log = new EmbeddedCommitLog({
+      storage,
+      job: 'job',
+      jobDigest: 'd',
+      inputTopic: null,
+      stateJournalBytes: 20_000,
+    });
     await log.acquire();
     return new Job(log, random);
   }
@@ -63,6 +69,7 @@ class Job {
         state: sequence % 2 === 0 ? { writes } : null,
       });
     }
+    await this.#log.settleState();
   }
 }
 

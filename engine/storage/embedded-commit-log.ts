@@ -6,6 +6,8 @@ import type { StateReader } from '../state/state-store.ts';
 import type { Claim } from './claims.ts';
 import { decodeJobRow, encodeJobRow, type JobRow } from './job-row.ts';
 import { putJson } from './lmdb-environment.ts';
+import type { JournalPart } from './state-journal.ts';
+import { defaultJournalBytes, StateKeeper } from './state-keeper.ts';
 import { StateTable } from './state-table.ts';
 import type { Storage } from './storage.ts';
 
@@ -18,11 +20,13 @@ export interface EmbeddedCommitLogOptions {
   readonly jobDigest: string;
   /** The topic that the offsets belong to, checked to reach back to the state's; `null` where the source is no topic (a file). */
   readonly inputTopic: string | null;
+  /** Bytes of flushed state that may wait to be merged into their places: memory, and what a start reads at once. 16 MiB when left out. */
+  readonly stateJournalBytes?: number;
 }
 
 /**
- * The commit point of the embedded profile: one LMDB transaction holds a batch's outputs, its offsets, the order in which it read, and, when
- * given, the state (exactly-once, "The embedded profile").
+ * The commit point of the embedded profile: one LMDB transaction holds a batch's outputs, its offsets, the order in which it read, and state that
+ * has become whole (exactly-once, "The embedded profile").
  *
  * A commit without state adds a row that says which ranges it read, in order; rows are kept until a commit with state has passed them,
  * since until then a restart replays them.
@@ -30,7 +34,7 @@ export interface EmbeddedCommitLogOptions {
 export class EmbeddedCommitLog implements CommitLog {
   readonly #options: EmbeddedCommitLogOptions;
   readonly #table: StateTable;
-  #claim: Claim | null = null;
+  #held: { readonly claim: Claim; readonly keeper: StateKeeper } | null = null;
   #row: JobRow | null = null;
   /** Batch sequences of the rows that a restart would replay. */
   #unflushed: number[] = [];
@@ -49,11 +53,15 @@ export class EmbeddedCommitLog implements CommitLog {
    *   each names what to do. After it the claim is given back.
    */
   async acquire(): Promise<Acquired> {
-    assert(this.#claim === null, 'a commit log is acquired once');
-    const { storage, job } = this.#options;
-    this.#claim = await storage.claims.take(`job ${job}`);
+    assert(this.#held === null, 'a commit log is acquired once');
+    const { storage, job, stateJournalBytes = defaultJournalBytes } = this.#options;
+    const claim = await storage.claims.take(`job ${job}`);
+    this.#held = { claim, keeper: new StateKeeper(storage, this.#table, claim, stateJournalBytes) };
     try {
-      storage.environment.refresh();
+      this.#table.reload();
+      storage.environment.write(`take over the state of job ${job}`, () => {
+        this.#table.dropInactive();
+      });
       return storage.environment.read(`read where job ${job} stands`, () => this.#stand());
     } catch (thrown) {
       await this[Symbol.asyncDispose]();
@@ -61,35 +69,84 @@ export class EmbeddedCommitLog implements CommitLog {
     }
   }
 
+  /**
+   * Outputs and offsets take effect together, in one transaction. State does in the same one where it is little; more is stored beside the batches
+   * that follow, and takes effect when all of it is there: until then a restart goes on from the flush before, and replays what came since.
+   *
+   * The bytes of state must not change after the call.
+   *
+   * @throws {SluiceError} `TASK_FENCED`, `STORAGE_FULL` (transient), `STATE_KEY_TOO_LONG`, `TOPIC_MISSING`, `PARTITION_MISSING`, `MESSAGE_TOO_LARGE`
+   */
   async commit(batch: Commit): Promise<void> {
     const { storage, job } = this.#options;
-    const claim = this.#claim;
-    assert(claim !== null, 'a commit log is acquired before it is committed to');
-    const row = this.#advance(batch);
+    const held = this.#held;
+    assert(held !== null, 'a commit log is acquired before it is committed to');
+    const { claim, keeper } = held;
+    if (batch.state !== null) {
+      this.#table.check(batch.state.writes);
+      await keeper.room();
+    }
     const { jobs } = storage.environment;
-    storage.writeMessages(`commit a batch of job ${job}`, () => {
+    const { row, flush, activated } = storage.writeMessages(`commit a batch of job ${job}`, () => {
       if (!storage.claims.holds(claim)) throw this.#fenced();
       const nowMs = storage.clock.nowMs();
       for (const messages of batch.outputs) storage.log.append(storage.topic(messages.topic), messages, nowMs);
-      if (batch.state === null) {
-        putJson(jobs, ['replay', job, batch.metadata.batchSequence], batch.ranges);
-      } else {
-        this.#table.put(batch.state.writes);
-        for (const sequence of this.#unflushed) jobs.removeSync(['replay', job, sequence]);
-      }
-      jobs.putSync(['job', job], encodeJobRow(row));
+      const prepared = batch.state === null ? null : this.#table.prepare(batch.state.writes);
+      const whole = prepared !== null && keeper.isInline(prepared) ? prepared : null;
+      const advanced = this.#advance(batch, whole === null ? 'state stays' : 'state follows');
+      if (whole === null) putJson(jobs, ['replay', job, batch.metadata.batchSequence], batch.ranges);
+      else this.#forgetReplays(this.#unflushed);
+      jobs.putSync(['job', job], encodeJobRow(advanced));
+      return { row: advanced, flush: prepared, activated: whole === null ? null : this.#table.storeWhole(whole) };
     });
     this.#row = row;
-    this.#unflushed = batch.state === null ? [...this.#unflushed, batch.metadata.batchSequence] : [];
+    this.#unflushed = activated === null ? [...this.#unflushed, batch.metadata.batchSequence] : [];
+    if (flush !== null) this.#keep(keeper, row, this.#table.adopt(flush), activated);
     await storage.settle();
+  }
+
+  /** Resolves when all state that was flushed has taken effect in the store: for savepoints. */
+  async settleState(): Promise<void> {
+    await this.#held?.keeper.settled();
   }
 
   /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const claim = this.#claim;
-    this.#claim = null;
-    if (claim !== null) this.#options.storage.claims.release(claim);
-    return Promise.resolve();
+    const held = this.#held;
+    this.#held = null;
+    if (held === null) return;
+    await held.keeper.end();
+    this.#options.storage.claims.release(held.claim);
+  }
+
+  /** Hands a flush to the keeper, which lets it take effect where the commit has not. */
+  #keep(keeper: StateKeeper, at: JobRow, parts: readonly JournalPart[], activated: (() => void) | null): void {
+    if (activated !== null) {
+      activated();
+      keeper.flushed();
+      return;
+    }
+    const { storage, job } = this.#options;
+    const passed = new Set(this.#unflushed);
+    // The job has moved on by then; only where its state stands changes.
+    const moved = (): JobRow => ({ ...(this.#row ?? at), stateAt: at.committed, stateMetadata: at.metadata });
+    keeper.stage({
+      parts,
+      activate: () => {
+        this.#forgetReplays(passed);
+        storage.environment.jobs.putSync(['job', job], encodeJobRow(moved()));
+      },
+      activated: () => {
+        this.#row = moved();
+        this.#unflushed = this.#unflushed.filter((sequence) => !passed.has(sequence));
+      },
+    });
+  }
+
+  /** Within a transaction. */
+  #forgetReplays(sequences: Iterable<number>): void {
+    const { storage, job } = this.#options;
+    for (const sequence of sequences) storage.environment.jobs.removeSync(['replay', job, sequence]);
   }
 
   #stand(): Acquired {
@@ -145,7 +202,7 @@ export class EmbeddedCommitLog implements CommitLog {
   }
 
   /** Where the job stands after the batch; a batch that does not join on to the last one is a bug of the batch loop. */
-  #advance(batch: Commit): JobRow {
+  #advance(batch: Commit, state: 'state follows' | 'state stays'): JobRow {
     const committed = new Map(this.#row?.committed.map(({ partition, offset }) => [partition, offset]));
     for (const { partition, from, to } of batch.ranges) {
       const at = committed.get(partition);
@@ -162,8 +219,8 @@ export class EmbeddedCommitLog implements CommitLog {
     return {
       committed: offsets,
       metadata: batch.metadata,
-      stateAt: batch.state === null ? this.#stateAt(batch) : offsets,
-      stateMetadata: batch.state === null ? (this.#row?.stateMetadata ?? null) : batch.metadata,
+      stateAt: state === 'state stays' ? this.#stateAt(batch) : offsets,
+      stateMetadata: state === 'state stays' ? (this.#row?.stateMetadata ?? null) : batch.metadata,
     };
   }
 

@@ -40,6 +40,8 @@ export class LmdbEnvironment {
   readonly jobs: Table;
   /** Keyed state: job id, operator id, key → value. */
   readonly state: ByteKeyedTable;
+  /** State that was flushed and is to be merged into `state`: [job, sequence] → part. */
+  readonly stateJournal: Table;
   readonly #root: RootDatabase<Buffer, (string | number)[]>;
   #closed = false;
 
@@ -55,6 +57,7 @@ export class LmdbEnvironment {
     this.heads = table('heads');
     this.jobs = table('jobs');
     this.state = byteKeyed('state');
+    this.stateJournal = table('stateJournal');
   }
 
   /**

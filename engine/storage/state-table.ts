@@ -1,61 +1,207 @@
+import { strict as assert } from 'node:assert';
 import { SluiceError } from '../error.ts';
 import type { StateEntry, StateReader, StateWrite } from '../state/state-store.ts';
-import { getJson, putJson, type LmdbEnvironment } from './lmdb-environment.ts';
-import { nextId } from './topic-catalog.ts';
+import type { LmdbEnvironment } from './lmdb-environment.ts';
+import { StateJournal, type JournalPart } from './state-journal.ts';
+import { StateNames, statePrefixBytes } from './state-names.ts';
+import { cutIntoParts, keyText, partBytes, type FlushedEntry } from './state-part.ts';
 
 /** LMDB's own limit is 1,978 bytes; a card number has 16. */
 const maxKeyBytes = 1024;
-const prefixBytes = 8;
 /** Entries that a scan reads before it lets others have their turn. */
 const scanChunk = 1_000;
 
+/** A flush that has been laid out: its parts, and how much they are. */
+export interface PreparedFlush {
+  readonly parts: readonly (readonly FlushedEntry[])[];
+  readonly bytes: number;
+}
+
 /**
- * One job's keyed state: [job id, operator id, key] → value, so that an operator's keys stand together in byte order. Reads are
- * synchronous underneath (memory-mapped, 2 µs a key); writes happen within the commit that they belong to.
+ * One job's keyed state: a tree of [job id, operator id, key] → value, and before it a journal of what was flushed last. A flush is taken into
+ * memory as it is, goes to the store part by part, and takes effect there when it is whole; `merge` moves it to the tree a little at a time, and
+ * only what has not been flushed anew since. So a flush of 20,000 keys does not hold up the records that come meanwhile.
  */
 export class StateTable implements StateReader {
   readonly #environment: LmdbEnvironment;
   readonly #job: string;
-  readonly #prefixes = new Map<string, Buffer>();
-  readonly #key: Buffer = Buffer.allocUnsafe(prefixBytes + maxKeyBytes);
+  readonly #names: StateNames;
+  readonly #journal: StateJournal;
+  readonly #key: Buffer = Buffer.allocUnsafe(statePrefixBytes + maxKeyBytes);
 
+  #loaded: 'loaded' | 'not yet' = 'not yet';
+
+  /** Sees what was flushed when it is first read, or reloaded; after that, what it flushes itself. */
   constructor(environment: LmdbEnvironment, job: string) {
     this.#environment = environment;
     this.#job = job;
+    this.#names = new StateNames(environment, job);
+    this.#journal = new StateJournal(environment, job);
+  }
+
+  /** Bytes that are flushed and not merged: in memory, and to be read at the next start. */
+  get unmergedBytes(): number {
+    return this.#journal.byteCount;
+  }
+
+  /** Sees what others have flushed since. @throws {SluiceError} `STORAGE_CORRUPT` */
+  reload(): void {
+    this.#environment.refresh();
+    this.#environment.read(`read the state of job ${this.#job}`, () => {
+      this.#journal.load();
+    });
+    this.#loaded = 'loaded';
   }
 
   getMany(operatorId: string, keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | null)[]> {
     return new Promise((done) => {
-      const prefix = this.#prefix(operatorId);
+      if (this.#loaded === 'not yet') this.reload();
+      const prefix = this.#names.prefixOf(operatorId);
       if (prefix === null) {
         done(keys.map(() => null));
         return;
       }
-      done(
-        this.#environment.read('read state', () =>
-          keys.map((key) => this.#environment.state.getBinary(this.#stateKey(prefix, operatorId, key)) ?? null),
-        ),
-      );
+      const { state } = this.#environment;
+      const read = (key: Uint8Array): Uint8Array | null => {
+        const stateKey = this.#stateKey(prefix, key);
+        const flushed = this.#journal.find(keyText(stateKey));
+        return flushed === undefined ? (state.getBinary(stateKey) ?? null) : flushed;
+      };
+      done(this.#environment.read('read state', () => keys.map(read)));
     });
   }
 
   async *scan(operatorId: string): AsyncIterable<StateEntry> {
-    const prefix = this.#prefix(operatorId);
+    if (this.#loaded === 'not yet') this.reload();
+    const prefix = this.#names.prefixOf(operatorId);
     if (prefix === null) return;
+    // What is flushed or merged while the scan goes on is not seen.
+    const flushed = this.#journal.entriesWith(keyText(prefix));
+    let next = 0;
+    for await (const { key, value } of this.#scanTree(prefix)) {
+      const text = keyText(key);
+      for (let at = flushed[next]; at !== undefined && at.key < text; at = flushed[++next]) {
+        if (at.value !== null) yield stateEntry(at.key, at.value);
+      }
+      const same = flushed[next];
+      if (same?.key !== text) {
+        yield { key: key.subarray(statePrefixBytes), value };
+        continue;
+      }
+      if (same.value !== null) yield stateEntry(text, same.value);
+      next += 1;
+    }
+    for (let at = flushed[next]; at !== undefined; at = flushed[++next]) {
+      if (at.value !== null) yield stateEntry(at.key, at.value);
+    }
+  }
+
+  /** Looks whether a flush can be put, before the commit's transaction. @throws {SluiceError} `STATE_KEY_TOO_LONG` */
+  check(writes: readonly StateWrite[]): void {
+    for (const { operatorId, key } of writes) {
+      if (key.length <= maxKeyBytes) continue;
+      throw new SluiceError(
+        'STATE_KEY_TOO_LONG',
+        `a key of operator ${operatorId} must have at most ${maxKeyBytes} bytes; got ${key.length}. Refuse such records before they are keyed`,
+        { fields: { job: this.#job, operator: operatorId, keyBytes: key.length } },
+      );
+    }
+  }
+
+  /** Lays a flush out, whose keys have been checked. Within a transaction, which gives numbers to operators that are new. */
+  prepare(writes: readonly StateWrite[]): PreparedFlush {
+    const prefixes = new Map(
+      [...this.#names.ensure(new Set(writes.map(({ operatorId }) => operatorId)))].map(([id, prefix]) => [
+        id,
+        keyText(prefix),
+      ]),
+    );
+    const entries = writes.map(({ operatorId, key, value }) => ({
+      key: (prefixes.get(operatorId) ?? '') + keyText(key),
+      value,
+    }));
+    return { parts: cutIntoParts(entries), bytes: partBytes(entries) };
+  }
+
+  /** Takes a flush: reads see it from now on. Its values must not change any more. @returns the parts to store, then to activate. */
+  adopt(flush: PreparedFlush): readonly JournalPart[] {
+    assert(this.#loaded === 'loaded', 'state is loaded before it is flushed');
+    return this.#journal.add(flush.parts);
+  }
+
+  /** Writes a flush that has not been adopted yet to the store, and makes it take effect. Within a transaction; then `adopt`. */
+  storeWhole(flush: PreparedFlush): () => void {
+    const first = this.#journal.nextSequence;
+    flush.parts.forEach((entries, index) => {
+      this.#journal.store(first + index, entries);
+    });
+    return this.#journal.activate(first + flush.parts.length);
+  }
+
+  /** Writes an adopted part to the store, where it has no effect yet. Within a transaction. */
+  storePart({ sequence, entries }: JournalPart): void {
+    this.#journal.store(sequence, entries);
+  }
+
+  /** Makes the parts up to this one take effect in the store. Within a transaction; the returned call, after it. */
+  activate(last: JournalPart): () => void {
+    return this.#journal.activate(last.sequence + 1);
+  }
+
+  /** Deletes what an owner that died left of a flush. Within a transaction. */
+  dropInactive(): void {
+    this.#journal.dropInactive();
+  }
+
+  /**
+   * Moves up to `maxEntries` of the oldest active part into the tree. Within a transaction, one call at a time.
+   *
+   * @param from the entry to go on at, in the part where the last call ended.
+   * @returns where to go on, and what is to be called when the transaction has succeeded; `null` when nothing is left.
+   */
+  merge(from: number, maxEntries: number): { readonly next: number; readonly done: () => void } | null {
+    const oldest = this.#journal.oldest();
+    if (oldest === null) return null;
+    const { state } = this.#environment;
+    let index = from;
+    for (let merged = 0; index < oldest.entries.length && merged < maxEntries; index++) {
+      const entry = oldest.entries[index];
+      if (entry === undefined || !this.#journal.isNewest(entry)) continue;
+      const { key, value } = entry;
+      const stateKey = Buffer.from(key, 'latin1');
+      if (value === null) state.removeSync(stateKey);
+      else state.putSync(stateKey, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+      merged += 1;
+    }
+    if (index < oldest.entries.length) return { next: index, done: () => undefined };
+    return { next: 0, done: this.#journal.remove(oldest) };
+  }
+
+  /** Removes all state of the job. Within a transaction. */
+  clear(): void {
+    this.#journal.clear();
+    const range = this.#names.jobRange();
+    if (range === null) return;
+    const keys = [...this.#environment.state.getKeys(range)].map((key) => Buffer.from(key));
+    for (const key of keys) this.#environment.state.removeSync(key);
+  }
+
+  async *#scanTree(prefix: Buffer): AsyncIterable<StateEntry> {
     const end = Buffer.from(prefix);
     end.writeUInt32BE(prefix.readUInt32BE(4) + 1, 4);
     let start = prefix;
     let exclusiveStart = false;
     for (;;) {
-      const chunk = this.#environment.read('read state', () =>
-        [...this.#environment.state.getRange({ start, end, exclusiveStart, limit: scanChunk })].map(
-          ({ key, value }) => ({
+      const range = { start, end, exclusiveStart, limit: scanChunk };
+      const chunk = await Promise.resolve(
+        this.#environment.read('read state', () =>
+          [...this.#environment.state.getRange(range)].map(({ key, value }) => ({
             key: Uint8Array.from(key),
             value: Uint8Array.from(value),
-          }),
+          })),
         ),
       );
-      for (const { key, value } of chunk) yield { key: key.subarray(prefixBytes), value };
+      yield* chunk;
       const last = chunk.at(-1);
       if (last === undefined || chunk.length < scanChunk) return;
       start = Buffer.from(last.key);
@@ -63,79 +209,14 @@ export class StateTable implements StateReader {
     }
   }
 
-  /** Puts a commit's state. Within its transaction. @throws {SluiceError} `STATE_KEY_TOO_LONG` */
-  put(writes: readonly StateWrite[]): void {
-    // Not kept: names that are new in this transaction are another's numbers if it fails.
-    const prefixes = new Map<string, Buffer>();
-    for (const { operatorId, key, value } of writes) {
-      let prefix = prefixes.get(operatorId);
-      if (prefix === undefined) {
-        prefix = this.#prefixes.get(operatorId) ?? this.#find(operatorId) ?? this.#make(operatorId);
-        prefixes.set(operatorId, prefix);
-      }
-      const stateKey = this.#stateKey(prefix, operatorId, key);
-      if (value === null) this.#environment.state.removeSync(stateKey);
-      else this.#environment.state.putSync(stateKey, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-    }
-  }
-
-  /** Removes all state of the job. Within a transaction. */
-  clear(): void {
-    const jobId = this.#jobId();
-    if (jobId === null) return;
-    const start = Buffer.alloc(prefixBytes);
-    start.writeUInt32BE(jobId, 0);
-    const end = Buffer.alloc(prefixBytes);
-    end.writeUInt32BE(jobId + 1, 0);
-    const keys = [...this.#environment.state.getKeys({ start, end })].map((key) => Buffer.from(key));
-    for (const key of keys) this.#environment.state.removeSync(key);
-  }
-
-  #stateKey(prefix: Buffer, operatorId: string, key: Uint8Array): Buffer {
-    if (key.length > maxKeyBytes) {
-      throw new SluiceError(
-        'STATE_KEY_TOO_LONG',
-        `a key of operator ${operatorId} must have at most ${maxKeyBytes} bytes; got ${key.length}. Refuse such records before they are keyed`,
-        { fields: { job: this.#job, operator: operatorId, keyBytes: key.length } },
-      );
-    }
+  #stateKey(prefix: Buffer, key: Uint8Array): Buffer {
+    if (key.length > maxKeyBytes) return Buffer.concat([prefix, key.subarray(0, maxKeyBytes + 1)]);
     prefix.copy(this.#key);
-    this.#key.set(key, prefixBytes);
-    return this.#key.subarray(0, prefixBytes + key.length);
-  }
-
-  #prefix(operatorId: string): Buffer | null {
-    const known = this.#prefixes.get(operatorId) ?? this.#find(operatorId);
-    if (known !== null) this.#prefixes.set(operatorId, known);
-    return known;
-  }
-
-  #find(operatorId: string): Buffer | null {
-    const jobId = this.#jobId();
-    const id = jobId === null ? undefined : getJson(this.#environment.catalog, ['operator', jobId, operatorId]);
-    return jobId === null || typeof id !== 'number' ? null : prefixOf(jobId, id);
-  }
-
-  #make(operatorId: string): Buffer {
-    let jobId = this.#jobId();
-    if (jobId === null) {
-      jobId = nextId(this.#environment, 'job');
-      putJson(this.#environment.catalog, ['job', this.#job], jobId);
-    }
-    const id = nextId(this.#environment, 'operator');
-    putJson(this.#environment.catalog, ['operator', jobId, operatorId], id);
-    return prefixOf(jobId, id);
-  }
-
-  #jobId(): number | null {
-    const id = getJson(this.#environment.catalog, ['job', this.#job]);
-    return typeof id === 'number' ? id : null;
+    this.#key.set(key, statePrefixBytes);
+    return this.#key.subarray(0, statePrefixBytes + key.length);
   }
 }
 
-function prefixOf(jobId: number, operatorId: number): Buffer {
-  const prefix = Buffer.alloc(prefixBytes);
-  prefix.writeUInt32BE(jobId, 0);
-  prefix.writeUInt32BE(operatorId, 4);
-  return prefix;
+function stateEntry(key: string, value: Uint8Array): StateEntry {
+  return { key: Uint8Array.from(Buffer.from(key, 'latin1').subarray(statePrefixBytes)), value };
 }

@@ -36,7 +36,13 @@ async function run(): Promise<void> {
     clock: systemClock,
     checkpointIntervalMs: 20,
   });
-  await using log = new EmbeddedCommitLog({ storage, job: 'copying', jobDigest: 'copying 1', inputTopic: 'input' });
+  await using log = new EmbeddedCommitLog({
+    storage,
+    job: 'copying',
+    jobDigest: 'copying 1',
+    inputTopic: 'input',
+    stateJournalBytes: 1,
+  });
   const { committed: commits, metadata, stateAt, replay } = await log.acquire();
   const counts = new Map<string, number>();
   for await (const { key, value } of log.state.scan('count'))
