@@ -272,10 +272,6 @@ class FaultyProducer implements TaskProducer {
     return onCommit(() => this.#producer.commit());
   }
 
-  abort(): Promise<void> {
-    return this.#producer.abort();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#producer[Symbol.asyncDispose]();
   }

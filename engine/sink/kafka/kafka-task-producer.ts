@@ -149,11 +149,6 @@ export class KafkaTaskProducer implements TaskProducer {
   }
 
   /** Gives the open transaction up. */
-  async abort(): Promise<void> {
-    await this.#call('abort a transaction of', (done) => this.#producer.abortTransaction(this.#timeoutMs, done));
-  }
-
-  /** Closes it; nothing may be called afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#calls.drained();
     if (!this.#producer.isConnected()) return;

@@ -23,7 +23,7 @@ export interface TaskCommitLogOptions {
   readonly lost: AbortSignal;
 }
 
-/** How often a commit whose fate is open is resumed before the producer is given up and the log itself is asked. */
+/** How often a call whose fate is open is resumed before the producer is given up and the log itself is asked. */
 const maxResumes = 3;
 
 /** What is known of the last batch that was begun. `unclear`: its transaction may be committed or not. */
@@ -38,9 +38,10 @@ interface Attempt {
  * (exactly-once, "Acquire" and "A batch"). The log is the truth; the state never runs ahead of it, and what it lacks is replayed.
  *
  *     acquire ─► committed C ──begin, send, position X──► commit ──ok──► C = X ──due──► state S = X
- *                    ▲                │ abort                │ open
- *                    └────────────────┘                      ▼
- *                    └──────not committed── new producer, init, ask for C ──committed──► C = X
+ *                    ▲                │ failed               │ failed, or open
+ *                    │                ▼                      ▼
+ *                    ├────── new producer, init     new producer, init, ask for C ──committed──► C = X
+ *                    └──────────────────────not committed────┘
  *
  * Knows neither Kafka nor Redis by name: the harness that breaks it runs this very code over models of both.
  */
@@ -144,37 +145,35 @@ export class TaskCommitLog implements CommitLog {
       this.#checkNotLost();
       await producer.begin();
       for (const messages of batch.outputs) await producer.send(messages);
-      await producer.sendPosition({ offset: span.to, metadata: note });
+      await this.#resuming(() => producer.sendPosition({ offset: span.to, metadata: note }));
       this.#checkNotLost();
+      this.#attempt = { ...span, fate: 'unclear' };
+      await this.#resuming(() => producer.commit());
     } catch (error) {
-      await this.#abandon(producer, error);
+      // Whatever it was, this producer is not used again, nor asked to abort: the next one's `init` settles the transaction, and answers to
+      // the old one's requests that are still under way find nobody (librdkafka ends the process when they find the next transaction).
+      await this.#dropProducer();
       throw this.#wordFor(error);
     }
-    this.#attempt = { ...span, fate: 'unclear' };
-    await this.#commitTransaction(producer);
     this.#published(span);
+  }
+
+  /** Makes a call of the producer, and again where that goes on from where it stopped. */
+  async #resuming(call: () => Promise<void>): Promise<void> {
+    for (let resumes = 0; ; resumes++) {
+      try {
+        await call();
+        return;
+      } catch (error) {
+        const isOpen = error instanceof ProducerFailure && error.fault === 'resume';
+        if (!isOpen || resumes >= maxResumes || this.#options.lost.aborted) throw error;
+      }
+    }
   }
 
   #published({ from, to }: { readonly from: number; readonly to: number }): void {
     this.#attempt = { from, to, fate: 'published' };
     this.#committedOffset = to;
-  }
-
-  /** Resolves when the transaction is committed for certain. The attempt is left `unclear` where it may be, and `null` where it is not. */
-  async #commitTransaction(producer: TaskProducer): Promise<void> {
-    for (let resumes = 0; ; resumes++) {
-      try {
-        await producer.commit();
-        return;
-      } catch (error) {
-        const fault = error instanceof ProducerFailure ? error.fault : 'broken';
-        if (fault === 'resume' && resumes < maxResumes && !this.#options.lost.aborted) continue;
-        // Only a producer that said "aborted" makes it certain; any other is never used again, and a new one asks the log.
-        if (fault === 'abort' && (await this.#abort(producer)) === 'aborted') this.#attempt = null;
-        else await this.#dropProducer();
-        throw this.#wordFor(error);
-      }
-    }
   }
 
   /**
@@ -241,24 +240,6 @@ export class TaskCommitLog implements CommitLog {
       throw this.#wordFor(error);
     }
     return producer;
-  }
-
-  /** Aborts a transaction whose commit was not called yet; a producer that cannot even do that is given up. */
-  async #abandon(producer: TaskProducer, error: unknown): Promise<void> {
-    const fault = error instanceof ProducerFailure ? error.fault : 'abort';
-    const isUsable = fault === 'abort' || fault === 'resume';
-    if (!isUsable || (await this.#abort(producer)) !== 'aborted') await this.#dropProducer();
-  }
-
-  /** Aborts, so that readers need not wait until the broker does. What failed before it is what is reported, not this. */
-  async #abort(producer: TaskProducer): Promise<'aborted' | 'unclear'> {
-    try {
-      await producer.abort();
-      return 'aborted';
-    } catch (error) {
-      assert(error instanceof ProducerFailure);
-      return 'unclear';
-    }
   }
 
   async #dropProducer(): Promise<void> {

@@ -6,7 +6,7 @@ import type { MessageBatch } from '../../record/message-batch.ts';
  *
  * - `resume`: the same call may be made again, and goes on where it stopped. After `commit` that is the ambiguous case: the transaction may be
  *   committed or not.
- * - `abort`: nothing of the transaction will ever be seen; call `abort`, then begin anew.
+ * - `abort`: nothing of the transaction will ever be seen; a new producer's `init` settles it.
  * - `fenced`: another producer of this task has been opened since; this one's transaction is settled, one way or the other.
  * - `broken`: this producer can do nothing more; what became of its transaction, a new one finds out.
  */
@@ -31,7 +31,7 @@ export interface PositionToCommit {
 /**
  * How one task publishes: messages and its input position in one transaction of the log (exactly-once, "A batch", step 2). Its commit log
  * calls `init()` once, then for each batch `begin`, `send` for each output topic, `sendPosition`, `commit`; one call at a time. Every
- * rejection is a {@link ProducerFailure}, whose fault says what may be called next; after `fenced` and `broken`, only disposal.
+ * rejection is a {@link ProducerFailure}, whose fault says what may be called next: the same again after `resume`, only disposal after the others.
  */
 export interface TaskProducer extends AsyncDisposable {
   /** Fences every producer of this task that was opened before, and settles the transaction that it left open. */
@@ -45,5 +45,4 @@ export interface TaskProducer extends AsyncDisposable {
   /** Resolves when all of the transaction is visible to committed readers. */
   commit(): Promise<void>;
   /** Gives the open transaction up: none of it becomes visible. */
-  abort(): Promise<void>;
 }

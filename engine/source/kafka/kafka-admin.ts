@@ -48,7 +48,9 @@ export class KafkaAdmin implements Disposable {
           done,
         ),
       );
-      if (listed?.error !== undefined) throw listed.error;
+      if (listed?.error !== undefined) {
+        throw kafkaFailure(`ask for the end of ${topic}-${partition}`, listed.error, { topic, partition });
+      }
       return listed?.offset ?? 0;
     } catch (error) {
       throw kafkaFailure(`ask for the end of ${topic}-${partition}`, error, { topic, partition });
