@@ -17,6 +17,14 @@ export interface PreparedFlush {
   readonly bytes: number;
 }
 
+/** What a step of merging leaves to do. */
+export interface MergeStep {
+  /** The entry to go on at, in the part where the step ended. */
+  readonly next: number;
+  /** To be called when the transaction has succeeded. */
+  readonly done: () => void;
+}
+
 /**
  * One job's keyed state: a tree of [job id, operator id, key] → value, and before it a journal of what was flushed last. A flush is taken into
  * memory as it is, goes to the store part by part, and takes effect there when it is whole; `merge` moves it to the tree a little at a time, and
@@ -157,9 +165,9 @@ export class StateTable implements StateReader {
    * Moves up to `maxEntries` of the oldest active part into the tree. Within a transaction, one call at a time.
    *
    * @param from the entry to go on at, in the part where the last call ended.
-   * @returns where to go on, and what is to be called when the transaction has succeeded; `null` when nothing is left.
+   * @returns `null` when nothing is left.
    */
-  merge(from: number, maxEntries: number): { readonly next: number; readonly done: () => void } | null {
+  merge(from: number, maxEntries: number): MergeStep | null {
     const oldest = this.#journal.oldest();
     if (oldest === null) return null;
     const { state } = this.#environment;
