@@ -10,7 +10,7 @@ import type { Clock } from '../time/clock.ts';
 import type { ClickHouseAccess } from './clickhouse-access.ts';
 import { createClickHouse } from './create-clickhouse.ts';
 import { isListening, readEndpoint, type Endpoint } from './endpoint-file.ts';
-import { settingsVariable, type ServerMessage, type ServerSettings } from './server-messages.ts';
+import type { ServerMessage, ServerSettings } from './server-messages.ts';
 
 /** How long a second process waits for the first one's server to say where it listens. */
 const shareWithinMs = 20_000;
@@ -151,11 +151,11 @@ async function start(directory: string, former: Endpoint | null): Promise<Starte
     serverId: randomUUID(),
     drainMs,
   };
-  const child = spawn(process.execPath, [...programArguments()], {
+  const child = spawn(process.execPath, [...programArguments(), JSON.stringify(settings)], {
     cwd: directory,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    // chDB runs statements on libuv's threads, a few at a time. Settings hold a password, and a command line is everybody's to read.
-    env: { ...process.env, UV_THREADPOOL_SIZE: '16', [settingsVariable]: JSON.stringify(settings) },
+    // chDB runs statements on libuv's threads, a few at a time.
+    env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
   });
   let errors = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {

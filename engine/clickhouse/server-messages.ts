@@ -1,8 +1,5 @@
 import type { Endpoint } from './endpoint-file.ts';
 
-/** The environment variable that hands {@link ServerSettings} to the server's process, as JSON. */
-export const settingsVariable = 'SLUICE_CLICKHOUSE_SERVER';
-
 /** What the server's process is started with. */
 export interface ServerSettings {
   /** The folder `clickhouse` of the data directory. */

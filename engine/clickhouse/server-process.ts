@@ -8,7 +8,7 @@ import { systemClock } from '../time/clock.ts';
 import { ChdbEngine } from './chdb-engine.ts';
 import { removeEndpoint, writeEndpoint, type Endpoint } from './endpoint-file.ts';
 import { createHttpFront } from './http-front.ts';
-import { settingsVariable, type ServerMessage, type ServerSettings } from './server-messages.ts';
+import type { ServerMessage, ServerSettings } from './server-messages.ts';
 
 /**
  * The program of the process that embeds ClickHouse. It is a process of its own so that a fault in the engine costs analytics and not the job, and
@@ -17,7 +17,7 @@ import { settingsVariable, type ServerMessage, type ServerSettings } from './ser
 /** A third of the CPU that the job gets where both want it: analytics may lag, answers may not. */
 const niceness = 5;
 
-const settings = JSON.parse(process.env[settingsVariable] ?? '{}') as ServerSettings;
+const settings = JSON.parse(process.argv[2] ?? '{}') as ServerSettings;
 const tell = (message: ServerMessage): void => {
   if (process.connected) process.send?.(message);
 };
