@@ -26,7 +26,7 @@ try {
   await serve();
 } catch (thrown) {
   tell({ kind: 'failed', reason: messageOf(thrown) });
-  process.disconnect();
+  if (process.connected) process.disconnect();
   process.exitCode = 1;
 }
 

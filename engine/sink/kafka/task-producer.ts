@@ -44,5 +44,4 @@ export interface TaskProducer extends AsyncDisposable {
   sendPosition(position: PositionToCommit): Promise<void>;
   /** Resolves when all of the transaction is visible to committed readers. */
   commit(): Promise<void>;
-  /** Gives the open transaction up: none of it becomes visible. */
 }

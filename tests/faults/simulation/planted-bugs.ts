@@ -31,7 +31,6 @@ function producerLike(producer: TaskProducer, changed: Partial<TaskProducer>): T
     send: (messages) => producer.send(messages),
     sendPosition: (position) => producer.sendPosition(position),
     commit: () => producer.commit(),
-    abort: () => producer.abort(),
     [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
     ...changed,
   };
