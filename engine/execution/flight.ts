@@ -3,6 +3,7 @@ import type { MessageBatch } from '../record/message-batch.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { LedgerCounts } from '../observability/ledger.ts';
 import type { StateFlush, OffsetRange } from './commit-log.ts';
+import type { SectionResult } from './section.ts';
 import type { PartitionWatermark } from '../time/partition-watermarks.ts';
 
 /** A micro-batch on its way from the source to the commit, with all that has to be committed beside its records. */
@@ -18,4 +19,6 @@ export interface Flight {
   /** The batch as the source gave it, for brokers' timestamps and for the bytes of dead letters; `null` where it gave records. */
   readonly messages: MessageBatch | null;
   readonly state: StateFlush | null;
+  /** See `SectionResult`; `null` before the operators too. */
+  readonly absorbed: SectionResult['absorbed'];
 }

@@ -44,6 +44,11 @@ export interface QueryDefinition {
   score(records: RecordBatch): Promise<Scored>;
   /** Writes a batch as messages, ready to commit. */
   encode(records: RecordBatch): Outputs;
+  /**
+   * Writes records that came too late for an operator whose outputs are records of their own, for a topic of theirs. Called for batches that have some;
+   * without it they are dropped, and counted.
+   */
+  encodeLate?(late: RecordBatch): Outputs;
   /** Writes dead letters as messages. Called for batches that have some; throws where the job's policy is to fail. */
   encodeDeadLetters(deadLetters: readonly DeadLetter[]): MessageBatch;
   /** How the query cuts batches and when it flushes state. */

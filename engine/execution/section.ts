@@ -12,17 +12,37 @@ export interface SectionStep {
   readonly fate: RowFate;
 }
 
+/**
+ * What an operator gives whose outputs are records of their own, such as a window's results: fewer than its inputs, or more, or none. Each input row is in
+ * exactly one of `taken`, `filtered` and `late`; outputs are counted for themselves.
+ */
+export interface Emitted {
+  /** The outputs, in order; each has the position of the record that brought it out. */
+  readonly records: RecordBatch;
+  /** How many input rows the operator took in. */
+  readonly taken: number;
+  /** How many it left out: by a condition, or for want of a key. */
+  readonly filtered: number;
+  /** The input rows that came too late for it, with their own columns. */
+  readonly late: RecordBatch;
+}
+
 /** The operators of a query in order, with the logics whose state they move. Built anew for each acquisition of the task. */
 export interface Section {
   readonly steps: readonly SectionStep[];
+  /** Behind the steps, for a query whose outputs are not its inputs with more columns. It gives one result a batch. */
+  readonly emit?: OperatorFunction<RecordBatch, Emitted>;
   readonly logics: readonly StatefulLogic[];
 }
 
 /** What came out of a section for one batch. */
 export interface SectionResult {
+  /** What is to be scored and published. */
   readonly records: RecordBatch;
   readonly filtered: number;
   readonly duplicate: number;
+  /** What became of the records that `emit` was given; `null` where each row of `records` is a record that was read. */
+  readonly absorbed: Pick<Emitted, 'taken' | 'late'> | null;
 }
 
 /**
@@ -45,7 +65,13 @@ export function runSection(section: Section): OperatorFunction<RecordBatch, Sect
         tap((batch) => (counts[fate] += before - batch.rowCount)),
       );
     }
-    return batch$.pipe(map((records) => ({ records, ...counts })));
+    if (section.emit === undefined) return batch$.pipe(map((records) => ({ records, ...counts, absorbed: null })));
+    return batch$.pipe(
+      section.emit,
+      map(({ records, taken, filtered, late }) => {
+        return { records, ...counts, filtered: counts.filtered + filtered, absorbed: { taken, late } };
+      }),
+    );
   });
 }
 

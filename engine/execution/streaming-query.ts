@@ -40,6 +40,8 @@ export interface CommittedBatch {
 export interface QueryTotals {
   readonly ledger: LedgerCounts;
   readonly batches: number;
+  /** Records that were published: as many as were answered, or, where outputs are records of their own, a number of their own. */
+  readonly outputs: number;
   readonly replayedRecords: number;
   /** Records whose event time was too far in the future to move the watermark. */
   readonly futureGuarded: number;
@@ -51,6 +53,8 @@ export interface QueryTotals {
 interface Encoded {
   readonly flight: Flight;
   readonly outputs: readonly MessageBatch[];
+  /** How many records are published. */
+  readonly answered: number;
 }
 
 /**
@@ -69,6 +73,7 @@ export class StreamingQuery {
   #latency = new LatencyHistogram();
   #ledger: LedgerCounts = emptyLedger;
   #batches = 0;
+  #outputs = 0;
   #nextBatchSequence = 0;
   #replayedRecords = 0;
   #futureGuarded = 0;
@@ -95,6 +100,7 @@ export class StreamingQuery {
     return {
       ledger: this.#ledger,
       batches: this.#batches,
+      outputs: this.#outputs,
       replayedRecords: this.#replayedRecords,
       futureGuarded: this.#futureGuarded,
       latency: this.#latency,
@@ -188,15 +194,16 @@ export class StreamingQuery {
       watermarksMs: task.watermarks.entries(),
       messages,
       state: null,
+      absorbed: null,
     };
   }
 
   async #operate(flight: Flight, task: Recovered): Promise<Flight> {
     const result = await lastValueFrom(of(flight.records).pipe(runSection(task.section)));
-    const { filtered, duplicate } = result;
+    const { records, filtered, duplicate, absorbed } = result;
     const state = this.#isFlushDue() ? this.#takeState(task) : null;
     this.#isFlushed = state !== null;
-    return { ...flight, records: result.records, state, ledger: { ...flight.ledger, filtered, duplicate } };
+    return { ...flight, records, state, absorbed, ledger: { ...flight.ledger, filtered, duplicate } };
   }
 
   /** Flushes are as far apart as the setting says, and far enough that they take a small share of the time: while a backlog is worked off, most keys change. */
@@ -216,18 +223,30 @@ export class StreamingQuery {
   #encode(flight: Flight, scored: Scored | { readonly error: unknown }): Encoded {
     if ('error' in scored) throw scored.error;
     const { messages, deadLetters: unwritten } = this.#query.encode(scored.records);
-    const deadLetters = withBytes([...flight.deadLetters, ...scored.deadLetters, ...unwritten], flight.messages);
-    const outputs = deadLetters.length > 0 ? [...messages, this.#query.encodeDeadLetters(deadLetters)] : messages;
-    const lateCount = scored.records.flags.reduce((count, flags) => count + ((flags & LATE) === 0 ? 0 : 1), 0);
+    const { absorbed } = flight;
+    const late =
+      absorbed === null || absorbed.late.rowCount === 0 ? undefined : this.#query.encodeLate?.(absorbed.late);
+    const fromOutputs = [...scored.deadLetters, ...unwritten];
+    const deadLetters = withBytes(
+      [...flight.deadLetters, ...fromOutputs, ...(late?.deadLetters ?? [])],
+      flight.messages,
+    );
+    const outputs = [
+      ...messages,
+      ...(late?.messages ?? []),
+      ...(deadLetters.length > 0 ? [this.#query.encodeDeadLetters(deadLetters)] : []),
+    ];
     const answered = scored.records.rowCount - unwritten.length;
+    const lateCount = absorbed?.late.rowCount ?? countLate(scored.records);
     const ledger = {
       ...flight.ledger,
       late: lateCount,
-      scored: answered - lateCount,
-      deadLettered: deadLetters.length,
+      scored: absorbed?.taken ?? answered - lateCount,
+      // Where outputs are records of their own, one that cannot be written leaves the records behind it counted as taken.
+      deadLettered: flight.deadLetters.length + (absorbed === null ? fromOutputs.length : 0),
     };
     assert(isBalanced(ledger), `every record read must be accounted for: ${JSON.stringify(ledger)}`);
-    return { flight: { ...flight, records: scored.records, deadLetters, ledger }, outputs };
+    return { flight: { ...flight, records: scored.records, deadLetters, ledger }, outputs, answered };
   }
 
   /** Writes the state at the end of a run that ends well, so that the next one has nothing to replay. */
@@ -245,7 +264,10 @@ export class StreamingQuery {
     this.#isFlushed = true;
   }
 
-  async #commit({ flight, outputs }: Encoded, retry: <T>(call: () => Promise<T>) => Promise<T>): Promise<void> {
+  async #commit(
+    { flight, outputs, answered }: Encoded,
+    retry: <T>(call: () => Promise<T>) => Promise<T>,
+  ): Promise<void> {
     const { jobDigest, modelDigest, commitLog } = this.#query;
     const { batchSequence, ranges, watermarksMs, state } = flight;
     const metadata = { batchSequence, watermarksMs, jobDigest, modelDigest };
@@ -256,6 +278,7 @@ export class StreamingQuery {
     recordLatency(this.#latency, nowMs, flight.messages);
     this.#ledger = addLedgers(this.#ledger, flight.ledger);
     this.#batches++;
+    this.#outputs += answered;
     this.#inFlight--;
     this.#wake?.();
     this.#wake = null;
@@ -267,6 +290,12 @@ export class StreamingQuery {
 /** A promise that never rejects, for one that is awaited only later: an error that came before would end the process as unhandled. */
 function settled<T>(promise: Promise<T>): Promise<T | { readonly error: unknown }> {
   return promise.catch((error: unknown) => ({ error }));
+}
+
+function countLate({ flags }: RecordBatch): number {
+  let count = 0;
+  for (let row = 0; row < flags.length; row++) if (((flags[row] ?? 0) & LATE) !== 0) count++;
+  return count;
 }
 
 /** Messages that were appended together share a timestamp, so runs of one are counted at once. */

@@ -4,11 +4,11 @@
  */
 export interface LedgerCounts {
   readonly read: number;
-  /** Answered in time. */
+  /** Answered in time; or, where outputs are records of their own, taken in by the operator that makes them. */
   readonly scored: number;
   readonly filtered: number;
   readonly duplicate: number;
-  /** Older than the state's horizon: answered too, with the `late` flag, and kept out of state. */
+  /** Older than the state's horizon: answered too, with the `late` flag, and kept out of state; or too late for any window, and routed or dropped. */
   readonly late: number;
   readonly deadLettered: number;
 }

@@ -9,6 +9,8 @@ import type { Field, Schema } from './schema.ts';
 export const DEGRADED = 1;
 /** A record was older than the state's horizon: answered, and kept out of state (semantics, "Rolling features"). */
 export const LATE = 2;
+/** A record's event time was too far ahead of its broker timestamp, so it did not move the watermark (semantics, "Watermark": the future guard). */
+export const GUARDED = 4;
 
 /**
  * A micro-batch in columns: what flows through RxJS, and what every operator takes and gives.
@@ -16,7 +18,7 @@ export const LATE = 2;
  * Rows are in arrival order. `partitions[row]` and `offsets[row]` are the source position; `eventTimesMs[row]` the event
  * time; `watermarksMs[row]` the watermark of the row's own partition as it stood *before* the row (semantics,
  * "Watermark"; `-Infinity` before the first record), so that whatever depends on time is defined per record and any cut into
- * batches gives the same answer; `flags[row]` a set of {@link DEGRADED} and {@link LATE}.
+ * batches gives the same answer; `flags[row]` a set of {@link DEGRADED}, {@link LATE} and {@link GUARDED}.
  *
  * A batch is never changed once it has been handed on: operators share its columns and add their own.
  */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { recordBatch, selectRows, type RecordBatch } from '../record/record-batch.ts';
+import { GUARDED, recordBatch, selectRows, type RecordBatch } from '../record/record-batch.ts';
 import { Schema } from '../record/schema.ts';
 import { messageBatchOf } from '../storage/message-batch-builder.ts';
 import { PartitionWatermarks } from './partition-watermarks.ts';
@@ -61,6 +61,7 @@ describe('watermarks', () => {
     const watermarks = new PartitionWatermarks();
     expect(stampWatermarks(batch, messages, watermarks, rule)).toBe(1);
     expect([...batch.watermarksMs]).toEqual([-Infinity, 890, 890]);
+    expect([...batch.flags]).toEqual([0, GUARDED, 0]);
     expect(watermarks.of(0)).toBe(1_990);
   });
 });

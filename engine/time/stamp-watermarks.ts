@@ -1,5 +1,5 @@
 import type { MessageBatch } from '../record/message-batch.ts';
-import type { RecordBatch } from '../record/record-batch.ts';
+import { GUARDED, type RecordBatch } from '../record/record-batch.ts';
 import type { PartitionWatermarks } from './partition-watermarks.ts';
 
 /** How a job's event time becomes its watermark. */
@@ -11,8 +11,8 @@ export interface WatermarkRule {
 }
 
 /**
- * Stamps each record with its partition's watermark as it stands before it, and moves the watermark past it: ③ on a record's way. Called
- * once a batch, in arrival order, right after decoding; `watermarks` lives as long as the task.
+ * Stamps each record with its partition's watermark as it stands before it, and moves the watermark past it: ③ on a record's way. What the future guard holds
+ * is flagged, so that operators know of each record where the watermark stands after it. Called once a batch, in arrival order, right after decoding; `watermarks` lives as long as the task.
  *
  * @param messages the undecoded batch that the records come from, for its broker timestamps; `null` where the source has none, which leaves the future guard out.
  * @returns how many records the future guard held.
@@ -36,8 +36,10 @@ export function stampWatermarks(
         message++;
       timestampMs = messages.timestampsMs[message] ?? Infinity;
     }
-    if (eventTimeMs > timestampMs + rule.maxFutureSkewMs) guarded++;
-    else watermarks.advance(partition, eventTimeMs - rule.delayMs);
+    if (eventTimeMs > timestampMs + rule.maxFutureSkewMs) {
+      guarded++;
+      records.flags[row] = (records.flags[row] ?? 0) | GUARDED;
+    } else watermarks.advance(partition, eventTimeMs - rule.delayMs);
   }
   return guarded;
 }
