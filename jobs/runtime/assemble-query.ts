@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert';
 import { SluiceError } from '../../engine/error.ts';
 import type { CommitLog } from '../../engine/execution/commit-log.ts';
 import {
@@ -9,7 +10,7 @@ import {
 } from '../../engine/execution/query-definition.ts';
 import type { DeadLetter } from '../../engine/record/dead-letter.ts';
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
-import { encodeDeadLetters } from '../../engine/serde/dead-letter-encoder.ts';
+import type { DeadLetterEncoder } from '../../engine/serde/dead-letter-encoder.ts';
 import type { Decoder } from '../../engine/serde/decoder.ts';
 import type { EncodeFailure, Encoder } from '../../engine/serde/encoder.ts';
 import type { Source } from '../../engine/source/source.ts';
@@ -17,6 +18,7 @@ import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
 import { featureSection } from './feature-section.ts';
+import type { Stage } from './stages.ts';
 
 /** A message without a timestamp of its own. */
 const stampedByTheLog = -1;
@@ -33,8 +35,28 @@ export interface QueryParts {
   readonly model: BoundModel | null;
   /** One for each topic that the job writes its results to. */
   readonly encoders: readonly Encoder[];
-  readonly deadLetterPartitions: number;
+  /** `null` for a job that stops at its first bad record. */
+  readonly encodeDeadLetters: DeadLetterEncoder | null;
   readonly bounds?: Partial<QueryBounds>;
+}
+
+/** What a cluster gives a stage of a job to run on. */
+export interface StageParts extends QueryParts {
+  /** Partitions of the topic that the stage before reads: as many tasks write to this one's exchange. Of no matter to the first stage. */
+  readonly upstreamPartitions: number;
+  /** Partitions of the exchange that the stage writes. Of no matter to the last. */
+  readonly downstreamPartitions: number;
+}
+
+/**
+ * Puts a stage of a job together: the query of one of its tasks. Called once for each acquisition of a task.
+ *
+ * @param parts `input` is the job's own topic in every stage, since that is what dead letters name; `decoder` is the source's and only the first stage's (an exchange
+ *   has its own); `model` and `encoders` are the last stage's.
+ */
+export function assembleStage(job: CheckedJob, stage: Stage, parts: StageParts): QueryDefinition {
+  assert(stage.input === 'source' && stage.output === 'results', 'a job of one stage');
+  return { ...assembleQuery(job, parts), jobDigest: stage.digest };
 }
 
 /** Puts a checked job and the parts that a profile made for it together: the query that the engine runs. Called once for each run. */
@@ -53,8 +75,8 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     score: model === null ? unscored : scoring(job, model, parts.input),
     encode: (records) => encodeWith(parts, records),
     encodeDeadLetters: (letters) => {
-      if (job.deadLetters.policy === 'fail') throw refused(job, letters);
-      return encodeDeadLetters(job.deadLetters.topic, letters, parts.deadLetterPartitions);
+      if (parts.encodeDeadLetters === null) throw refused(job, letters);
+      return parts.encodeDeadLetters(letters);
     },
     bounds: { ...defaultBounds, flushEveryMs: job.state.flushEveryMs, ...parts.bounds },
   };

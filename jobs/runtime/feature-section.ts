@@ -19,7 +19,7 @@ export interface Duplicates {
  * replay; the same for both, which is why a replay gives the same bits.
  */
 export function featureSection(
-  plan: FeaturePlan,
+  plan: Pick<FeaturePlan, 'inputSchema' | 'steps'>,
   duplicates: Duplicates | null,
   start: SectionStart,
   state: StateReader,
