@@ -69,15 +69,16 @@ describe('TreeExplainer', () => {
         (seed, featureCount, maxDepth, treeCount) => {
           const matrix = randomMatrix({ rowCount: 150, featureCount, seed });
           const { ensemble } = trainTrees(matrix, { params: { treeCount, maxDepth, minChildWeight: 0.1 } });
-          const explainer = new TreeExplainer(ensemble);
+          const [lookedUp, walked] = [new TreeExplainer(ensemble), new TreeExplainer(ensemble, 0)];
           for (const at of [0, 1, 2]) {
             const row = matrix.columns.map((column) => column[at] ?? NaN);
-            const contributions = explainer.explain(row);
+            const [fromTables, fromPaths] = [lookedUp.explain(row), walked.explain(row)];
             bruteForce(ensemble, row).forEach((expected, feature) => {
-              expect(contributions[feature]).toBeCloseTo(expected, 9);
+              expect(fromTables[feature]).toBeCloseTo(expected, 9);
+              expect(fromPaths[feature]).toBeCloseTo(expected, 9);
             });
           }
-          expect(explainer.expectedMargin).toBeCloseTo(marginOf(ensemble, [], 0), 9);
+          expect(lookedUp.expectedMargin).toBeCloseTo(marginOf(ensemble, [], 0), 9);
         },
       ),
       { numRuns: 60 },
@@ -87,10 +88,12 @@ describe('TreeExplainer', () => {
   it('adds up to the log-odds of every row', () => {
     const matrix = randomMatrix({ rowCount: 1_000, featureCount: 12, seed: 5 });
     const { ensemble } = trainTrees(matrix, { params: { treeCount: 60, maxDepth: 7 } });
-    const explainer = new TreeExplainer(ensemble);
+    const [lookedUp, walked] = [new TreeExplainer(ensemble, Infinity), new TreeExplainer(ensemble, 0)];
     predictMargins(ensemble, matrix.columns, matrix.rowCount).forEach((margin, at) => {
-      const contributions = explainer.explain(matrix.columns.map((column) => column[at] ?? NaN));
-      expect(explainer.expectedMargin + contributions.reduce((sum, part) => sum + part, 0)).toBeCloseTo(margin, 5);
+      const row = matrix.columns.map((column) => column[at] ?? NaN);
+      const contributions = lookedUp.explain(row);
+      walked.explain(row).forEach((part, feature) => expect(contributions[feature]).toBeCloseTo(part, 9));
+      expect(lookedUp.expectedMargin + contributions.reduce((sum, part) => sum + part, 0)).toBeCloseTo(margin, 5);
     });
   });
 
