@@ -4,7 +4,7 @@ import type { StateWrite } from '../state/state-store.ts';
 import type { Commit, CommitLog, OffsetRange, StateFlush } from './commit-log.ts';
 
 /**
- * One task over an input topic with 2 partitions of 1,000 records, with one output topic of 2 partitions.
+ * One task over an input topic whose partitions have 1,000 records each, with one output topic of 2 partitions.
  *
  * The committed offsets of a test start at 0, and the state's digest at `jobDigest` "digest 1".
  */
@@ -19,8 +19,12 @@ export interface TaskUnderTest extends AsyncDisposable {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** How many partitions a task of the log reads: the embedded one has all of a topic, in the cluster each has its own. */
+export type TaskShape = 'one partition a task' | 'two partitions a task';
+
 /** What every commit log must keep of the contract in `commit-log.ts`. An implementation joins with one line. */
-export function commitLogConformance(name: string, open: () => Promise<TaskUnderTest>): void {
+export function commitLogConformance(name: string, shape: TaskShape, open: () => Promise<TaskUnderTest>): void {
+  if (shape === 'two partitions a task') severalPartitions(name, open);
   describe(`${name} keeps the contract of a commit log`, () => {
     it('says of a task that never committed that there is nothing', async () => {
       await using task = await open();
@@ -49,25 +53,13 @@ export function commitLogConformance(name: string, open: () => Promise<TaskUnder
       await using task = await open();
       const first = await task.own();
       await first.acquire();
-      await first.commit(
-        batch(
-          task,
-          0,
-          [
-            [0, 0, 5],
-            [1, 0, 3],
-          ],
-          ['a'],
-        ),
-      );
-      await first.commit(batch(task, 1, [[1, 3, 4]], ['b']));
+      await first.commit(batch(task, 0, [[0, 0, 5]], ['a']));
+      await first.commit(batch(task, 1, [[0, 5, 6]], ['b']));
       await first[Symbol.asyncDispose]();
       const { committed, metadata } = await (await task.own()).acquire();
-      expect(committed).toEqual([
-        { partition: 0, offset: 5 },
-        { partition: 1, offset: 4 },
-      ]);
+      expect(committed).toEqual([{ partition: 0, offset: 6 }]);
       expect(metadata).toEqual(metadataOf(1));
+      expect(await task.outputs(0)).toEqual(['a', 'b']);
     });
 
     it('keeps watermarks that are not numbers yet', async () => {
@@ -85,61 +77,39 @@ export function commitLogConformance(name: string, open: () => Promise<TaskUnder
       expect(stateMetadata?.watermarksMs).toEqual(watermarksMs);
     });
 
-    it('gives the order in which records were read since the state was written, and forgets it when state has passed it', async () => {
+    it('has replayed what was committed since the state was written, and nothing once state has passed it', async () => {
       await using task = await open();
       const first = await task.own();
       await first.acquire();
-      await first.commit(
-        batch(
-          task,
-          0,
-          [
-            [0, 0, 5],
-            [1, 0, 3],
-          ],
-          [],
-        ),
-      );
-      await first.commit(
-        batch(
-          task,
-          1,
-          [
-            [1, 3, 4],
-            [0, 5, 6],
-            [1, 4, 6],
-          ],
-          [],
-        ),
-      );
+      await first.commit(batch(task, 0, [[0, 0, 5]], []));
+      await first.commit(batch(task, 1, [[0, 5, 8]], []));
       const second = await task.own();
       const behind = await second.acquire();
-      expect(behind.stateAt).toEqual([
-        { partition: 0, offset: 0 },
-        { partition: 1, offset: 0 },
-      ]);
+      expect(behind.stateAt).toEqual([{ partition: 0, offset: 0 }]);
       expect(behind.stateMetadata).toBeNull();
-      expect(behind.replay).toEqual([
-        ranges([
-          [0, 0, 5],
-          [1, 0, 3],
-        ]),
-        ranges([
-          [1, 3, 4],
-          [0, 5, 6],
-          [1, 4, 6],
-        ]),
-      ]);
+      expect(covered(behind.replay)).toEqual([0, 8]);
 
-      await second.commit(batch(task, 2, [[0, 6, 7]], [], flush({ a: '1' })));
-      await second.commit(batch(task, 3, [[0, 7, 9]], []));
-      const third = await (await task.own()).acquire();
-      expect(third.stateAt).toEqual([
-        { partition: 0, offset: 7 },
-        { partition: 1, offset: 6 },
-      ]);
-      expect(third.stateMetadata).toEqual(metadataOf(2));
-      expect(third.replay).toEqual([ranges([[0, 7, 9]])]);
+      await second.commit(batch(task, 2, [[0, 8, 9]], [], flush({ a: '1' })));
+      await second.commit(batch(task, 3, [[0, 9, 11]], []));
+      const third = await task.own();
+      const near = await third.acquire();
+      expect(near.stateAt).toEqual([{ partition: 0, offset: 9 }]);
+      expect(near.stateMetadata).toEqual(metadataOf(2));
+      expect(covered(near.replay)).toEqual([9, 11]);
+
+      await third.commit(batch(task, 4, [[0, 11, 12]], [], flush({ a: '2' })));
+      expect((await (await task.own()).acquire()).replay).toEqual([]);
+    });
+
+    it('brings the state up to the last batch by a commit that covers nothing, as at the end of a run', async () => {
+      await using task = await open();
+      const first = await task.own();
+      await first.acquire();
+      await first.commit(batch(task, 0, [[0, 0, 5]], ['a']));
+      await first.commit(batch(task, 1, [], [], flush({ a: 'at the end' })));
+      const next = await task.own();
+      expect(await next.acquire()).toMatchObject({ stateAt: [{ partition: 0, offset: 5 }], replay: [] });
+      expect(await values(next, ['a'])).toEqual(['at the end']);
     });
 
     it('gives state as of the last commit that wrote it', async () => {
@@ -200,10 +170,104 @@ export function commitLogConformance(name: string, open: () => Promise<TaskUnder
   });
 }
 
+/** What a log whose task reads several partitions keeps besides. */
+function severalPartitions(name: string, open: () => Promise<TaskUnderTest>): void {
+  describe(`${name} keeps the contract of a commit log for a task of several partitions`, () => {
+    it('goes on for a new owner where the last commit stands', async () => {
+      await using task = await open();
+      const first = await task.own();
+      await first.acquire();
+      await first.commit(
+        batch(
+          task,
+          0,
+          [
+            [0, 0, 5],
+            [1, 0, 3],
+          ],
+          ['a'],
+        ),
+      );
+      await first.commit(batch(task, 1, [[1, 3, 4]], ['b']));
+      await first[Symbol.asyncDispose]();
+      const { committed, metadata } = await (await task.own()).acquire();
+      expect(committed).toEqual([
+        { partition: 0, offset: 5 },
+        { partition: 1, offset: 4 },
+      ]);
+      expect(metadata).toEqual(metadataOf(1));
+    });
+
+    it('gives the order in which records were read since the state was written, and forgets it when state has passed it', async () => {
+      await using task = await open();
+      const first = await task.own();
+      await first.acquire();
+      await first.commit(
+        batch(
+          task,
+          0,
+          [
+            [0, 0, 5],
+            [1, 0, 3],
+          ],
+          [],
+        ),
+      );
+      await first.commit(
+        batch(
+          task,
+          1,
+          [
+            [1, 3, 4],
+            [0, 5, 6],
+            [1, 4, 6],
+          ],
+          [],
+        ),
+      );
+      const second = await task.own();
+      const behind = await second.acquire();
+      expect(behind.stateAt).toEqual([
+        { partition: 0, offset: 0 },
+        { partition: 1, offset: 0 },
+      ]);
+      expect(behind.stateMetadata).toBeNull();
+      expect(behind.replay).toEqual([
+        ranges([
+          [0, 0, 5],
+          [1, 0, 3],
+        ]),
+        ranges([
+          [1, 3, 4],
+          [0, 5, 6],
+          [1, 4, 6],
+        ]),
+      ]);
+
+      await second.commit(batch(task, 2, [[0, 6, 7]], [], flush({ a: '1' })));
+      await second.commit(batch(task, 3, [[0, 7, 9]], []));
+      const third = await (await task.own()).acquire();
+      expect(third.stateAt).toEqual([
+        { partition: 0, offset: 7 },
+        { partition: 1, offset: 6 },
+      ]);
+      expect(third.stateMetadata).toEqual(metadataOf(2));
+      expect(third.replay).toEqual([ranges([[0, 7, 9]])]);
+    });
+  });
+}
+
 type RangeTuple = readonly [partition: number, from: number, to: number];
 
 function ranges(tuples: readonly RangeTuple[]): OffsetRange[] {
   return tuples.map(([partition, from, to]) => ({ partition, from, to }));
+}
+
+/** Where the ranges of a replay of one partition begin and end; they must follow each other. */
+function covered(replay: readonly (readonly OffsetRange[])[]): [from: number | undefined, to: number | undefined] {
+  const all = replay.flat();
+  all.forEach(({ from }, i) => expect(from).toBe(all[i - 1]?.to ?? from));
+  return [all[0]?.from, all.at(-1)?.to];
 }
 
 function metadataOf(batchSequence: number): Commit['metadata'] {

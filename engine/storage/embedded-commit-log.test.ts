@@ -42,7 +42,7 @@ async function openTask(): Promise<TaskUnderTest & { readonly storage: Storage }
   };
 }
 
-commitLogConformance('the embedded commit log', openTask);
+commitLogConformance('the embedded commit log', 'two partitions a task', openTask);
 
 stateReaderConformance('the embedded commit log', async (): Promise<StateUnderTest> => {
   const task = await openTask();

@@ -64,12 +64,12 @@ export class ClusterUnderTest implements AsyncDisposable {
     this.#opened.push(thing);
   }
 
-  /** A task of its own: topics, and a worker that is a member of its group. */
-  async newTask(): Promise<TaskUnderFaults> {
+  /** A task of its own: topics (one input partition), and a worker that is a member of its group. */
+  async newTask(outputPartitions: number = 1): Promise<TaskUnderFaults> {
     const name = `task-${this.#tasks++}`;
     using admin = new KafkaAdmin(this.settings);
     await admin.createTopic({ topic: `${name}.in`, partitions: 1 });
-    await admin.createTopic({ topic: `${name}.out`, partitions: 1 });
+    await admin.createTopic({ topic: `${name}.out`, partitions: outputPartitions });
     let wake = (): void => undefined;
     const assigned = new Promise<void>((resolve) => (wake = resolve));
     const handOver = (): Promise<void> => Promise.resolve();
@@ -173,16 +173,16 @@ export class TaskUnderFaults {
     };
   }
 
-  /** What a committed reader sees of the output topic, once no transaction in it is open. */
-  async outputs(): Promise<string[]> {
+  /** What a committed reader sees of a partition of the output topic, once no transaction in it is open. */
+  async outputs(partition: number = 0): Promise<string[]> {
     const { settings } = this.#cluster;
     const topic = `${this.name}.out`;
-    await using source = await KafkaSource.open({ settings, topic, partitions: 'all' });
+    await using source = await KafkaSource.open({ settings, topic, partitions: [partition] });
     // A commit is decided before it is marked in the partitions, some milliseconds later: only then do readers see it.
     using admin = new KafkaAdmin(settings);
     let [range] = await source.ranges();
-    while (range?.endOffset !== (await admin.endOffset(topic, 0))) [range] = await source.ranges();
-    await source.seek([{ partition: 0, offset: 0 }]);
+    while (range?.endOffset !== (await admin.endOffset(topic, partition))) [range] = await source.ranges();
+    await source.seek([{ partition, offset: 0 }]);
     const values: string[] = [];
     while ((source.positions()[0]?.offset ?? 0) < (range?.endOffset ?? 0)) {
       const polled = await source.poll({ maxRecords: 1_000, maxWaitMs: 1_000 });

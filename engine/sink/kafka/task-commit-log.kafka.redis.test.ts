@@ -8,6 +8,7 @@ import {
   valueOf,
 } from '../../../tests/cluster/cluster-under-test.ts';
 import { SluiceError } from '../../error.ts';
+import { commitLogConformance } from '../../execution/commit-log.conformance.ts';
 import { messageBatchOf } from '../../storage/message-batch-builder.ts';
 import { RedisTaskState } from '../../state/redis/redis-task-state.ts';
 
@@ -20,6 +21,17 @@ beforeAll(async () => {
 afterEach(() => cluster.mend());
 
 afterAll(() => cluster[Symbol.asyncDispose]());
+
+commitLogConformance("a task's commit log in Kafka and Redis", 'one partition a task', async () => {
+  const task = await cluster.newTask(2);
+  return {
+    outputTopic: `${task.name}.out`,
+    own: (jobDigest = 'digest 1') => Promise.resolve(task.own({ job: jobDigest })),
+    outputs: (partition) => task.outputs(partition),
+    // Its topics and owners are closed after each test.
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+});
 
 describe("a task's commit log in Kafka and Redis", () => {
   it('finds nothing before the first commit, and the last commit after it', async () => {
