@@ -1,4 +1,3 @@
-import { strict as assert } from 'node:assert';
 import { SluiceError } from '../../engine/error.ts';
 import type { CommitLog } from '../../engine/execution/commit-log.ts';
 import {
@@ -18,7 +17,6 @@ import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
 import { featureSection } from './feature-section.ts';
-import type { Stage } from './stages.ts';
 
 /** A message without a timestamp of its own. */
 const stampedByTheLog = -1;
@@ -38,25 +36,6 @@ export interface QueryParts {
   /** `null` for a job that stops at its first bad record. */
   readonly encodeDeadLetters: DeadLetterEncoder | null;
   readonly bounds?: Partial<QueryBounds>;
-}
-
-/** What a cluster gives a stage of a job to run on. */
-export interface StageParts extends QueryParts {
-  /** Partitions of the topic that the stage before reads: as many tasks write to this one's exchange. Of no matter to the first stage. */
-  readonly upstreamPartitions: number;
-  /** Partitions of the exchange that the stage writes. Of no matter to the last. */
-  readonly downstreamPartitions: number;
-}
-
-/**
- * Puts a stage of a job together: the query of one of its tasks. Called once for each acquisition of a task.
- *
- * @param parts `input` is the job's own topic in every stage, since that is what dead letters name; `decoder` is the source's and only the first stage's (an exchange
- *   has its own); `model` and `encoders` are the last stage's.
- */
-export function assembleStage(job: CheckedJob, stage: Stage, parts: StageParts): QueryDefinition {
-  assert(stage.input === 'source' && stage.output === 'results', 'a job of one stage');
-  return { ...assembleQuery(job, parts), jobDigest: stage.digest };
 }
 
 /** Puts a checked job and the parts that a profile made for it together: the query that the engine runs. Called once for each run. */

@@ -7,6 +7,10 @@ export interface Exchange {
   readonly topic: string;
   /** The fields that it is partitioned by. */
   readonly key: readonly string[];
+  /** As the job says; `null`: as many as the job's input has. */
+  readonly partitions: number | null;
+  /** What the topic is created with, by Kafka's names. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /**
