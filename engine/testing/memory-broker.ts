@@ -2,18 +2,27 @@ import { strict as assert } from 'node:assert';
 import { SluiceError } from '../error.ts';
 import type { Acquired, Commit, CommitLog, CommitMetadata, OffsetRange } from '../execution/commit-log.ts';
 import { messageKey, messageValue, type MessageBatch } from '../record/message-batch.ts';
-import type { PartitionOffset, PartitionRange, PollBounds, Polled, Source } from '../source/source.ts';
-import type { StateEntry, StateReader } from '../state/state-store.ts';
-
-/** One message of a memory topic, by value. */
-export interface MemoryMessage {
-  readonly key: string;
-  readonly value: string;
-  readonly timestampMs: number;
-}
+import type { PartitionOffset, Source } from '../source/source.ts';
+import type { StateEntry, StateReader, StateWrite } from '../state/state-store.ts';
+import { MemorySource, type MemoryMessage } from './memory-source.ts';
 
 /** What becomes of a commit: it succeeds, or the process dies before anything has happened, or after everything has, with the caller none the wiser. */
 export type CommitFate = 'succeed' | 'die before' | 'die after';
+
+/**
+ * A step of a commit, in the order in which they come: the transaction is begun, the outputs are handed over, the offsets are, all of it takes effect, and last, where
+ * the batch brings some, the state is written. A process may die before and after each; outputs and offsets are seen from `commit` on, and state may lag behind them.
+ */
+export type CommitStep = 'begin' | 'produce' | 'send offsets' | 'commit' | 'write state';
+
+/** Told before and after each step of each commit; an error that it throws ends the commit there, as the death of the process would. */
+export type CommitListener = (step: CommitStep, when: 'before' | 'after') => void;
+
+/** A message of a memory topic with its place. */
+export interface PlacedMessage extends MemoryMessage {
+  readonly partition: number;
+  readonly offset: number;
+}
 
 /** A batch's ranges, as they were committed, with what was committed beside them. */
 interface Committed {
@@ -34,6 +43,7 @@ export class MemoryBroker {
   #stateAt: { readonly offsets: Map<number, number>; readonly metadata: CommitMetadata } | null = null;
   #epoch = 0;
   #fates: CommitFate[] = [];
+  readonly #order = new Map<string, { readonly partition: number; readonly offset: number }[]>();
 
   /** Adds an empty topic. */
   createTopic(topic: string, partitions: number): void {
@@ -45,12 +55,45 @@ export class MemoryBroker {
 
   /** Appends messages to one partition of a topic. */
   append(topic: string, partition: number, ...messages: readonly MemoryMessage[]): void {
-    this.#partition(topic, partition).push(...messages);
+    const log = this.#partition(topic, partition);
+    const order = this.#order.get(topic) ?? [];
+    this.#order.set(topic, order);
+    messages.forEach((_, index) => order.push({ partition, offset: log.length + index }));
+    log.push(...messages);
   }
 
   /** All messages of a topic, by partition. */
   read(topic: string): readonly (readonly MemoryMessage[])[] {
     return this.#topics.get(topic) ?? [];
+  }
+
+  /** All messages of a topic, whatever their partitions, in the order in which they were appended. */
+  readInOrder(topic: string): readonly PlacedMessage[] {
+    return (this.#order.get(topic) ?? []).map(({ partition, offset }) => ({
+      ...(this.#partition(topic, partition)[offset] ?? { key: '', value: '', timestampMs: 0 }),
+      partition,
+      offset,
+    }));
+  }
+
+  /** The next offset of each partition that a commit has covered. */
+  committedOffsets(): readonly PartitionOffset[] {
+    return offsetsOf(this.#committed);
+  }
+
+  /** What was committed beside the last batch; `null` before the first. */
+  lastMetadata(): CommitMetadata | null {
+    return this.#last?.metadata ?? null;
+  }
+
+  /** The offsets that the stored state reflects. */
+  stateOffsets(): readonly PartitionOffset[] {
+    return offsetsOf(this.#stateAt?.offsets ?? new Map<number, number>());
+  }
+
+  /** The operators that have state, in order of their names. */
+  operatorIds(): readonly string[] {
+    return [...new Set([...this.#state.keys()].map((name) => name.slice(0, name.lastIndexOf('/'))))].sort();
   }
 
   /** The keys and values of an operator's state. */
@@ -72,8 +115,8 @@ export class MemoryBroker {
   }
 
   /** A new owner of the one task; acquiring it fences the one before. */
-  commitLog(): CommitLog {
-    return new MemoryCommitLog(this);
+  commitLog(onStep: CommitListener = () => undefined): CommitLog {
+    return new MemoryCommitLog(this, onStep);
   }
 
   /** For the commit log: raises the epoch and says where the task stands. */
@@ -89,11 +132,33 @@ export class MemoryBroker {
     return { epoch: ++this.#epoch, acquired };
   }
 
-  /** For the commit log: all or nothing. */
-  commit(epoch: number, batch: Commit): void {
+  /** For the commit log: outputs and offsets all or nothing, then the state. */
+  commit(epoch: number, batch: Commit, onStep: CommitListener): void {
     const fate = this.#fates.shift() ?? 'succeed';
     if (fate === 'die before') throw new SluiceError('MEMORY_CRASH', 'the process died before the commit');
-    if (epoch !== this.#epoch) throw new SluiceError('TASK_FENCED', 'another owner has acquired the task');
+    const step = (name: CommitStep, carryOut: () => void): void => {
+      onStep(name, 'before');
+      carryOut();
+      onStep(name, 'after');
+    };
+    step('begin', () => {
+      if (epoch !== this.#epoch) throw new SluiceError('TASK_FENCED', 'another owner has acquired the task');
+    });
+    // What is produced and sent before the commit is nobody's business: a transaction that is not committed is not read.
+    step('produce', () => undefined);
+    step('send offsets', () => undefined);
+    step('commit', () => this.#publish(batch));
+    const { state } = batch;
+    if (state !== null) step('write state', () => this.#writeState(state.writes, batch.metadata));
+    if (fate === 'die after') throw new SluiceError('MEMORY_CRASH', 'the process died after the commit');
+  }
+
+  /** For the commit log: one key's state. */
+  getState(operatorId: string, key: Uint8Array): Uint8Array | null {
+    return this.#state.get(`${operatorId}/${Buffer.from(key).toString('hex')}`)?.value ?? null;
+  }
+
+  #publish(batch: Commit): void {
     for (const { partition, from, to } of batch.ranges) {
       assert.equal(this.#committed.get(partition) ?? 0, from, 'commits cover the log without gap or overlap');
       this.#committed.set(partition, to);
@@ -101,21 +166,16 @@ export class MemoryBroker {
     for (const output of batch.outputs) this.#appendAll(output);
     this.#last = { ranges: batch.ranges, metadata: batch.metadata };
     this.#commits.push(this.#last);
-    if (batch.state !== null) {
-      for (const { operatorId, key, value } of batch.state.writes) {
-        const name = `${operatorId}/${Buffer.from(key).toString('hex')}`;
-        if (value === null) this.#state.delete(name);
-        else this.#state.set(name, { key, value });
-      }
-      this.#stateAt = { offsets: new Map(this.#committed), metadata: batch.metadata };
-      this.#commits = [];
-    }
-    if (fate === 'die after') throw new SluiceError('MEMORY_CRASH', 'the process died after the commit');
   }
 
-  /** For the commit log: one key's state. */
-  getState(operatorId: string, key: Uint8Array): Uint8Array | null {
-    return this.#state.get(`${operatorId}/${Buffer.from(key).toString('hex')}`)?.value ?? null;
+  #writeState(writes: readonly StateWrite[], metadata: CommitMetadata): void {
+    for (const { operatorId, key, value } of writes) {
+      const name = `${operatorId}/${Buffer.from(key).toString('hex')}`;
+      if (value === null) this.#state.delete(name);
+      else this.#state.set(name, { key, value });
+    }
+    this.#stateAt = { offsets: new Map(this.#committed), metadata };
+    this.#commits = [];
   }
 
   #appendAll(messages: MessageBatch): void {
@@ -139,73 +199,15 @@ function offsetsOf(offsets: ReadonlyMap<number, number>): readonly PartitionOffs
   return [...offsets].map(([partition, offset]) => ({ partition, offset }));
 }
 
-class MemorySource implements Source {
-  readonly name: string;
-  readonly #topic: string;
-  readonly #read: () => readonly (readonly MemoryMessage[])[];
-  #next = new Map<number, number>();
-
-  constructor(topic: string, read: () => readonly (readonly MemoryMessage[])[]) {
-    this.name = `memory topic ${topic}`;
-    this.#topic = topic;
-    this.#read = read;
-  }
-
-  ranges(): Promise<readonly PartitionRange[]> {
-    const partitions = this.#read();
-    return Promise.resolve(
-      partitions.map((messages, partition) => ({ partition, startOffset: 0, endOffset: messages.length })),
-    );
-  }
-
-  seek(offsets: readonly PartitionOffset[]): Promise<void> {
-    this.#next = new Map(offsets.map(({ partition, offset }) => [partition, offset]));
-    return Promise.resolve();
-  }
-
-  async poll({ maxRecords }: PollBounds): Promise<Polled | null> {
-    // One turn of the event loop, as a real poll takes, so that an empty topic does not starve everything else.
-    await new Promise((resolve) => setImmediate(resolve));
-    const picked: { partition: number; offset: number; message: MemoryMessage }[] = [];
-    for (const [partition, from] of this.#next) {
-      const messages = (this.#read()[partition] ?? []).slice(from, from + maxRecords - picked.length);
-      messages.forEach((message, index) => picked.push({ partition, offset: from + index, message }));
-      this.#next.set(partition, from + messages.length);
-    }
-    return picked.length === 0 ? null : { kind: 'messages', messages: batchOf(this.#topic, picked) };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-function batchOf(
-  topic: string,
-  picked: readonly { partition: number; offset: number; message: MemoryMessage }[],
-): MessageBatch {
-  const slab = (texts: readonly string[]): { data: Uint8Array; offsets: Int32Array } => {
-    const parts = texts.map((text) => Buffer.from(text));
-    const offsets = new Int32Array(parts.length + 1);
-    parts.forEach((part, index) => (offsets[index + 1] = (offsets[index] ?? 0) + part.length));
-    return { data: Uint8Array.from(Buffer.concat(parts)), offsets };
-  };
-  return {
-    topic,
-    messageCount: picked.length,
-    partitions: Int32Array.from(picked, ({ partition }) => partition),
-    offsets: Float64Array.from(picked, ({ offset }) => offset),
-    timestampsMs: Float64Array.from(picked, ({ message }) => message.timestampMs),
-    keys: slab(picked.map(({ message }) => message.key)),
-    values: slab(picked.map(({ message }) => message.value)),
-  };
-}
-
 class MemoryCommitLog implements CommitLog {
   readonly state: StateReader;
   readonly #broker: MemoryBroker;
+  readonly #onStep: CommitListener;
   #epoch = 0;
 
-  constructor(broker: MemoryBroker) {
+  constructor(broker: MemoryBroker, onStep: CommitListener) {
     this.#broker = broker;
+    this.#onStep = onStep;
     this.state = {
       getMany: (operatorId, keys) => Promise.resolve(keys.map((key) => broker.getState(operatorId, key))),
       async *scan(operatorId) {
@@ -222,7 +224,7 @@ class MemoryCommitLog implements CommitLog {
 
   async commit(batch: Commit): Promise<void> {
     await Promise.resolve();
-    this.#broker.commit(this.#epoch, batch);
+    this.#broker.commit(this.#epoch, batch, this.#onStep);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

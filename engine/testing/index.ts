@@ -1,0 +1,23 @@
+/**
+ * The test kit: runs a query over an in-memory broker on a virtual clock, kills it wherever it can die, and gives it the disorder that life has. What users import;
+ * `docs/testing.md` shows each part at work.
+ */
+export {
+  addData,
+  advanceClock,
+  advanceWatermark,
+  check,
+  checkAnswer,
+  checkDeadLetters,
+  checkLedger,
+  checkNewAnswer,
+  crash,
+  crashAt,
+  expectFailure,
+  restart,
+  stop,
+  type Action,
+} from './action.ts';
+export { near } from './compare-rows.ts';
+export { inMemoryQuery } from './in-memory-query.ts';
+export { testQuery } from './test-query.ts';

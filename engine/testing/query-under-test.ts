@@ -1,0 +1,88 @@
+import { strict as assert } from 'node:assert';
+import type { CommitLog } from '../execution/commit-log.ts';
+import type { QueryBounds, QueryDefinition } from '../execution/query-definition.ts';
+import type { Schema } from '../record/schema.ts';
+import type { ByteSlab } from '../record/column.ts';
+import type { Source } from '../source/source.ts';
+import { keyPartitioner } from '../serde/partitioner.ts';
+import { Near, type Row } from './compare-rows.ts';
+import type { MemoryMessage } from './memory-source.ts';
+
+/** A topic of a test. */
+export interface TopicUnderTest {
+  readonly topic: string;
+  readonly partitions: number;
+}
+
+/** The topic that a query reads, and how a row becomes a message of it: JSON, keyed and timed by fields of the row. */
+export interface InputUnderTest extends TopicUnderTest {
+  readonly schema: Schema;
+  readonly eventTimeField: string;
+  readonly keyFields: readonly string[];
+  /** How far behind the newest event time of a partition its watermark is. */
+  readonly delayMs: number;
+}
+
+/** What a test gives a query to run on, for one life of its process. */
+export interface TestParts {
+  readonly source: Source;
+  readonly commitLog: CommitLog;
+  readonly bounds: QueryBounds;
+}
+
+/**
+ * A query as the test kit drives it: where its records come from and go to, and how it is built over parts that the test made. `inMemoryQuery` makes one of operators;
+ * for a job file see `jobUnderTest` in `jobs/test-files`; for a {@link QueryDefinition} of your own, write one down.
+ */
+export interface QueryUnderTest {
+  readonly name: string;
+  readonly input: InputUnderTest;
+  /** The topics that it writes results to; the first is the one that answers are read from where nothing else is said. */
+  readonly outputs: readonly TopicUnderTest[];
+  /** `null` where bad records stop it. */
+  readonly deadLetters: TopicUnderTest | null;
+  readonly bounds: QueryBounds;
+  /** Called for each life of the process; the query is the caller's to run and dispose of. */
+  open(parts: TestParts): QueryDefinition;
+}
+
+/** A row as a message of the input topic; a string stands for a message with just those bytes, whether or not they can be decoded. */
+export function messageOfRow(input: InputUnderTest, row: Row | string, timestampMs: number): MemoryMessage {
+  if (typeof row === 'string') return { key: '', value: row, timestampMs };
+  const key = input.keyFields.map((name) => textOf(row[name])).join('/');
+  return { key, value: JSON.stringify(row), timestampMs };
+}
+
+/** The partition that a message with this key goes to where the test does not say: the one that a producer would choose. */
+export function partitionOf(input: InputUnderTest, key: string): number {
+  const data = new TextEncoder().encode(key);
+  const keys: ByteSlab = { data, offsets: Int32Array.of(0, data.length) };
+  return keyPartitioner(input.partitions)(keys, 0, 0);
+}
+
+/** A row's event time in milliseconds; `null` where it has none that can be read. */
+export function eventTimeOf(input: InputUnderTest, row: Row | string): number | null {
+  if (typeof row === 'string') return null;
+  const value = row[input.eventTimeField];
+  if (typeof value === 'number') return value;
+  if (value instanceof Date) return value.getTime();
+  const instantMs = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(instantMs) ? null : instantMs;
+}
+
+/** A row that holds nothing but an event time: what moves a watermark where the test has no record to move it by. */
+export function heartbeatRow({ schema, eventTimeField }: InputUnderTest, eventTimeMs: number): Row {
+  return Object.fromEntries(
+    schema.fields.map(({ name, type }) => {
+      if (name === eventTimeField) return [name, eventTimeMs];
+      if (type === 'string') return [name, '(heartbeat)'];
+      return [name, type === 'boolean' ? false : 0];
+    }),
+  );
+}
+
+function textOf(value: unknown): string {
+  assert(!(value instanceof Near), 'a row that is given says what its numbers are');
+  if (value === null || value === undefined) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
