@@ -49,16 +49,19 @@ export function checkOutputs(
   if (deadLetters === 'fail') return { sinks: definitions, deadLetters: { policy: 'fail' } };
   const topic = deadLetters?.topic ?? `${job}-dead-letters`;
   take(topic, deadLetters === undefined ? ['job'] : ['deadLetters', 'topic'], 'written');
-  return { sinks: definitions, deadLetters: { policy: 'dead-letter', topic } };
+  const format = deadLetters?.format === 'avro' ? 'avro' : 'json';
+  return { sinks: definitions, deadLetters: { policy: 'dead-letter', topic, format } };
 }
 
 function definitionOf(
   document: PlanDocument,
   path: DocumentPath,
-  { topic, clickhouse, jsonl, console, partitions }: SinkPart,
+  { topic, clickhouse, jsonl, console, format, partitions }: SinkPart,
   files: JobFiles,
 ): SinkDefinition[] {
-  if (topic !== undefined) return [{ kind: 'topic', topic, format: 'json', partitions: partitions ?? null }];
+  if (topic !== undefined) {
+    return [{ kind: 'topic', topic, format: format === 'avro' ? 'avro' : 'json', partitions: partitions ?? null }];
+  }
   if (jsonl !== undefined) return [{ kind: 'jsonl', path: files.resolve(jsonl) }];
   if (console !== undefined) return [{ kind: 'console', everyMs: console }];
   if (clickhouse === undefined) return [];

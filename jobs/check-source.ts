@@ -35,6 +35,7 @@ export async function checkSource(document: PlanDocument, files: JobFiles): Prom
   if (parts === null) return { definition: null, schema: null, eventTimeField: null, origin: null };
   const origin = checkOrigin(document, parts, files);
   const { schema, avro } = await readSchema(document, parts, files);
+  checkFormat(document, parts, files);
   if (schema !== null) checkFields(document, parts, schema, files);
   const { key, eventTime, duplicates, format } = parts;
   const isSound = diagnostics.length === before;
@@ -87,6 +88,20 @@ function checkOrigin(
       const { world, ratePerSecond = null, seed = 0, drift = 'none' } = simulator;
       return { kind, world, ratePerSecond, seed, drift };
     }
+  }
+}
+
+/** Avro is a form of messages, and is read as a schema says that is in Avro itself. */
+function checkFormat(document: PlanDocument, parts: Partial<SourceParts>, { diagnostics }: JobFiles): void {
+  if (parts.format !== 'avro') return;
+  const refuse = (message: string, expected: string): void => {
+    diagnostics.push(document.atValue(['source', 'format'], { code: 'VALUE_WRONG', message, expected }));
+  };
+  const other = originKinds.find((kind) => kind !== 'topic' && parts[kind] !== undefined);
+  if (other !== undefined)
+    refuse(`"avro" is how a topic's messages are written, and this source is a ${other}`, 'no "format"');
+  else if (parts.fields !== undefined) {
+    refuse('"avro" is read as an Avro schema says, and here are "fields"', '"schema" in the place of "fields"');
   }
 }
 

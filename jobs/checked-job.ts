@@ -47,9 +47,12 @@ export interface SimulatorOrigin {
   readonly drift: 'none' | 'drill';
 }
 
+/** How the messages of a topic are written: as JSON objects, or in Avro with Confluent's framing. */
+export type MessageFormat = 'json' | 'avro';
+
 /** What every source says. */
 export interface SourceCommon {
-  readonly format: 'json' | 'avro';
+  readonly format: MessageFormat;
   /** The field that keys the topic. */
   readonly key: string;
   /** The Avro schema's text when the job names one. */
@@ -82,7 +85,7 @@ export type SinkDefinition =
   | {
       readonly kind: 'topic';
       readonly topic: string;
-      readonly format: 'json' | 'avro';
+      readonly format: MessageFormat;
       readonly partitions: number | null;
     }
   | { readonly kind: 'clickhouse'; readonly table: string }
@@ -90,7 +93,9 @@ export type SinkDefinition =
   | { readonly kind: 'console'; readonly everyMs: number };
 
 /** What becomes of a bad record. */
-export type DeadLetterPolicy = { readonly policy: 'dead-letter'; readonly topic: string } | { readonly policy: 'fail' };
+export type DeadLetterPolicy =
+  | { readonly policy: 'dead-letter'; readonly topic: string; readonly format: MessageFormat }
+  | { readonly policy: 'fail' };
 
 /** What becomes of late records, and how long after the watermark they may find their whole window. */
 export interface LatePolicy {

@@ -23,13 +23,15 @@ export interface DigestedJob {
  * idle; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
  */
 export function jobDigest({ origin, source, schema, late, features }: DigestedJob): string {
-  const { format, key, eventTime, duplicates } = source;
+  const { format, avro, key, eventTime, duplicates } = source;
   const fields = schema.fields.map(({ name, type, presence }) => [name, type, presence]).sort(byName);
   const meaning = {
     meaningVersion,
     origin: sorted(origin),
     format,
     fields,
+    // Aliases and defaults of the reader's schema decide what a message in Avro says; in JSON only the fields do.
+    ...(format === 'avro' && avro !== null ? { avro: withoutDocs(JSON.parse(avro)) } : {}),
     key,
     eventTime: [eventTime.field, eventTime.delayMs, eventTime.maxFutureSkewMs],
     duplicates: duplicates === null ? null : [duplicates.by, duplicates.withinMs],
@@ -47,4 +49,12 @@ function byName([a = '']: readonly string[], [b = '']: readonly string[]): numbe
 function sorted([kind, name]: DigestedJob['origin']): unknown {
   const isMapping = typeof name === 'object' && name !== null;
   return [kind, isMapping ? Object.entries(name).sort(([a], [b]) => (a < b ? -1 : 1)) : name];
+}
+
+/** A schema without its comments. */
+function withoutDocs(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map((part) => withoutDocs(part));
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const entries = Object.entries(schema).filter(([name]) => name !== 'doc');
+  return Object.fromEntries(entries.map(([name, part]) => [name, withoutDocs(part)]));
 }

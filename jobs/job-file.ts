@@ -66,7 +66,7 @@ export interface JobParts {
   readonly score: ScorePart | undefined;
   readonly sinks: readonly SinkPart[];
   readonly late: { readonly allowedLateness?: number | undefined; readonly policy?: string | undefined } | undefined;
-  readonly deadLetters: 'fail' | { readonly topic: string } | undefined;
+  readonly deadLetters: 'fail' | { readonly topic: string; readonly format?: string | undefined } | undefined;
   readonly state: { readonly flushEvery?: number | undefined } | undefined;
   readonly guarantee: string | undefined;
 }
@@ -97,7 +97,7 @@ const required = (...keys: readonly string[]): { required: string[] }[] => keys.
 const name = z.string().min(1);
 const fieldTypes: readonly FieldType[] = ['double', 'long', 'boolean', 'timestamp', 'string'];
 const fieldTypeTexts = fieldTypes.flatMap((type): FieldTypeText[] => [type, `${type}?`]);
-const format = choice(['json'], ['avro']);
+const format = choice(['json', 'avro'], []);
 
 /** The keys of `source:`. Their order is that of the published JSON Schema. */
 export const sourceParts: PartSchemas<SourceParts> = {
@@ -114,7 +114,7 @@ export const sourceParts: PartSchemas<SourceParts> = {
     })
     .optional()
     .meta({ description: 'records made up on the spot' }),
-  format: format.optional().meta({ description: 'how messages are written; default json' }),
+  format: format.optional().meta({ description: 'how the messages of a topic are written; default json' }),
   schema: name.optional().meta({ description: 'schemas/NAME.avsc, or a path relative to the job file' }),
   fields: z
     .record(z.string(), z.enum(fieldTypeTexts))
@@ -200,7 +200,7 @@ export const jobParts: PartSchemas<JobParts> = {
     })
     .optional(),
   deadLetters: z
-    .union([z.literal('fail'), z.strictObject({ topic: name })])
+    .union([z.literal('fail'), z.strictObject({ topic: name, format: format.optional() })])
     .optional()
     .meta({ description: 'where bad records go, or "fail" to stop at the first; default the topic JOB-dead-letters' }),
   state: z.strictObject({ flushEvery: durationText('zero').optional().meta({ description: 'default 1s' }) }).optional(),

@@ -22,7 +22,7 @@ describe('a sound job', () => {
         duplicates: { by: 'id', withinMs: 3_600_000 },
       },
       score: { model: 'fraud@champion', shadow: null, threshold: 0.5, explain: 0 },
-      deadLetters: { policy: 'dead-letter', topic: 'bad' },
+      deadLetters: { policy: 'dead-letter', topic: 'bad', format: 'json' },
       late: { allowedLatenessMs: 60_000, policy: 'answer', topic: null },
       state: { flushEveryMs: 5_000 },
       guarantee: 'exactly-once',
@@ -59,6 +59,17 @@ describe('a sound job', () => {
     ]);
   });
 
+  it('reads and writes Avro where it says so', async () => {
+    const { source, sinks, deadLetters } = await jobOf(
+      [job, 'schema: payment', 'schema: payment\n  format: avro'],
+      [job, 'partitions: 3', 'format: avro'],
+      [job, '{ topic: bad }', '{ topic: bad, format: avro }'],
+    );
+    expect(source).toMatchObject({ kind: 'topic', format: 'avro' });
+    expect(sinks[0]).toEqual({ kind: 'topic', topic: 'scores', format: 'avro', partitions: null });
+    expect(deadLetters).toEqual({ policy: 'dead-letter', topic: 'bad', format: 'avro' });
+  });
+
   it('is frozen', async () => {
     const loaded = await jobOf();
     const { source, score, sinks, late, state } = loaded;
@@ -73,7 +84,7 @@ describe('a sound job', () => {
     expect(loaded).toMatchObject({
       app: 'sluice',
       score: null,
-      deadLetters: { policy: 'dead-letter', topic: 'a-dead-letters' },
+      deadLetters: { policy: 'dead-letter', topic: 'a-dead-letters', format: 'json' },
       late: { allowedLatenessMs: 0 },
       state: { flushEveryMs: 1_000 },
       source: { avro: null, duplicates: null },
@@ -232,7 +243,22 @@ const rows: readonly Row[] = [
   ],
   [[job, '- console: 2s', '- jsonl: out/scores.jsonl'], `${job}:16:12`, 'NAME_DUPLICATE', 'already written', 'another'],
   [[job, '- console: 2s', '- {}'], `${job}:16:5`, 'KEY_MISSING', 'where results go', 'one of topic'],
-  [[job, 'partitions: 3', 'format: avro'], `${job}:13:30`, 'VALUE_WRONG', '"avro" is not built yet', 'json'],
+  [[job, 'partitions: 3', 'format: arvo'], `${job}:13:30`, 'VALUE_WRONG', '"arvo"', 'one of json, avro', 'avro'],
+  [
+    [job, 'schema: payment', `format: avro\n  ${inline}`],
+    `${job}:6:11`,
+    'VALUE_WRONG',
+    'here are "fields"',
+    '"schema" in the place of',
+  ],
+  [
+    [job, 'topic: payments', 'jsonl: payments.jsonl\n  format: avro'],
+    `${job}:6:11`,
+    'VALUE_WRONG',
+    'this source is a jsonl',
+    'no "format"',
+  ],
+  [[job, '{ topic: bad }', '{ topic: bad, format: xml }'], `${job}:18:36`, 'VALUE_WRONG', '"xml"', 'one of json, avro'],
   [[job, 'policy: answer', 'policy: drop'], `${job}:17:38`, 'VALUE_WRONG', '"drop" is not built yet', 'answer'],
   [[job, 'policy: answer', 'policy: anwser'], `${job}:17:38`, 'VALUE_WRONG', '"anwser"', 'answer', 'answer'],
   [[job, '{ topic: bad }', '{ topic: scores }'], `${job}:18:23`, 'NAME_DUPLICATE', 'already written', 'another topic'],

@@ -1,12 +1,12 @@
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
 import { SluiceError } from '../../engine/error.ts';
-import { JsonDecoder } from '../../engine/serde/json-decoder.ts';
 import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { modelColumns } from '../../features/model-input.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
-import { fileKind, openFileSource, openTopicSource } from '../../jobs/runtime/open-source.ts';
+import { openEmbeddedRegistry } from '../../jobs/runtime/embedded-registry.ts';
+import { fileKind, openDecoder, openFileSource, openTopicSource } from '../../jobs/runtime/open-source.ts';
 import type { ReplayInput } from '../../jobs/runtime/replay-features.ts';
 import { trainModel } from '../../jobs/runtime/train-model.ts';
 import type { ThresholdPolicy } from '../../learning/evaluation/choose-threshold.ts';
@@ -140,10 +140,6 @@ async function openInput(job: CheckedJob, options: TrainOptions, storage: Storag
       `train must be told what to replay: --from FILE or --simulate DAYS; the source of ${job.name} is no topic`,
     );
   }
-  const decoder = new JsonDecoder({
-    schema: job.schema,
-    eventTimeField: source.eventTime.field,
-    keyFields: [source.key],
-  });
+  const decoder = openDecoder(job, openEmbeddedRegistry(options.dir, systemClock));
   return { source: openTopicSource(storage, source.topic), decoder };
 }

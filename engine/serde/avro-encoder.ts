@@ -5,6 +5,7 @@ import type { RecordBatch } from '../record/record-batch.ts';
 import type { FieldType } from '../record/schema.ts';
 import { LONG_BYTES, writeLong } from './avro-binary.ts';
 import { branchesOf, instantUnitOf, recordIn, withoutLogical, type AvroSchema } from './avro-schema.ts';
+import { writeTextList } from './avro-text-list.ts';
 import type { Encoded, EncodeFailure, Encoder, EncoderOptions } from './encoder.ts';
 import { maxInstantMs } from './field-finding.ts';
 import { fieldPath } from './field-path.ts';
@@ -32,7 +33,8 @@ const writers = {
   micros: 5,
   instantText: 6,
   text: 7,
-  fixed: 8,
+  textList: 8,
+  fixed: 9,
 } as const;
 
 /** How one field of the Avro record is written. */
@@ -53,7 +55,8 @@ const noBytes: Uint8Array = new Uint8Array(0);
  * Encodes records as Avro in Confluent's framing, from columns to bytes in one pass, without making an object of each.
  *
  * Of our types, `double` may be an Avro `double`, `long` a `long`, `int` or `double`, `boolean` a `boolean`, `timestamp` a `timestamp-millis`, `timestamp-micros`, plain
- * `long` (milliseconds) or `string` (ISO 8601), `string` a `string`; each also within a union with `null`. A field `features.amount` is the
+ * `long` (milliseconds) or `string` (ISO 8601), `string` a `string`, and a string column of JSON lists
+ * (`kind: 'json'`) an `array` of `string`; each also within a union with `null`. A field `features.amount` is the
  * field `amount` of the record `features`. A row that holds null where the
  * schema does not allow it (`FIELD_MISSING`), a number that is not finite (`NUMBER_NOT_FINITE`) or one that its type cannot hold (`NUMBER_RANGE`) is a failure and
  * gives no message.
@@ -82,7 +85,7 @@ export class AvroEncoder implements Encoder {
           given.delete(name);
           if ('constant' in field) return [always(name, type, field.constant)];
           columns.push(field);
-          return [stepOf(name, type, field.type, columns.length - 1)];
+          return [stepOf(name, type, field, columns.length - 1)];
         }
         const inner = recordIn(type);
         if (owner === null && inner !== null && fields.some((candidate) => fieldPath(candidate.name).owner === name)) {
@@ -151,6 +154,11 @@ export class AvroEncoder implements Encoder {
       for (let i = 0; i < bytes.length; i++) out[to++] = bytes[i] ?? 0;
       if (column === undefined) continue;
       if (column.kind === 'utf8') {
+        if (step.writer === writers.textList) {
+          to = writeTextList(out, to, column, row);
+          if (to < 0) return this.#refuse('FIELD_TYPE', index);
+          continue;
+        }
         const end = column.offsets[row + 1] ?? 0;
         let from = column.offsets[row] ?? 0;
         to = writeLong(out, to, end - from);
@@ -197,6 +205,8 @@ export class AvroEncoder implements Encoder {
     switch (this.#code) {
       case 'FIELD_MISSING':
         return { row, code: this.#code, message: `${subject} present, as its Avro type has no null; got null` };
+      case 'FIELD_TYPE':
+        return { row, code: this.#code, message: `${subject} a JSON list of strings; got something else` };
       case 'NUMBER_NOT_FINITE':
         return { row, code: this.#code, message: `${subject} a finite number; got NaN or an infinity` };
       default:
@@ -227,7 +237,8 @@ function branchStep(name: string, type: Type, record: types.RecordType): Step {
   return { name, writer: writers.fixed, column: -1, bytes, nullBytes: null };
 }
 
-function stepOf(name: string, type: Type, fieldType: FieldType, column: number): Step {
+function stepOf(name: string, type: Type, field: OutputColumn, column: number): Step {
+  const fieldType = field.verbatim === true ? 'list' : field.type;
   const branches = branchesOf(type);
   const isUnion = branches.length > 1 || type !== branches[0];
   for (const [index, branch] of branches.entries()) {
@@ -244,13 +255,17 @@ function stepOf(name: string, type: Type, fieldType: FieldType, column: number):
   }
   throw new SluiceError(
     'AVRO_FIELD_TYPE',
-    `the Avro field "${name}" must be of a type that a ${fieldType} can be written as; got ${branches.map(({ typeName }) => typeName).join(', ')}`,
+    `the Avro field "${name}" must be of a type that a ${fieldType === 'list' ? 'list of strings' : fieldType} can be written as; got ${branches.map(({ typeName }) => typeName).join(', ')}`,
   );
 }
 
-function writerOf(type: Type, fieldType: FieldType): number | null {
+function writerOf(type: Type, fieldType: FieldType | 'list'): number | null {
   const { typeName } = withoutLogical(type);
   switch (fieldType) {
+    case 'list':
+      return typeName === 'array' && (type as types.ArrayType).itemsType.typeName === 'string'
+        ? writers.textList
+        : null;
     case 'double':
       return typeName === 'double' ? writers.double : null;
     case 'long':

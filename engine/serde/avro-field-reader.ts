@@ -1,5 +1,6 @@
 import type { FieldType, Schema } from '../record/schema.ts';
 import { longDigits, MALFORMED, readLong } from './avro-binary.ts';
+import { decimalNumber, decimalText } from './avro-decimal.ts';
 import * as avroNode from './avro-node.ts';
 import { skipNode } from './avro-skip.ts';
 import * as finding from './field-finding.ts';
@@ -79,8 +80,12 @@ export class AvroFieldReader {
         return at + 1;
       }
       case avroNode.READ_STRING:
-      case avroNode.READ_BYTES:
         return this.#readText(node, field, kind, data, view, at, end);
+      case avroNode.READ_BYTES:
+      case avroNode.READ_FIXED:
+        return node.scale < 0
+          ? this.#readBytes(node, field, kind, data, view, at, end)
+          : this.#readDecimal(node, field, kind, data, at, end);
       case avroNode.READ_ENUM: {
         const after = readLong(data, at, end, this.#scratch, 0);
         const symbol = after < 0 ? undefined : node.symbols[this.#scratch[0] ?? -1];
@@ -93,6 +98,46 @@ export class AvroFieldReader {
         found[field] = findingOfOther(node);
         return skipNode(node, data, at, end, maxDepth);
     }
+  }
+
+  #readBytes(
+    node: avroNode.AvroNode,
+    field: number,
+    kind: number,
+    data: Uint8Array,
+    view: DataView,
+    at: number,
+    end: number,
+  ): number {
+    if (node.read === avroNode.READ_BYTES) return this.#readText(node, field, kind, data, view, at, end);
+    this.#builder.found[field] = finding.GOT_BYTES;
+    return skipNode(node, data, at, end, maxDepth);
+  }
+
+  /** A decimal: the nearest double for a `double` that can hold its digits, all of them for text. */
+  #readDecimal(
+    node: avroNode.AvroNode,
+    field: number,
+    kind: number,
+    data: Uint8Array,
+    at: number,
+    end: number,
+  ): number {
+    const { found, numbers, row } = this.#builder;
+    const after = skipNode(node, data, at, end, maxDepth);
+    if (after < 0) return after;
+    const from = node.read === avroNode.READ_FIXED ? at : readLong(data, at, end, this.#scratch, 0);
+    const values = numbers[field];
+    if (kind === DOUBLE && values !== undefined) {
+      const value = decimalNumber(data, from, after, node.scale);
+      values[row] = value;
+      found[field] = Number.isNaN(value) ? finding.GOT_UNSAFE_DECIMAL : finding.PRESENT;
+      return after;
+    }
+    const text = kind === STRING ? decimalText(data, from, after, node.scale) : null;
+    if (text === null) found[field] = kind === STRING ? finding.GOT_BYTES : finding.GOT_NUMBER;
+    else this.#setText(field, asciiOf(text));
+    return after;
   }
 
   #readText(
@@ -178,12 +223,13 @@ export class AvroFieldReader {
     }
     const value = this.#scratch[0] ?? 0;
     const digits = Number.isSafeInteger(value) ? String(value) : longDigits(data, at);
-    this.#setText(
-      field,
-      Uint8Array.from(digits, (digit) => digit.charCodeAt(0)),
-    );
+    this.#setText(field, asciiOf(digits));
     return after;
   }
+}
+
+function asciiOf(digits: string): Uint8Array {
+  return Uint8Array.from(digits, (digit) => digit.charCodeAt(0));
 }
 
 /** What a value of this type is, where something else must stand. */
@@ -223,7 +269,12 @@ function findingOf(
   if (kind === LONG) return safe ? finding.PRESENT : finding.GOT_UNSAFE_LONG;
   if (!safe) return finding.GOT_DISTANT_INSTANT;
   // Towards the past, as text with more digits is read; the remainder of two whole numbers is exact, their quotient would not be.
-  const instantMs = unit === 'micros' ? (value - (((value % 1000) + 1000) % 1000)) / 1000 : value;
+  const instantMs =
+    unit === 'micros'
+      ? (value - (((value % 1000) + 1000) % 1000)) / 1000
+      : unit === 'days'
+        ? value * 86_400_000
+        : value;
   values[row] = instantMs;
   return Math.abs(instantMs) <= finding.maxInstantMs ? finding.PRESENT : finding.GOT_DISTANT_INSTANT;
 }

@@ -1,5 +1,5 @@
 import type { Type, types } from 'avsc';
-import { branchesOf, instantUnitOf, withoutLogical, type InstantUnit } from './avro-schema.ts';
+import { branchesOf, decimalScaleOf, instantUnitOf, withoutLogical, type InstantUnit } from './avro-schema.ts';
 
 // What an AvroNode reads.
 
@@ -40,6 +40,8 @@ export interface AvroNode {
   readonly sizeBytes: number;
   /** Of a `long`: what it counts, where its type says that it is an instant. */
   readonly unit: InstantUnit | null;
+  /** Of `bytes` or a `fixed` that are a decimal: its scale; -1 for others. */
+  readonly scale: number;
   /** Of an `enum`: what each symbol becomes, as UTF-8; empty for one that the reader has no word for. */
   readonly symbols: Uint8Array[];
   /** Of a union its branches, of a record its fields, of an array or map its items. */
@@ -77,6 +79,7 @@ function compile(writer: Type, reader: Type | null, known: Map<Type, AvroNode>):
     read: readOf(type),
     sizeBytes: type.typeName === 'fixed' ? (type as types.FixedType).size : 0,
     unit: instantUnitOf(writer) ?? unitOf(reader),
+    scale: decimalScaleOf(writer) ?? -1,
     symbols: type.typeName === 'enum' ? symbolsOf(type as types.EnumType, reader) : [],
     parts: [] as AvroNode[],
   };

@@ -1,6 +1,7 @@
 import type { Type, types } from 'avsc';
 import type { Schema } from '../record/schema.ts';
 import { LONG_DIGITS } from './avro-binary.ts';
+import { decimalTextBytes } from './avro-decimal.ts';
 import { compileNode, READ_UNION, type AvroNode } from './avro-node.ts';
 import { branchesOf, recordIn, type AvroSchema } from './avro-schema.ts';
 import { fieldPath } from './field-path.ts';
@@ -100,8 +101,12 @@ function slackOf({ node, object }: AvroStep): number {
   return Math.max(0, ...object.plans.map((plan) => plan?.textSlackBytes ?? 0));
 }
 
-/** The longest symbol of an enum, or of an enum in a union. */
+/** The longest symbol of an enum, or the longest text of a decimal, alone or in a union. */
 function symbolBytes(node: AvroNode): number {
   const branches = node.read === READ_UNION ? [node, ...node.parts] : [node];
-  return Math.max(0, ...branches.flatMap((branch) => branch.symbols.map((symbol) => symbol.length)));
+  return Math.max(
+    0,
+    ...branches.flatMap((branch) => branch.symbols.map((symbol) => symbol.length)),
+    ...branches.map(({ scale }) => (scale < 0 ? 0 : decimalTextBytes(scale))),
+  );
 }

@@ -1,15 +1,15 @@
 import { SluiceError } from '../error.ts';
 import type { FieldType, Schema } from '../record/schema.ts';
-import { branchesOf, recordIn, withoutLogical, type AvroSchema } from './avro-schema.ts';
+import { branchesOf, decimalScaleOf, recordIn, withoutLogical, type AvroSchema } from './avro-schema.ts';
 import { fieldPath } from './field-path.ts';
 
 /** What a field of each type can be read from, of the types that a reader's field may have. */
 const readableFrom: Readonly<Record<FieldType, readonly string[]>> = {
-  double: ['double', 'float', 'long', 'int'],
+  double: ['double', 'float', 'long', 'int', 'decimal'],
   long: ['long', 'int'],
   boolean: ['boolean'],
   timestamp: ['long', 'int', 'string'],
-  string: ['string', 'enum', 'long', 'int'],
+  string: ['string', 'enum', 'long', 'int', 'decimal'],
 };
 
 /**
@@ -30,7 +30,9 @@ export function checkReader(schema: Schema, reader: AvroSchema): void {
         `the field "${name}" must be one of the Avro record "${reader.name}"; got ${known}`,
       );
     }
-    const names = branchesOf(field.type).map((branch) => withoutLogical(branch).typeName);
+    const names = branchesOf(field.type).map((branch) =>
+      decimalScaleOf(branch) === null ? withoutLogical(branch).typeName : 'decimal',
+    );
     if (!names.some((branch) => readableFrom[type].includes(branch))) {
       throw new SluiceError(
         'AVRO_FIELD_TYPE',

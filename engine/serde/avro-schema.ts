@@ -13,10 +13,10 @@ export interface AvroSchema {
   readonly record: types.RecordType;
 }
 
-/** What an instant is counted in, by its logical type. */
-export type InstantUnit = 'millis' | 'micros';
+/** What an instant is counted in, by its logical type; a `date` is the instant at which it begins in UTC. */
+export type InstantUnit = 'millis' | 'micros' | 'days';
 
-/** A logical type that marks what a `long` counts and changes nothing of its value, so that decoding and resolution see the number as it was written. */
+/** A logical type that marks what a `long` or an `int` counts and changes nothing of its value, so that decoding and resolution see the number as it was written. */
 class InstantType extends avro.types.LogicalType {
   protected override _fromValue(value: unknown): unknown {
     return value;
@@ -32,6 +32,33 @@ class InstantType extends avro.types.LogicalType {
   }
 }
 
+/** A number in bytes; of the same scale wherever records are resolved, as Avro's specification has it. */
+class DecimalType extends avro.types.LogicalType {
+  readonly scale: number;
+
+  constructor(schema: avro.Schema, options: unknown) {
+    super(schema, options);
+    this.scale = (schema as { readonly scale?: number }).scale ?? 0;
+  }
+
+  protected override _fromValue(value: unknown): unknown {
+    return value;
+  }
+
+  protected override _toValue(value: unknown): unknown {
+    return value;
+  }
+
+  protected override _resolve(type: Type): unknown {
+    return decimalScaleOf(type) === this.scale ? (value: unknown): unknown => value : undefined;
+  }
+}
+
+/** What follows a decimal's point, in digits; `null` when the type is no decimal. */
+export function decimalScaleOf(type: Type): number | null {
+  return type instanceof DecimalType ? type.scale : null;
+}
+
 /**
  * Reads and checks an Avro schema, which must be of a record.
  *
@@ -41,7 +68,12 @@ export function parseAvroSchema(text: string): AvroSchema {
   let type: Type;
   try {
     type = avro.Type.forSchema(JSON.parse(text), {
-      logicalTypes: { 'timestamp-millis': InstantType, 'timestamp-micros': InstantType },
+      logicalTypes: {
+        'timestamp-millis': InstantType,
+        'timestamp-micros': InstantType,
+        date: InstantType,
+        decimal: DecimalType,
+      },
     });
   } catch (thrown) {
     throw new SluiceError(
@@ -62,8 +94,8 @@ export function parseAvroSchema(text: string): AvroSchema {
 }
 
 /**
- * The records that an Avro schema describes, as this engine has them: `int` and `long` are `long`, or `timestamp` with logical type `timestamp-millis` or
- * `timestamp-micros`; `float` and `double` are `double`; `string` and `enum` are `string`; a union with `null` makes the field optional. The fields of a record in the
+ * The records that an Avro schema describes, as this engine has them: `int` and `long` are `long`, or `timestamp` with logical type `timestamp-millis`,
+ * `timestamp-micros` or `date`; `float`, `double` and `decimal` are `double`; `string` and `enum` are `string`; a union with `null` makes the field optional. The fields of a record in the
  * record are `record.field` (`field-path.ts`). Fields of other types (arrays, maps, bytes, unions of several, records deeper down) are left
  * out: they are skipped when decoding. Called when a job names a schema by its `.avsc`.
  */
@@ -112,6 +144,7 @@ export function withoutLogical(type: Type): Type {
 /** What an instant of this type is counted in; `null` when the type does not say that it is an instant. */
 export function instantUnitOf(type: Type): InstantUnit | null {
   if (type.typeName === 'logical:timestamp-millis') return 'millis';
+  if (type.typeName === 'logical:date') return 'days';
   return type.typeName === 'logical:timestamp-micros' ? 'micros' : null;
 }
 
@@ -125,6 +158,7 @@ function fieldOf(name: string, type: Type, ownerPresence: Field['presence']): re
 
 function fieldTypeOf(type: Type): FieldType | null {
   if (instantUnitOf(type) !== null) return 'timestamp';
+  if (decimalScaleOf(type) !== null) return 'double';
   switch (withoutLogical(type).typeName) {
     case 'int':
     case 'long':

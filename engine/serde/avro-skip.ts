@@ -84,7 +84,14 @@ function skipBlocks(node: avroNode.AvroNode, data: Uint8Array, at: number, end: 
   }
 }
 
-const keyNode: avroNode.AvroNode = { read: avroNode.READ_STRING, sizeBytes: 0, unit: null, symbols: [], parts: [] };
+const keyNode: avroNode.AvroNode = {
+  read: avroNode.READ_STRING,
+  sizeBytes: 0,
+  unit: null,
+  scale: -1,
+  symbols: [],
+  parts: [],
+};
 
 function skipBytes(at: number, end: number, size: number): number {
   return size > end - at ? MALFORMED : at + size;

@@ -43,6 +43,7 @@ export interface DecoderOptions {
  * | `FIELD_TYPE` | a field holds something else than its type |
  * | `NUMBER_NOT_FINITE` | a number is NaN, infinite, or too large for a double |
  * | `LONG_UNSAFE` | a whole number is at or beyond 2^53, where doubles have gaps; declare it `string` to keep its digits |
+ * | `DECIMAL_UNSAFE` | the same of an Avro decimal's unscaled number |
  * | `TEXT_INVALID` | a string holds an unpaired surrogate, which UTF-8 cannot carry |
  */
 export interface Decoder {

@@ -6,7 +6,7 @@ import type { Partitioner } from './partitioner.ts';
 /** Where the value of an output field comes from. */
 export type OutputValue =
   | { readonly kind: 'column'; readonly column: string }
-  /** A string column whose texts are JSON already: written as they are. Only JSON can carry it. */
+  /** A string column whose texts are JSON already: written as they are. Avro carries lists of strings alone, as an array. */
   | { readonly kind: 'json'; readonly column: string }
   /** The record's own position in the source. */
   | { readonly kind: 'position'; readonly of: 'partition' | 'offset' }
@@ -41,7 +41,7 @@ export interface EncoderOptions {
 /** A row that cannot be written as the format demands. */
 export interface EncodeFailure {
   readonly row: number;
-  /** `NUMBER_NOT_FINITE`; from Avro also `FIELD_MISSING` and `NUMBER_RANGE`. */
+  /** `NUMBER_NOT_FINITE`; from Avro also `FIELD_MISSING`, `FIELD_TYPE` (of a list) and `NUMBER_RANGE`. */
   readonly code: string;
   readonly message: string;
 }

@@ -38,6 +38,9 @@ export const GOT_DISTANT_INSTANT = 13;
 /** Bytes, where another type must stand. */
 export const GOT_BYTES = 14;
 
+/** A decimal with more digits than a double tells apart. */
+export const GOT_UNSAFE_DECIMAL = 15;
+
 /** The first and last instants there are, as ECMAScript's dates have them: 100 million days either side of the epoch. */
 export const maxInstantMs = 8.64e15;
 
@@ -79,6 +82,11 @@ export function problemOf(field: Field, finding: FieldFinding): Problem {
       return {
         code: 'LONG_UNSAFE',
         message: `${subject} a whole number below 2^53 in magnitude; got a larger one (declare the field as string to keep every digit)`,
+      };
+    case GOT_UNSAFE_DECIMAL:
+      return {
+        code: 'DECIMAL_UNSAFE',
+        message: `${subject} a decimal whose digits without the point make less than 2^53; got a larger one`,
       };
     case GOT_NOT_FINITE:
       return { code: 'NUMBER_NOT_FINITE', message: `${subject} a finite number; got NaN or an infinity` };

@@ -8,11 +8,13 @@ import { packageFile } from '../../engine/package-file.ts';
 import { ClickHouseSink } from '../../engine/sink/clickhouse/clickhouse-sink.ts';
 import { ConsoleSink } from '../../engine/sink/console/console-sink.ts';
 import { openJsonLinesSink } from '../../engine/sink/file/json-lines-sink.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import type { Sink } from '../../engine/sink/sink.ts';
 import { boundToNow } from '../../engine/source/bounded-source.ts';
 import { EmbeddedPositions } from '../../engine/storage/embedded-positions.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob, SinkDefinition } from '../checked-job.ts';
+import { jsonOfAvro } from './json-of-avro.ts';
 import { outputTopics } from './open-outputs.ts';
 import { openTopicSource } from './open-source.ts';
 
@@ -31,6 +33,8 @@ export interface FollowerProfile {
   readonly storage: Storage;
   /** The data directory; the embedded ClickHouse has a folder in it. */
   readonly directory: string;
+  /** Where the schemas of topics in Avro are. */
+  readonly registry: SchemaRegistry;
   readonly logger: Logger;
   /** Told of each chunk that a sink has taken. */
   readonly onProgress?: ((sink: string, progress: FollowerProgress) => void) | undefined;
@@ -50,7 +54,9 @@ export async function openFollowers(job: CheckedJob, profile: FollowerProfile): 
   const opened: OpenSink[] = [];
   for (const definition of topic === undefined ? [] : job.sinks) {
     const sink = await openSink(definition, profile);
-    if (sink !== null) opened.push(sink);
+    if (sink === null) continue;
+    const { close } = sink;
+    opened.push(topic?.format === 'avro' ? { sink: jsonOfAvro(sink.sink, profile.registry), close } : sink);
   }
   return {
     follow: async (trigger, signal) => {

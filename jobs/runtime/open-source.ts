@@ -1,7 +1,13 @@
+import { strict as assert } from 'node:assert';
 import { EmbeddedTopicSource } from '../../engine/source/embedded/embedded-topic-source.ts';
 import { openCsvSource } from '../../engine/source/file/csv-source.ts';
 import { openJsonLinesSource } from '../../engine/source/file/json-lines-source.ts';
 import { openParquetSource } from '../../engine/source/file/parquet-source.ts';
+import { AvroDecoder } from '../../engine/serde/avro-decoder.ts';
+import { parseAvroSchema } from '../../engine/serde/avro-schema.ts';
+import type { Decoder, DecoderOptions } from '../../engine/serde/decoder.ts';
+import { JsonDecoder } from '../../engine/serde/json-decoder.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import type { Source } from '../../engine/source/source.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob, FileOrigin } from '../checked-job.ts';
@@ -28,4 +34,16 @@ export function fileKind(path: string): FileOrigin['kind'] {
 /** A topic of the embedded log as a source. @throws {SluiceError} `TOPIC_MISSING`. */
 export function openTopicSource(storage: Storage, topic: string): Source {
   return new EmbeddedTopicSource(storage, topic);
+}
+
+/**
+ * What decodes the messages of the job's source topic.
+ *
+ * @param registry where the schemas are that messages in Avro name by their ids; not asked for messages in JSON.
+ */
+export function openDecoder({ schema, source }: CheckedJob, registry: SchemaRegistry): Decoder {
+  const options: DecoderOptions = { schema, eventTimeField: source.eventTime.field, keyFields: [source.key] };
+  if (source.format === 'json') return new JsonDecoder(options);
+  assert(source.avro !== null, 'a source in Avro has a schema in Avro');
+  return new AvroDecoder({ ...options, readerSchema: parseAvroSchema(source.avro), registry });
 }

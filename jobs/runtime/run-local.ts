@@ -2,16 +2,18 @@ import type { QueryBounds } from '../../engine/execution/query-definition.ts';
 import { StreamingQuery, type Trigger } from '../../engine/execution/streaming-query.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
 import type { Decoder } from '../../engine/serde/decoder.ts';
-import { JsonDecoder } from '../../engine/serde/json-decoder.ts';
+import type { Encoder } from '../../engine/serde/encoder.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import type { Source } from '../../engine/source/source.ts';
 import { EmbeddedCommitLog } from '../../engine/storage/embedded-commit-log.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleQuery } from './assemble-query.ts';
-import { openEncoder, outputTopics } from './open-outputs.ts';
+import { openEmbeddedRegistry } from './embedded-registry.ts';
+import { openDeadLetterEncoder, openEncoder, outputTopics } from './open-outputs.ts';
 import { openFollowers, type FollowerProfile, type OutputFollowers } from './follow-outputs.ts';
 import { openModel } from './open-model.ts';
-import { openFileSource, openTopicSource } from './open-source.ts';
+import { openDecoder, openFileSource, openTopicSource } from './open-source.ts';
 import { openSimulatorSource } from './simulator-source.ts';
 
 /** Partitions of an input topic that is not there yet when its job is started. */
@@ -49,13 +51,17 @@ export interface LocalRun extends AsyncDisposable {
  * @throws {SluiceError} what the model, the topics, the sinks and the source throw.
  */
 export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Promise<LocalRun> {
-  const { storage, modelsDirectory, logger, bounds } = profile;
+  const { storage, directory, modelsDirectory, logger, bounds } = profile;
   const model = await openModel(job, modelsDirectory);
-  const input = await openInput(job, storage);
-  const encoders = outputTopics(job).map(({ topic, partitions }) => {
-    const { partitionCount } = storage.ensureTopic(topic, { partitionCount: partitions ?? input.partitionCount });
-    return openEncoder(job, model?.identity ?? null, topic, partitionCount);
-  });
+  const registry = openEmbeddedRegistry(directory, storage.clock);
+  const input = await openInput(job, storage, registry);
+  const encoders: Encoder[] = [];
+  for (const output of outputTopics(job)) {
+    const { partitionCount } = storage.ensureTopic(output.topic, {
+      partitionCount: output.partitions ?? input.partitionCount,
+    });
+    encoders.push(await openEncoder(job, model?.identity ?? null, output, partitionCount, registry));
+  }
   if (job.deadLetters.policy === 'dead-letter') {
     storage.ensureTopic(job.deadLetters.topic, { partitionCount: input.partitionCount });
   }
@@ -65,13 +71,13 @@ export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Prom
     commitLog,
     model,
     encoders,
-    deadLetterPartitions: input.partitionCount,
+    encodeDeadLetters: await openDeadLetterEncoder(job, input.partitionCount, registry),
     ...(bounds === undefined ? {} : { bounds }),
   });
   const query = new StreamingQuery(definition, storage.clock, (error, delayMs) =>
     logger.warn(`job ${job.name} waits and tries again`, { ...errorFields(error), delayMs }),
   );
-  const followers = await openFollowers(job, profile);
+  const followers = await openFollowers(job, { ...profile, registry });
   return {
     query,
     run: (trigger, signal) => runBoth(query, followers, trigger, signal),
@@ -116,18 +122,14 @@ interface Input {
   readonly partitionCount: number;
 }
 
-async function openInput(job: CheckedJob, storage: Storage): Promise<Input> {
+async function openInput(job: CheckedJob, storage: Storage, registry: SchemaRegistry): Promise<Input> {
   const { source } = job;
   switch (source.kind) {
     case 'topic': {
       const { topic } = source;
       const known = storage.topics().find(({ name }) => name === topic);
       const { partitionCount } = known ?? storage.ensureTopic(topic, { partitionCount: newTopicPartitions });
-      const decoder = new JsonDecoder({
-        schema: job.schema,
-        eventTimeField: source.eventTime.field,
-        keyFields: [source.key],
-      });
+      const decoder = openDecoder(job, registry);
       return { source: openTopicSource(storage, topic), decoder, input: topic, topic, partitionCount };
     }
     case 'parquet':

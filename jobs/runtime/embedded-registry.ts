@@ -1,0 +1,9 @@
+import { join } from 'node:path';
+import { openSchemaRegistry } from '../../engine/serde/open-schema-registry.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
+import type { Clock } from '../../engine/time/clock.ts';
+
+/** The embedded profile's schema registry: the folder `schemas` of its data directory, made when a schema is first registered. */
+export function openEmbeddedRegistry(directory: string, clock: Clock): SchemaRegistry {
+  return openSchemaRegistry({ kind: 'directory', directory: join(directory, 'schemas') }, clock);
+}
