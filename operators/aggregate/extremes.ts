@@ -8,7 +8,8 @@ interface Extreme {
 
 function extreme(beats: (value: number, best: number) => boolean): Aggregator<Extreme> {
   const consider = (state: Extreme, value: number): void => {
-    if (state.best !== state.best || beats(value, state.best)) state.best = value;
+    // Zero has one sign, so that −0 and 0 in another order give the same bits.
+    if (state.best !== state.best || beats(value, state.best)) state.best = value === 0 ? 0 : value;
   };
   return {
     traits: { reversal: 'irreversible', memory: 'bounded', stateSize: '8 bytes', accuracy: 'exact' },
