@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { messageKey, messageValue, type MessageBatch } from '../../engine/record/message-batch.ts';
+import { AvroJson } from '../../engine/serde/avro-json.ts';
 import { EmbeddedTopicSource } from '../../engine/source/embedded/embedded-topic-source.ts';
 import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
+import { openEmbeddedRegistry } from '../../jobs/runtime/embedded-registry.ts';
 import { dataDirectory, type DirectoryOption } from '../data-directory.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -27,7 +29,7 @@ export function addTopicCommand(program: Command): void {
     .action(listTopics);
   topic
     .command('tail')
-    .description('print the last messages of a topic, and those to come')
+    .description('print the last messages of a topic, and those to come; messages in Avro as JSON')
     .argument('<topic>')
     .option(...dataDirectory)
     .option('--last <n>', 'how many messages of each partition to begin with', wholeNumber, 10)
@@ -58,22 +60,39 @@ async function tailTopic(name: string, options: TailOptions): Promise<void> {
       return { partition, offset: Math.max(startOffset, endOffset - options.last) };
     }),
   );
+  const avro = new AvroJson(openEmbeddedRegistry(options.dir, systemClock));
   while (!signal.aborted) {
     const polled = await source.poll({ maxRecords: tailBatchRecords, maxWaitMs: tailWaitMs, signal });
     if (polled?.kind === 'messages') {
-      process.stdout.write(textOf(polled.messages, options.withKeys === true ? 'keys' : 'values'));
+      const { messages } = polled;
+      const values = await valuesOf(messages, avro);
+      process.stdout.write(textOf(messages, values, options.withKeys === true ? 'keys' : 'values'));
     } else if (!options.follow) {
       return;
     }
   }
 }
 
-function textOf(messages: MessageBatch, show: 'keys' | 'values'): string {
+/** Each message's value as text: JSON as it is, Avro as JSON. JSON never begins with a zero byte, as messages with a schema's id do. */
+async function valuesOf(messages: MessageBatch, avro: AvroJson): Promise<readonly string[]> {
+  const values: string[] = [];
+  for (let i = 0; i < messages.messageCount; i++) {
+    const value = messageValue(messages, i);
+    if (value[0] !== 0) {
+      values.push(Buffer.from(value).toString());
+      continue;
+    }
+    const text = await avro.textOf(value);
+    values.push(typeof text === 'string' ? text : `(${value.length} bytes that cannot be read: ${text.message})`);
+  }
+  return values;
+}
+
+function textOf(messages: MessageBatch, values: readonly string[], show: 'keys' | 'values'): string {
   let text = '';
   for (let i = 0; i < messages.messageCount; i++) {
-    const value = Buffer.from(messageValue(messages, i)).toString();
     const place = `${messages.partitions[i]}:${messages.offsets[i]} ${Buffer.from(messageKey(messages, i)).toString()} `;
-    text += `${show === 'keys' ? place : ''}${value}\n`;
+    text += `${show === 'keys' ? place : ''}${values[i] ?? ''}\n`;
   }
   return text;
 }

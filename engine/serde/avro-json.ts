@@ -28,27 +28,18 @@ export class AvroJson {
   }
 
   /**
-   * Each message's value as JSON, or why it cannot be.
-   *
-   * @throws {SluiceError} (by rejection) `REGISTRY_UNAVAILABLE`, transient, and what else the registry throws.
-   */
-  async textsOf(messages: MessageBatch): Promise<readonly (string | Problem)[]> {
-    if (this.#types.size > maxTypes) this.#types.clear();
-    const texts: (string | Problem)[] = [];
-    for (let index = 0; index < messages.messageCount; index++)
-      texts.push(await this.#textOf(messageValue(messages, index)));
-    return texts;
-  }
-
-  /**
    * The same messages with their values in JSON.
    *
-   * @throws {SluiceError} (by rejection) `AVRO_UNREADABLE` when a message is not in Avro, or of a schema that is not known; and as {@link textsOf}.
+   * @throws {SluiceError} (by rejection) `AVRO_UNREADABLE` when a message is not in Avro, or of a schema that is not known; and as {@link textOf}.
    */
   async inJson(messages: MessageBatch): Promise<MessageBatch> {
-    const texts = await this.textsOf(messages);
-    const values = texts.map((text, index) => {
-      if (typeof text === 'string') return text;
+    const values: string[] = [];
+    for (let index = 0; index < messages.messageCount; index++) {
+      const text = await this.textOf(messageValue(messages, index));
+      if (typeof text === 'string') {
+        values.push(text);
+        continue;
+      }
       const partition = messages.partitions[index] ?? 0;
       const offset = messages.offsets[index] ?? 0;
       throw new SluiceError(
@@ -56,11 +47,17 @@ export class AvroJson {
         `a message of topic ${messages.topic} must be readable as Avro; got one at partition ${partition}, offset ${offset}: ${text.message}`,
         { fields: { topic: messages.topic, partition, offset } },
       );
-    });
+    }
     return { ...messages, values: utf8ColumnOf(values) };
   }
 
-  async #textOf(value: Uint8Array): Promise<string | Problem> {
+  /**
+   * A message's value as JSON, or why it cannot be.
+   *
+   * @throws {SluiceError} (by rejection) `REGISTRY_UNAVAILABLE`, transient, and what else the registry throws.
+   */
+  async textOf(value: Uint8Array): Promise<string | Problem> {
+    if (this.#types.size > maxTypes) this.#types.clear();
     const id = framedSchemaId(value, 0, value.length);
     if (id === NOT_FRAMED) return { code: 'SCHEMA_ID_MISSING', message: 'it does not begin with the id of a schema' };
     let type = this.#types.get(id);

@@ -20,6 +20,7 @@ import { openEmbeddedRegistry } from '../../jobs/runtime/embedded-registry.ts';
 import { openLocalRun } from '../../jobs/runtime/run-local.ts';
 import { encodeTransactions } from '../../simulation/stream/encode-transactions.ts';
 import { transactionStream } from '../../simulation/stream/transaction-stream.ts';
+import { sluice } from './sluice-process.ts';
 
 const features = fileURLToPath(new URL('../../features', import.meta.url));
 const schemaFile = fileURLToPath(new URL('../../schemas/transaction.avsc', import.meta.url));
@@ -140,6 +141,23 @@ describe('a stream in JSON and in Avro', () => {
       { numRuns: 3 },
     );
   }, 180_000);
+
+  it('is shown as JSON by sluice topic tail', async () => {
+    const { answers } = await runJob(1, 'avro', 'avro');
+    const directory = join(parent, `run-${runs - 1}`);
+    const { stdout, stderr } = await sluice(
+      'topic',
+      'tail',
+      'answers',
+      '--dir',
+      directory,
+      '--last',
+      '2',
+      '--no-follow',
+    );
+    expect(stderr).toBe('');
+    expect(stdout.trimEnd().split('\n')).toEqual(answers.slice(-2));
+  }, 60_000);
 });
 
 function placeAndBytes(letter: string): unknown {
