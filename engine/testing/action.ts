@@ -30,7 +30,7 @@ export interface ExpectedFailure {
 /** What a test may look at beside the answers. */
 export interface QueryView {
   /** A topic's rows so far, in the order in which they were committed. */
-  rows(topic?: string): readonly Row[];
+  readonly rows: (topic?: string) => readonly Row[];
   /** What became of every record since the test began. */
   readonly ledger: LedgerCounts;
   /** The partitions' watermarks as they were last committed. */

@@ -19,5 +19,6 @@ export {
   type Action,
 } from './action.ts';
 export { near } from './compare-rows.ts';
+export { forEveryCrashPoint } from './for-every-crash-point.ts';
 export { inMemoryQuery } from './in-memory-query.ts';
 export { testQuery } from './test-query.ts';

@@ -6,8 +6,8 @@ import { systemClock } from '../time/clock.ts';
 import type { AddOptions, Deed, QueryView } from './action.ts';
 import type { Row } from './compare-rows.ts';
 import { Heartbeats } from './heartbeats.ts';
-import { MemoryBroker } from './memory-broker.ts';
-import { eventTimeOf, heartbeatRow, messageOfRow, partitionOf, type QueryUnderTest } from './query-under-test.ts';
+import type { MemoryBroker } from './memory-broker.ts';
+import { appendRows, brokerFor, heartbeatRow, newestEventTimeOf, type QueryUnderTest } from './query-under-test.ts';
 import { TestProcess } from './test-process.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -42,7 +42,7 @@ export interface QueryStory {
  * Call `perform` for the actions that do something, look at `story`, and dispose of it at the end.
  */
 export class QueryDriver implements AsyncDisposable {
-  readonly #broker = new MemoryBroker();
+  readonly #broker: MemoryBroker;
   readonly #clock = new VirtualClock(0);
   readonly #heartbeats = new Heartbeats();
   #query: QueryUnderTest;
@@ -54,10 +54,7 @@ export class QueryDriver implements AsyncDisposable {
 
   constructor(query: QueryUnderTest) {
     this.#query = query;
-    const { input, outputs, deadLetters } = query;
-    for (const { topic, partitions } of [input, ...outputs, ...(deadLetters === null ? [] : [deadLetters])]) {
-      this.#broker.createTopic(topic, partitions);
-    }
+    this.#broker = brokerFor(query);
   }
 
   /** Everything that can be seen of the test so far. */
@@ -211,13 +208,8 @@ export class QueryDriver implements AsyncDisposable {
         `the partition must be one of the ${input.partitions} of topic ${input.topic}; got ${partition}`,
       );
     }
-    const newestMs = Math.max(...rows.map((row) => eventTimeOf(input, row) ?? -Infinity));
-    if (appendedAtMs === undefined) this.#moveClockTo(newestMs);
-    const timestampMs = appendedAtMs ?? this.#clock.nowMs();
-    for (const row of rows) {
-      const message = messageOfRow(input, row, timestampMs);
-      this.#broker.append(input.topic, partition ?? partitionOf(input, message.key), message);
-    }
+    if (appendedAtMs === undefined) this.#moveClockTo(newestEventTimeOf(input, rows));
+    appendRows(this.#broker, input, rows, { timestampMs: appendedAtMs ?? this.#clock.nowMs(), partition });
   }
 
   #advanceWatermark(toMs: number, only: number | null): void {
@@ -228,8 +220,8 @@ export class QueryDriver implements AsyncDisposable {
       if (only !== null && partition !== only) continue;
       const offset = this.#broker.read(input.topic)[partition]?.length ?? 0;
       this.#heartbeats.add(partition, offset);
-      const message = messageOfRow(input, heartbeatRow(input, eventTimeMs), this.#clock.nowMs());
-      this.#broker.append(input.topic, partition, message);
+      const beat = heartbeatRow(input, eventTimeMs);
+      appendRows(this.#broker, input, [beat], { timestampMs: this.#clock.nowMs(), partition });
     }
   }
 

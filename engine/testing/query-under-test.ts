@@ -6,6 +6,7 @@ import type { ByteSlab } from '../record/column.ts';
 import type { Source } from '../source/source.ts';
 import { keyPartitioner } from '../serde/partitioner.ts';
 import { Near, type Row } from './compare-rows.ts';
+import { MemoryBroker } from './memory-broker.ts';
 import type { MemoryMessage } from './memory-source.ts';
 
 /** A topic of a test. */
@@ -46,28 +47,55 @@ export interface QueryUnderTest {
   open(parts: TestParts): QueryDefinition;
 }
 
+/** A broker with the topics of a query, all empty. */
+export function brokerFor({ input, outputs, deadLetters }: QueryUnderTest): MemoryBroker {
+  const broker = new MemoryBroker();
+  for (const { topic, partitions } of [input, ...outputs, ...(deadLetters === null ? [] : [deadLetters])]) {
+    broker.createTopic(topic, partitions);
+  }
+  return broker;
+}
+
+/** Appends rows to a query's input topic: each to the partition that is given, or else to the one that a producer would choose by its key. */
+export function appendRows(
+  broker: MemoryBroker,
+  input: InputUnderTest,
+  rows: readonly (Row | string)[],
+  { timestampMs, partition }: { readonly timestampMs: number; readonly partition?: number | undefined },
+): void {
+  for (const row of rows) {
+    const message = messageOfRow(input, row, timestampMs);
+    broker.append(input.topic, partition ?? partitionOf(input, message.key), message);
+  }
+}
+
 /** A row as a message of the input topic; a string stands for a message with just those bytes, whether or not they can be decoded. */
-export function messageOfRow(input: InputUnderTest, row: Row | string, timestampMs: number): MemoryMessage {
+function messageOfRow(input: InputUnderTest, row: Row | string, timestampMs: number): MemoryMessage {
   if (typeof row === 'string') return { key: '', value: row, timestampMs };
   const key = input.keyFields.map((name) => textOf(row[name])).join('/');
   return { key, value: JSON.stringify(row), timestampMs };
 }
 
 /** The partition that a message with this key goes to where the test does not say: the one that a producer would choose. */
-export function partitionOf(input: InputUnderTest, key: string): number {
+function partitionOf(input: InputUnderTest, key: string): number {
   const data = new TextEncoder().encode(key);
   const keys: ByteSlab = { data, offsets: Int32Array.of(0, data.length) };
   return keyPartitioner(input.partitions)(keys, 0, 0);
 }
 
 /** A row's event time in milliseconds; `null` where it has none that can be read. */
-export function eventTimeOf(input: InputUnderTest, row: Row | string): number | null {
+function eventTimeOf(input: InputUnderTest, row: Row | string): number | null {
   if (typeof row === 'string') return null;
   const value = row[input.eventTimeField];
   if (typeof value === 'number') return value;
   if (value instanceof Date) return value.getTime();
   const instantMs = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   return Number.isNaN(instantMs) ? null : instantMs;
+}
+
+/** The newest event time of some rows; `-Infinity` where none has one. */
+export function newestEventTimeOf(input: InputUnderTest, rows: readonly (Row | string)[]): number {
+  return rows.reduce((newestMs, row) => Math.max(newestMs, eventTimeOf(input, row) ?? -Infinity), -Infinity);
 }
 
 /** A row that holds nothing but an event time: what moves a watermark where the test has no record to move it by. */
