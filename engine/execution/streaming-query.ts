@@ -5,6 +5,7 @@ import { LatencyHistogram } from '../observability/latency-histogram.ts';
 import type { DeadLetter } from '../record/dead-letter.ts';
 import { messageValue, type MessageBatch } from '../record/message-batch.ts';
 import { LATE, type RecordBatch } from '../record/record-batch.ts';
+import type { Decoder } from '../serde/decoder.ts';
 import type { Polled } from '../source/source.ts';
 import type { Clock } from '../time/clock.ts';
 import { stampWatermarks } from '../time/stamp-watermarks.ts';
@@ -15,6 +16,7 @@ import type { QueryDefinition, Scored } from './query-definition.ts';
 import { recover, type Recovered } from './recover.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
 import { runSection, takeState } from './section.ts';
+import { waitingDecoder } from './waiting-decoder.ts';
 
 /**
  * When a query ends by itself. `realtime`: never, batches start as soon as there is something. `availableNow`: once all that was there at its
@@ -118,7 +120,8 @@ export class StreamingQuery {
     try {
       const retry = <T>(call: () => Promise<T>): Promise<T> => retryTransient(call, this.#clock, signal, this.#onRetry);
       const acquired = await retry(() => commitLog.acquire());
-      const task = await recover(this.#query, acquired, signal);
+      const decoder = this.#query.decoder === null ? null : waitingDecoder(this.#query.decoder, retry);
+      const task = await recover({ ...this.#query, decoder }, acquired, signal);
       this.#replayedRecords = task.replayedRecords;
       this.#isFlushed = task.replayedRecords === 0;
       this.#nextBatchSequence = task.nextBatchSequence;
@@ -129,7 +132,7 @@ export class StreamingQuery {
         return () => this.#wake?.();
       });
       const done = flights.pipe(
-        concatMap((polled) => this.#open(polled, task)),
+        concatMap((polled) => this.#open(polled, task, decoder)),
         concatMap((flight) => this.#operate(flight, task)),
         // Scoring starts here, as soon as the operators are done with the batch, and is awaited below, in order.
         map((flight) => ({ flight, scoring: settled(this.#query.score(flight.records)) })),
@@ -168,8 +171,8 @@ export class StreamingQuery {
     to.complete();
   }
 
-  async #open(polled: Polled, task: Recovered): Promise<Flight> {
-    const { decoder, watermark } = this.#query;
+  async #open(polled: Polled, task: Recovered, decoder: Decoder | null): Promise<Flight> {
+    const { watermark } = this.#query;
     let records: RecordBatch;
     let deadLetters: readonly DeadLetter[];
     let messages: MessageBatch | null = null;

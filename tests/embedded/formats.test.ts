@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -141,6 +141,35 @@ describe('a stream in JSON and in Avro', () => {
       { numRuns: 3 },
     );
   }, 180_000);
+
+  it('waits while the registry is away, and loses nothing', async () => {
+    const directory = join(parent, `run-${runs++}`);
+    const schemas = join(directory, 'schemas');
+    await writeFile(`${directory}.yaml`, jobText('avro', 'json', `${directory}.jsonl`));
+    const loaded = await loadJob(`${directory}.yaml`);
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
+    await using storage = await Storage.open({ directory, access: 'write', clock: systemClock });
+    storage.ensureTopic('transactions', { partitionCount: 1 });
+    await storage.append(await inAvro(loaded.job, jsonMessages(2), directory));
+    // A file in the directory's place cannot be looked into, as a server that is down cannot.
+    await rename(schemas, `${schemas}-away`);
+    await writeFile(schemas, '');
+    const waits: string[] = [];
+    let back = Promise.resolve();
+    const listening = {
+      ...logger,
+      warn: (message: string, fields?: object): void => {
+        waits.push(`${message} ${JSON.stringify(fields)}`);
+        if (waits.length === 2) back = rm(schemas).then(async () => rename(`${schemas}-away`, schemas));
+      },
+    };
+    await using run = await openLocalRun(loaded.job, { storage, directory, modelsDirectory: '', logger: listening });
+    await run.run('availableNow', new AbortController().signal);
+    await back;
+    expect(waits.length).toBeGreaterThanOrEqual(2);
+    for (const wait of waits) expect(wait).toContain('REGISTRY_UNAVAILABLE');
+    expect(await textsIn(storage, 'answers', 'json', directory)).toEqual((await runJob(2, 'json', 'json')).answers);
+  }, 60_000);
 
   it('is shown as JSON by sluice topic tail', async () => {
     const { answers } = await runJob(1, 'avro', 'avro');
