@@ -1,77 +1,18 @@
 import fc from 'fast-check';
-import { concatMap, map } from 'rxjs';
+import { map } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import { inputSchema, runningTotalSection } from '../../tests/cluster/running-total.ts';
 import { SluiceError } from '../error.ts';
-import { isValid, numberColumn, valueAt } from '../record/column.ts';
+import { valueAt } from '../record/column.ts';
 import type { DeadLetter } from '../record/dead-letter.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
-import { columnOf, withColumns, type RecordBatch } from '../record/record-batch.ts';
-import { Schema } from '../record/schema.ts';
+import { columnOf } from '../record/record-batch.ts';
 import { JsonDecoder } from '../serde/json-decoder.ts';
-import type { StateReader, StateWrite } from '../state/state-store.ts';
-import type { StatefulLogic } from '../state/stateful-logic.ts';
 import { MemoryBroker, type CommitFate } from '../testing/memory-broker.ts';
 import { systemClock } from '../time/clock.ts';
 import { isBalanced } from '../observability/ledger.ts';
 import type { QueryBounds, QueryDefinition } from './query-definition.ts';
 import { StreamingQuery } from './streaming-query.ts';
-
-const schema = new Schema([
-  { name: 'id', type: 'string', presence: 'required' },
-  { name: 'card', type: 'string', presence: 'required' },
-  { name: 'time', type: 'timestamp', presence: 'required' },
-  { name: 'amount', type: 'double', presence: 'required' },
-]);
-const outputSchema = schema.with({ name: 'total', type: 'double', presence: 'required' });
-
-/** A running total per card: the smallest stateful logic that tells a lost or repeated record by its answer. */
-class TotalLogic implements StatefulLogic {
-  readonly operatorId = 'total';
-  readonly #totals = new Map<string, number>();
-  readonly #changed = new Set<string>();
-
-  async prefetch(batch: RecordBatch, reader: StateReader): Promise<void> {
-    const cards = cardsOf(batch).filter((card) => !this.#totals.has(card));
-    const values = await reader.getMany(
-      this.operatorId,
-      cards.map((card) => Buffer.from(card)),
-    );
-    cards.forEach((card, index) => {
-      const value = values[index];
-      if (value !== null && value !== undefined) this.#totals.set(card, Number(Buffer.from(value).toString()));
-    });
-  }
-
-  apply(batch: RecordBatch): RecordBatch {
-    const amounts = columnOf(batch, 'amount');
-    const totals = cardsOf(batch).map((card, row) => {
-      const total = (this.#totals.get(card) ?? 0) + Number(valueAt(amounts, row));
-      this.#totals.set(card, total);
-      this.#changed.add(card);
-      return total;
-    });
-    return withColumns(batch, outputSchema, [numberColumn(Float64Array.from(totals))]);
-  }
-
-  takeChanges(): readonly StateWrite[] {
-    const writes = [...this.#changed].map((card) => ({
-      operatorId: this.operatorId,
-      key: Buffer.from(card),
-      value: Buffer.from(String(this.#totals.get(card))),
-    }));
-    this.dropChanges();
-    return writes;
-  }
-
-  dropChanges(): void {
-    this.#changed.clear();
-  }
-}
-
-function cardsOf(batch: RecordBatch): string[] {
-  const cards = columnOf(batch, 'card');
-  return Array.from({ length: batch.rowCount }, (_, row) => String(isValid(cards, row) ? valueAt(cards, row) : ''));
-}
 
 function messagesOf(topic: string, texts: readonly string[]): MessageBatch {
   const offsets = new Int32Array(texts.length + 1);
@@ -93,22 +34,12 @@ function queryOver(broker: MemoryBroker, bounds: Partial<QueryBounds>): QueryDef
     jobDigest: 'job',
     modelDigest: '',
     source: broker.source('in'),
-    decoder: new JsonDecoder({ schema, eventTimeField: 'time', keyFields: ['card'] }),
+    decoder: new JsonDecoder({ schema: inputSchema, eventTimeField: 'time', keyFields: ['card'] }),
     watermark: { delayMs: 0, maxFutureSkewMs: 1_000 },
     commitLog: broker.commitLog(),
-    openSection: (_start, state) => {
-      const logic = new TotalLogic();
-      const operator = concatMap(async (batch: RecordBatch) => {
-        await logic.prefetch(batch, state);
-        return logic.apply(batch);
-      });
-      return {
-        steps: [
-          { operator: map((batch) => batch), fate: 'filtered' },
-          { operator, fate: 'keeps' },
-        ],
-        logics: [logic],
-      };
+    openSection: (start, state) => {
+      const section = runningTotalSection(start, state);
+      return { ...section, steps: [{ operator: map((batch) => batch), fate: 'filtered' }, ...section.steps] };
     },
     score: (records) => Promise.resolve({ records, deadLetters: [] }),
     encode: (records) => {

@@ -1,13 +1,13 @@
 import { concatMap } from 'rxjs';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import type { Section } from '../../engine/execution/section.ts';
-import { numberColumn, valueAt } from '../../engine/record/column.ts';
+import { isValid, numberColumn, valueAt } from '../../engine/record/column.ts';
 import { columnOf, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 
-/** What the workers of these tests read. */
+/** What the jobs of these tests read. */
 export const inputSchema: Schema = new Schema([
   { name: 'id', type: 'string', presence: 'required' },
   { name: 'card', type: 'string', presence: 'required' },
@@ -15,13 +15,19 @@ export const inputSchema: Schema = new Schema([
   { name: 'amount', type: 'double', presence: 'required' },
 ]);
 
-const outputSchema = inputSchema.with({ name: 'total', type: 'double', presence: 'required' });
-
-/** A running total for each card: the smallest state that tells a lost or repeated record by every later answer. */
+/**
+ * A running total for each card, which is never evicted: the smallest state that tells a lost or repeated record by every later answer. Each
+ * card's total is stored as decimal digits under the card's own bytes.
+ */
 export class RunningTotal implements StatefulLogic {
   readonly operatorId = 'total';
+  readonly outputSchema: Schema;
   readonly #totals = new Map<string, number>();
   readonly #changed = new Set<string>();
+
+  constructor(schema: Schema = inputSchema) {
+    this.outputSchema = schema.with({ name: 'total', type: 'double', presence: 'required' });
+  }
 
   async prefetch(batch: RecordBatch, reader: StateReader): Promise<void> {
     const missing = [...new Set(textsOf(batch, 'card'))].filter((card) => !this.#totals.has(card));
@@ -40,7 +46,7 @@ export class RunningTotal implements StatefulLogic {
       this.#changed.add(card);
       return total;
     });
-    return withColumns(batch, outputSchema, [numberColumn(Float64Array.from(totals))]);
+    return withColumns(batch, this.outputSchema, [numberColumn(Float64Array.from(totals))]);
   }
 
   takeChanges(): readonly StateWrite[] {
@@ -68,8 +74,8 @@ export function runningTotalSection(_start: SectionStart, state: StateReader): S
   return { steps: [{ operator, fate: 'keeps' }], logics: [logic] };
 }
 
-/** A string column's values. */
+/** A string column's values; empty where there is none. */
 export function textsOf(batch: RecordBatch, column: string): string[] {
   const values = columnOf(batch, column);
-  return Array.from({ length: batch.rowCount }, (_, row) => String(valueAt(values, row)));
+  return Array.from({ length: batch.rowCount }, (_, row) => (isValid(values, row) ? String(valueAt(values, row)) : ''));
 }

@@ -14,7 +14,7 @@ import { KafkaSource } from '../../engine/source/kafka/kafka-source.ts';
 import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
 import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
-import type { WorkerSettings } from './worker-process.ts';
+import type { WorkerSettings } from './cluster-worker.ts';
 
 const partitions = 4;
 const records = 24_000;

@@ -2,7 +2,6 @@ import type { QueryBounds, QueryDefinition, SectionStart } from '../../../engine
 import type { Section } from '../../../engine/execution/section.ts';
 import { valueAt } from '../../../engine/record/column.ts';
 import { columnOf, type RecordBatch } from '../../../engine/record/record-batch.ts';
-import { Schema } from '../../../engine/record/schema.ts';
 import { JsonDecoder } from '../../../engine/serde/json-decoder.ts';
 import type { StateReader } from '../../../engine/state/state-store.ts';
 import { messageBatchOf } from '../../../engine/storage/message-batch-builder.ts';
@@ -10,15 +9,8 @@ import { DedupeLogic } from '../../../operators/dedupe/dedupe-logic.ts';
 import { RollingLogic } from '../../../operators/rolling/rolling-logic.ts';
 import type { RollingAggregate } from '../../../operators/rolling/rolling-definition.ts';
 import { applyLogic } from '../../../operators/stateful/apply-logic.ts';
+import { inputSchema, RunningTotal } from '../../cluster/running-total.ts';
 import { job } from './input-log.ts';
-import { RunningTotal } from './running-total.ts';
-
-const schema = new Schema([
-  { name: 'id', type: 'string', presence: 'required' },
-  { name: 'card', type: 'string', presence: 'required' },
-  { name: 'time', type: 'timestamp', presence: 'required' },
-  { name: 'amount', type: 'double', presence: 'required' },
-]);
 
 const aggregate = (name: string, fn: RollingAggregate['function'], input: string | null): RollingAggregate => ({
   name,
@@ -45,7 +37,7 @@ export function simulatedJob(parts: QueryParts): QueryDefinition {
     name: 'totals',
     jobDigest: 'digest',
     modelDigest: '',
-    decoder: new JsonDecoder({ schema, eventTimeField: 'time', keyFields: ['card'] }),
+    decoder: new JsonDecoder({ schema: inputSchema, eventTimeField: 'time', keyFields: ['card'] }),
     watermark: { delayMs: job.delayMs, maxFutureSkewMs: job.maxFutureSkewMs },
     openSection,
     score: (records) => Promise.resolve({ records, deadLetters: [] }),
@@ -60,9 +52,10 @@ export function simulatedJob(parts: QueryParts): QueryDefinition {
   };
 }
 
-function openSection(start: SectionStart, state: StateReader): Section {
+/** Duplicates dropped, a running total and a rolling window for each card. */
+export function openSection(start: SectionStart, state: StateReader): Section {
   const dedupe = new DedupeLogic({ operatorId: 'duplicates', by: ['id'], withinMs: job.duplicatesWithinMs }, start);
-  const total = new RunningTotal(schema);
+  const total = new RunningTotal();
   const rolling = new RollingLogic(
     {
       operatorId: 'rolling',
