@@ -2,17 +2,28 @@ import { Option, type Command } from 'commander';
 import { jsonLogger } from '../../engine/observability/logger.ts';
 import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
+import { openClusterRun } from '../../jobs/runtime/run-cluster.ts';
+import { runClusterWorkers } from '../../jobs/runtime/run-cluster-workers.ts';
 import { openLocalRun } from '../../jobs/runtime/run-local.ts';
 import type { Trigger } from '../../engine/execution/streaming-query.ts';
+import type { CheckedJob } from '../../jobs/checked-job.ts';
 import { dataDirectory, type DirectoryOption } from '../data-directory.ts';
+import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
 import { modelsDirectory, type ModelsOption } from '../models-directory.ts';
 import { stopSignal } from '../stop-signal.ts';
+import { wholeNumber } from '../whole-number.ts';
 
-interface RunOptions extends DirectoryOption, ModelsOption {
-  readonly profile: 'local';
+interface RunOptions extends DirectoryOption, ModelsOption, ConfigOption {
+  readonly profile: 'local' | 'cluster';
   readonly trigger: Trigger;
+  readonly workers: number;
+  /** Of a worker that another `sluice run` has started. */
+  readonly worker?: number;
 }
+
+/** libuv's threads for a worker whose parent was not started by `bin/sluice`, which says why so many. */
+const threadPoolSize = '64';
 
 /** `sluice run`: a job, until it is stopped. */
 export function addRunCommand(program: Command): void {
@@ -20,15 +31,25 @@ export function addRunCommand(program: Command): void {
     .command('run')
     .description('run a job until Ctrl-C, or, with --trigger availableNow, until all that is there is done')
     .argument('<job>', 'job file')
-    .addOption(new Option('--profile <profile>', 'what to run on').choices(['local']).default('local'))
+    .addOption(new Option('--profile <profile>', 'what to run on').choices(['local', 'cluster']).default('local'))
     .addOption(new Option('--trigger <trigger>').choices(['realtime', 'availableNow']).default('realtime'))
     .option(...dataDirectory)
     .option(...modelsDirectory)
+    .option(...configFile)
+    .addOption(
+      new Option('--workers <n>', 'processes that share the partitions (cluster)').argParser(wholeNumber).default(1),
+    )
+    .addOption(new Option('--worker <n>').argParser(wholeNumber).hideHelp())
     .action(runJob);
 }
 
-async function runJob(path: string, { dir, models, trigger }: RunOptions): Promise<void> {
+async function runJob(path: string, options: RunOptions): Promise<void> {
   const job = await loadCheckedJob(path);
+  const figures = options.profile === 'local' ? await runLocal(job, options) : await runCluster(job, path, options);
+  process.stdout.write(`${JSON.stringify(figures)}\n`);
+}
+
+async function runLocal(job: CheckedJob, { dir, models, trigger }: RunOptions): Promise<object> {
   const { signal } = stopSignal();
   await using storage = await Storage.open({ directory: dir, access: 'write', clock: systemClock });
   await using run = await openLocalRun(job, {
@@ -39,11 +60,46 @@ async function runJob(path: string, { dir, models, trigger }: RunOptions): Promi
   });
   await run.run(trigger, signal);
   const { ledger, replayedRecords, latency } = run.query.totals;
-  const figures = {
+  return {
     ...ledger,
     replayed: replayedRecords,
     p50Ms: latency.quantileMs(0.5),
     p99Ms: latency.quantileMs(0.99),
   };
-  process.stdout.write(`${JSON.stringify(figures)}\n`);
+}
+
+async function runCluster(job: CheckedJob, path: string, options: RunOptions): Promise<object> {
+  const { models, trigger, workers, worker } = options;
+  const settings = await loadClusterSettings(options);
+  const stop = stopSignal();
+  const logger = jsonLogger(worker === undefined ? 'sluice' : `sluice worker ${worker}`);
+  if (worker !== undefined) stopWithParent(stop);
+  if (worker === undefined && workers > 1) {
+    return runClusterWorkers(
+      {
+        count: workers,
+        program: process.execPath,
+        args: [...process.execArgv, process.argv[1] ?? '', ...workerArgs(path, options)],
+        argsOf: (index) => ['--worker', String(index)],
+        environment: { UV_THREADPOOL_SIZE: threadPoolSize, ...process.env },
+        logger,
+        clock: systemClock,
+      },
+      stop.signal,
+    );
+  }
+  await using run = await openClusterRun(job, { settings, modelsDirectory: models, logger, clock: systemClock });
+  await run.run(trigger, stop.signal);
+  return run.figures;
+}
+
+function workerArgs(path: string, { models, trigger, config }: RunOptions): readonly string[] {
+  const args = ['run', path, '--profile', 'cluster', '--trigger', trigger, '--models', models];
+  return config === undefined ? args : [...args, '--config', config];
+}
+
+/** A worker whose parent is gone, whatever became of it, hands over and ends as if it had been told to. */
+function stopWithParent(stop: AbortController): void {
+  process.once('disconnect', () => stop.abort());
+  process.channel?.unref();
 }

@@ -21,6 +21,22 @@ describe('the latency histogram', () => {
     );
   });
 
+  it('tells of two what one tells that was given both', () => {
+    const [a, b, both] = [new LatencyHistogram(), new LatencyHistogram(), new LatencyHistogram()];
+    for (const [histogram, latencyMs] of [
+      [a, 3],
+      [a, 90],
+      [b, 4],
+      [b, 5],
+    ] as const) {
+      histogram.record(latencyMs, 7);
+      both.record(latencyMs, 7);
+    }
+    a.add(b);
+    expect(a.count).toBe(28);
+    for (const q of [0.25, 0.5, 0.75, 1]) expect(a.quantileMs(q)).toBe(both.quantileMs(q));
+  });
+
   it('has nothing to tell before the first, and takes clocks that disagree for zero', () => {
     const histogram = new LatencyHistogram();
     expect(histogram.quantileMs(0.5)).toBeNull();

@@ -24,6 +24,14 @@ export class LatencyHistogram {
     this.#total += count;
   }
 
+  /** Takes over all that another histogram has recorded: for whoever sums up several queries. */
+  add(other: LatencyHistogram): void {
+    for (let bucket = 0; bucket < bucketCount; bucket++) {
+      this.#counts[bucket] = (this.#counts[bucket] ?? 0) + (other.#counts[bucket] ?? 0);
+    }
+    this.#total += other.#total;
+  }
+
   /** The latency that a share `quantile` (0 … 1) of those recorded do not exceed, in milliseconds; `null` before the first. */
   quantileMs(quantile: number): number | null {
     if (this.#total === 0) return null;

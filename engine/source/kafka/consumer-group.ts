@@ -70,6 +70,12 @@ export class ConsumerGroup {
   #serving: Promise<void> = Promise.resolve();
   #isLeaving = false;
   #isDone = false;
+  #told = (): void => undefined;
+  /**
+   * Resolves once the group has said for the first time which partitions are this worker's: none of them, maybe, or none yet. For whoever works off what is
+   * there and then ends.
+   */
+  readonly assigned: Promise<void> = new Promise((resolve) => (this.#told = resolve));
 
   private constructor(options: ConsumerGroupOptions, listener: GroupListener, clock: Clock) {
     this.#options = options;
@@ -197,6 +203,7 @@ export class ConsumerGroup {
       this.#cooperative.incrementalAssign(
         assignments.map(({ topic, partition }) => ({ topic, partition, offset: endOffset })),
       );
+      this.#told();
       if (partitions.length === 0) return;
       this.#member.pause([...assignments]);
       this.#listener.assigned(partitions);

@@ -1,0 +1,112 @@
+import { SluiceError } from '../../../engine/error.ts';
+import type { KafkaAdmin } from '../../../engine/source/kafka/kafka-admin.ts';
+import type { Clock } from '../../../engine/time/clock.ts';
+import type { CheckedJob } from '../../checked-job.ts';
+import { outputTopics } from '../open-outputs.ts';
+import type { Stage } from '../stages.ts';
+
+/** A topic that a job writes, and how many partitions it must have. */
+export interface WrittenTopic {
+  readonly topic: string;
+  readonly use: 'results' | 'dead letters' | 'exchange';
+  /** `any`: whatever it has; a topic that is made gets the input's count. `input`: as many as the input has. */
+  readonly partitions: number | 'input' | 'any';
+}
+
+const visibleWithinMs = 15_000;
+const lookAgainMs = 50;
+
+/** The topic that a job reads on a cluster. @throws {SluiceError} `SOURCE_UNSUITABLE` for a job that reads none. */
+export function inputTopic(job: CheckedJob): string {
+  if (job.source.kind === 'topic') return job.source.topic;
+  throw new SluiceError(
+    'SOURCE_UNSUITABLE',
+    `a job that runs on a cluster must read a topic; job ${job.name} reads ${job.source.kind === 'simulator' ? 'the simulator' : `a ${job.source.kind} file`}. ` +
+      'Write its records to a topic (`sluice simulate` can), or run it with --profile local',
+    { fields: { job: job.name } },
+  );
+}
+
+/** The topics that a job writes, none of them twice. */
+export function writtenTopics(job: CheckedJob, stages: readonly Stage[]): readonly WrittenTopic[] {
+  const exchanges = stages.flatMap(({ output }): WrittenTopic[] =>
+    output === 'results' ? [] : [{ topic: output.topic, use: 'exchange', partitions: 'input' }],
+  );
+  const results = outputTopics(job).map(({ topic, partitions }): WrittenTopic => ({
+    topic,
+    use: 'results',
+    partitions: partitions ?? 'input',
+  }));
+  const { deadLetters } = job;
+  const bad: readonly WrittenTopic[] =
+    deadLetters.policy === 'fail' ? [] : [{ topic: deadLetters.topic, use: 'dead letters', partitions: 'any' }];
+  return [...exchanges, ...results, ...bad];
+}
+
+/** Whether a topic of this many partitions is what the job needs; says in words where it is not. */
+export function partitionsRefused(
+  { topic, use, partitions }: WrittenTopic,
+  count: number,
+  inputPartitions: number,
+): SluiceError | null {
+  const wanted = partitions === 'input' ? inputPartitions : partitions;
+  if (wanted === 'any' || wanted === count) return null;
+  const why = partitions === 'input' ? 'as many as the input has' : "as the job's file says";
+  return new SluiceError(
+    'TOPIC_PARTITIONS_WRONG',
+    `topic ${topic}, which takes the job's ${use}, must have ${wanted} partitions, ${why}; it has ${count}. ` +
+      `Keys would lie in other partitions than those of the records they answer: make it anew with ${wanted}, or name another topic in the job` +
+      (use === 'results' && partitions === 'input' ? `, or say "partitions: ${count}" there` : ''),
+    { fields: { topic, wanted, partitions: count } },
+  );
+}
+
+/**
+ * Looks the job's topics up, and makes those that it writes and that are not there, with as many partitions as they must have.
+ *
+ * @param onCreated told of each topic that was made.
+ * @returns how many partitions each has, the input's among them.
+ * @throws {SluiceError} `TOPIC_MISSING` for the input, which is never made: an empty one would look like a quiet one; `TOPIC_PARTITIONS_WRONG`.
+ */
+export async function ensureTopics(
+  input: string,
+  written: readonly WrittenTopic[],
+  { admin, replicas, clock }: { readonly admin: KafkaAdmin; readonly replicas: number | null; readonly clock: Clock },
+  onCreated: (topic: WrittenTopic, partitions: number) => void,
+): Promise<ReadonlyMap<string, number>> {
+  const inputPartitions = await admin.partitionCount(input);
+  if (inputPartitions === null) throw inputMissing(input);
+  const counts = new Map([[input, inputPartitions]]);
+  for (const needed of written) {
+    const { topic } = needed;
+    const count = (await admin.partitionCount(topic)) ?? (await create(needed));
+    const refused = partitionsRefused(needed, count, inputPartitions);
+    if (refused !== null) throw refused;
+    counts.set(topic, count);
+  }
+  return counts;
+
+  async function create(needed: WrittenTopic): Promise<number> {
+    const { topic } = needed;
+    const partitions = typeof needed.partitions === 'number' ? needed.partitions : (inputPartitions ?? 1);
+    const made = await admin.createTopic({ topic, partitions, ...(replicas === null ? {} : { replicas }) });
+    if (made === 'created') onCreated(needed, partitions);
+    // The brokers know of it a moment after it was made; a client that writes before that is told that there is no such topic.
+    for (let waitedMs = 0; waitedMs < visibleWithinMs; waitedMs += lookAgainMs) {
+      const count = await admin.partitionCount(topic);
+      if (count !== null) return count;
+      await clock.sleep(lookAgainMs);
+    }
+    return partitions;
+  }
+}
+
+/** `TOPIC_MISSING` for the topic that a job reads. */
+export function inputMissing(topic: string): SluiceError {
+  return new SluiceError(
+    'TOPIC_MISSING',
+    `topic ${topic}, which the job reads, must exist before the job starts, since its number of partitions is part of the job's state; there is no such topic. ` +
+      "Create it, or correct its name in the job's source",
+    { fields: { topic } },
+  );
+}

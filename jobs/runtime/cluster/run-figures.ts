@@ -1,0 +1,57 @@
+import type { LedgerCounts } from '../../../engine/observability/ledger.ts';
+import type { StageTotals } from './run-totals.ts';
+
+/** What a run has done, as its last line of output says it: the same keys as those of the embedded profile. */
+export interface RunFigures extends LedgerCounts {
+  readonly replayed: number;
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+/**
+ * The figures of one worker. Where a job has several stages a record is read in the first and answered in the last, so each count is taken where a record meets its
+ * fate; with several workers these may be different ones, and only the sum over all workers balances.
+ *
+ * @param stages in the order in which a record goes through them; at least one.
+ */
+export function runFigures(stages: readonly StageTotals[]): RunFigures {
+  const [first, last] = [stages[0], stages.at(-1)];
+  const sum = (count: (ledger: LedgerCounts) => number): number =>
+    stages.reduce((total, { ledger }) => total + count(ledger), 0);
+  return {
+    read: first?.ledger.read ?? 0,
+    scored: last?.ledger.scored ?? 0,
+    filtered: sum(({ filtered }) => filtered),
+    duplicate: sum(({ duplicate }) => duplicate),
+    late: last?.ledger.late ?? 0,
+    deadLettered: sum(({ deadLettered }) => deadLettered),
+    replayed: stages.reduce((total, { replayedRecords }) => total + replayedRecords, 0),
+    p50Ms: last?.latency.quantileMs(0.5) ?? null,
+    p99Ms: last?.latency.quantileMs(0.99) ?? null,
+  };
+}
+
+/**
+ * The figures of several workers: counts are sums. Quantiles cannot be put together from quantiles, so they are the slowest worker's, which the true ones do not
+ * exceed.
+ */
+export function sumFigures(workers: readonly RunFigures[]): RunFigures {
+  const sum = (count: (figures: RunFigures) => number): number =>
+    workers.reduce((total, figures) => total + count(figures), 0);
+  const highest = (of: (figures: RunFigures) => number | null): number | null =>
+    workers.reduce<number | null>((top, figures) => {
+      const value = of(figures);
+      return value === null || (top !== null && top >= value) ? top : value;
+    }, null);
+  return {
+    read: sum(({ read }) => read),
+    scored: sum(({ scored }) => scored),
+    filtered: sum(({ filtered }) => filtered),
+    duplicate: sum(({ duplicate }) => duplicate),
+    late: sum(({ late }) => late),
+    deadLettered: sum(({ deadLettered }) => deadLettered),
+    replayed: sum(({ replayed }) => replayed),
+    p50Ms: highest(({ p50Ms }) => p50Ms),
+    p99Ms: highest(({ p99Ms }) => p99Ms),
+  };
+}
