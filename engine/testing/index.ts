@@ -19,6 +19,8 @@ export {
   type Action,
 } from './action.ts';
 export { near } from './compare-rows.ts';
+export { disordered } from './disordered.ts';
 export { forEveryCrashPoint } from './for-every-crash-point.ts';
 export { inMemoryQuery } from './in-memory-query.ts';
+export { arbitraryStream } from './stream-arbitrary.ts';
 export { testQuery } from './test-query.ts';

@@ -83,10 +83,8 @@ function partitionOf(input: InputUnderTest, key: string): number {
   return keyPartitioner(input.partitions)(keys, 0, 0);
 }
 
-/** A row's event time in milliseconds; `null` where it has none that can be read. */
-function eventTimeOf(input: InputUnderTest, row: Row | string): number | null {
-  if (typeof row === 'string') return null;
-  const value = row[input.eventTimeField];
+/** An event time as a row may hold it, in milliseconds; `null` where it is none. */
+export function instantOf(value: unknown): number | null {
   if (typeof value === 'number') return value;
   if (value instanceof Date) return value.getTime();
   const instantMs = typeof value === 'string' ? Date.parse(value) : Number.NaN;
@@ -95,7 +93,10 @@ function eventTimeOf(input: InputUnderTest, row: Row | string): number | null {
 
 /** The newest event time of some rows; `-Infinity` where none has one. */
 export function newestEventTimeOf(input: InputUnderTest, rows: readonly (Row | string)[]): number {
-  return rows.reduce((newestMs, row) => Math.max(newestMs, eventTimeOf(input, row) ?? -Infinity), -Infinity);
+  return rows.reduce<number>((newestMs, row) => {
+    const instantMs = typeof row === 'string' ? null : instantOf(row[input.eventTimeField]);
+    return Math.max(newestMs, instantMs ?? -Infinity);
+  }, -Infinity);
 }
 
 /** A row that holds nothing but an event time: what moves a watermark where the test has no record to move it by. */
