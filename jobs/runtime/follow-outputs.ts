@@ -13,7 +13,7 @@ import type { Sink } from '../../engine/sink/sink.ts';
 import { boundToNow } from '../../engine/source/bounded-source.ts';
 import { EmbeddedPositions } from '../../engine/storage/embedded-positions.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
-import type { CheckedJob, SinkDefinition } from '../checked-job.ts';
+import type { CheckedJob, MessageFormat, SinkDefinition } from '../checked-job.ts';
 import { jsonOfAvro } from './json-of-avro.ts';
 import { outputTopics } from './open-outputs.ts';
 import { openTopicSource } from './open-source.ts';
@@ -53,10 +53,8 @@ export async function openFollowers(job: CheckedJob, profile: FollowerProfile): 
   const [topic] = outputTopics(job);
   const opened: OpenSink[] = [];
   for (const definition of topic === undefined ? [] : job.sinks) {
-    const sink = await openSink(definition, profile);
-    if (sink === null) continue;
-    const { close } = sink;
-    opened.push(topic?.format === 'avro' ? { sink: jsonOfAvro(sink.sink, profile.registry), close } : sink);
+    const sink = await openSink(definition, topic?.format ?? 'json', profile);
+    if (sink !== null) opened.push(sink);
   }
   return {
     follow: async (trigger, signal) => {
@@ -69,7 +67,11 @@ export async function openFollowers(job: CheckedJob, profile: FollowerProfile): 
   };
 }
 
-async function openSink(definition: SinkDefinition, profile: FollowerProfile): Promise<OpenSink | null> {
+async function openSink(
+  definition: SinkDefinition,
+  format: MessageFormat,
+  profile: FollowerProfile,
+): Promise<OpenSink | null> {
   switch (definition.kind) {
     case 'topic':
       return null;
@@ -77,18 +79,21 @@ async function openSink(definition: SinkDefinition, profile: FollowerProfile): P
       const clickHouse = await EmbeddedClickHouse.open({ directory: profile.directory, clock: profile.storage.clock });
       const migrations = await readMigrations(pathToFileURL(`${packageFile('schemas/clickhouse')}/`));
       await applyMigrations(await clickHouse.client(), migrations);
-      const sink = new ClickHouseSink({ clickHouse, table: definition.table });
+      const avro = format === 'avro' ? { avro: profile.registry } : {};
+      const sink = new ClickHouseSink({ clickHouse, table: definition.table, ...avro });
       return { sink, close: async () => clickHouse[Symbol.asyncDispose]() };
     }
     case 'jsonl':
-      return closing(await openJsonLinesSink(definition.path));
+      return taking(format, await openJsonLinesSink(definition.path), profile.registry);
     case 'console':
-      return closing(new ConsoleSink({ output: process.stdout }));
+      return taking(format, new ConsoleSink({ output: process.stdout }), profile.registry);
   }
 }
 
-function closing(sink: Sink): OpenSink {
-  return { sink, close: async () => sink[Symbol.asyncDispose]() };
+/** A sink that takes JSON, as one for the topic's format. */
+function taking(format: MessageFormat, sink: Sink, registry: SchemaRegistry): OpenSink {
+  const close = async (): Promise<void> => sink[Symbol.asyncDispose]();
+  return { sink: format === 'avro' ? jsonOfAvro(sink, registry) : sink, close };
 }
 
 async function followOne(

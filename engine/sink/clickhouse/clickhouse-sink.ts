@@ -1,11 +1,15 @@
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import type { ClickHouseSettings } from '@clickhouse/client';
+import { ClickHouseError, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
+import { SluiceError } from '../../error.ts';
 import type { ClickHouseAccess } from '../../clickhouse/clickhouse-access.ts';
 import type { MessageBatch } from '../../record/message-batch.ts';
+import { AvroJson } from '../../serde/avro-json.ts';
+import type { SchemaRegistry } from '../../serde/schema-registry.ts';
 import type { Sink } from '../sink.ts';
 import { InsertBody } from './insert-body.ts';
 import { insertFailure } from './insert-failure.ts';
+import { RowBinaryBody, type RowBinaryRows } from './row-binary-body.ts';
 
 /** Where to put a topic's messages. */
 export interface ClickHouseSinkOptions {
@@ -16,6 +20,8 @@ export interface ClickHouseSinkOptions {
    * default. It must replace rows of the same message (ReplacingMergeTree by a position), or may hold some twice after a crash.
    */
   readonly table: string;
+  /** Where the schemas of messages in Avro are; without it, messages are JSON objects. */
+  readonly avro?: SchemaRegistry;
 }
 
 /**
@@ -44,7 +50,7 @@ const insertSettings: ClickHouseSettings = {
 };
 
 /**
- * Messages that are JSON objects into a ClickHouse table, a chunk an insert. Exactly once for readers who read with `FINAL` (or one of the views):
+ * Messages in JSON or Avro into a ClickHouse table, a chunk an insert. Exactly once for readers who read with `FINAL` (or one of the views):
  * a chunk that is sent again has the same token, made of the offsets it covers, and is dropped by the server while that remembers it; rows
  * that come again later replace themselves by their key (exactly-once, "The ClickHouse sink").
  */
@@ -52,32 +58,54 @@ export class ClickHouseSink implements Sink {
   readonly name: string;
   readonly delivery = 'exactly-once';
   readonly #options: ClickHouseSinkOptions;
-  readonly #body: InsertBody = new InsertBody();
+  readonly #json: InsertBody = new InsertBody();
+  readonly #avro: { readonly rows: RowBinaryBody; readonly asJson: AvroJson } | null;
 
   constructor(options: ClickHouseSinkOptions) {
-    this.name = `clickhouse ${options.table}`;
+    const { table, avro } = options;
+    this.name = `clickhouse ${table}`;
     this.#options = options;
+    this.#avro = avro === undefined ? null : { rows: new RowBinaryBody(table, avro), asJson: new AvroJson(avro) };
   }
 
   /**
-   * @throws {SluiceError} `CLICKHOUSE_UNAVAILABLE`, `CLICKHOUSE_BUSY` (transient), `CLICKHOUSE_REFUSED`, `SINK_MESSAGE_INVALID`
+   * @throws {SluiceError} `CLICKHOUSE_UNAVAILABLE`, `CLICKHOUSE_BUSY` (transient), `CLICKHOUSE_REFUSED`, `SINK_MESSAGE_INVALID`; for messages in Avro
+   *   `AVRO_UNREADABLE`, and what the registry throws.
    */
   async write(messages: MessageBatch): Promise<void> {
     if (messages.messageCount === 0) return;
     const { clickHouse, table } = this.#options;
-    const body = this.#body.of(messages);
     try {
       const client = await clickHouse.client();
-      // `insert` would make JSON of objects; these are bytes already.
-      const { stream } = await client.exec({
-        query: `INSERT INTO ${table} FORMAT JSONEachRow`,
-        values: Readable.from([body], { objectMode: false }),
-        clickhouse_settings: { ...insertSettings, insert_deduplication_token: chunkToken(messages) },
-      });
-      await finished(stream.resume());
+      try {
+        await this.#insert(client, messages);
+      } catch (thrown) {
+        if (this.#avro === null || !(thrown instanceof ClickHouseError || thrown instanceof SluiceError)) throw thrown;
+        // The table may have been altered since it was looked at: once more, with another look. A chunk that is there already is dropped by its token.
+        this.#avro.rows.forget();
+        await this.#insert(client, messages);
+      }
     } catch (thrown) {
       throw insertFailure(table, messages, thrown);
     }
+  }
+
+  async #insert(client: ClickHouseClient, messages: MessageBatch): Promise<void> {
+    const { into, body } = await this.#rows(client, messages);
+    // `insert` would make JSON of objects; these are bytes already.
+    const { stream } = await client.exec({
+      query: `INSERT INTO ${this.#options.table} ${into}`,
+      values: Readable.from([body], { objectMode: false }),
+      clickhouse_settings: { ...insertSettings, insert_deduplication_token: chunkToken(messages) },
+    });
+    await finished(stream.resume());
+  }
+
+  async #rows(client: ClickHouseClient, messages: MessageBatch): Promise<RowBinaryRows> {
+    const json = { into: 'FORMAT JSONEachRow' };
+    if (this.#avro === null) return { ...json, body: this.#json.of(messages) };
+    const rows = await this.#avro.rows.of(messages, client);
+    return rows ?? { ...json, body: this.#json.of(await this.#avro.asJson.inJson(messages)) };
   }
 
   /** Closes it; nothing may be called afterwards. */
