@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SluiceError } from '../error.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
 import type { Sink } from '../sink/sink.ts';
+import type { PartitionOffset } from '../source/source.ts';
 import { EmbeddedTopicSource } from '../source/embedded/embedded-topic-source.ts';
 import { EmbeddedPositions } from '../storage/embedded-positions.ts';
 import { messageBatchOf } from '../storage/message-batch-builder.ts';
@@ -206,6 +207,32 @@ describe('a follower', () => {
     await expect(test.follow()).rejects.toBe(refused);
     await expect(test.follow()).rejects.toBe(refused);
     expect(test.sink.chunks).toHaveLength(1);
+  });
+
+  it('passes what the broker never shows once it has read all else, so that nothing seems to be left', async () => {
+    await using test = await rig(50);
+    // As if the last three offsets of partition 1 were marks of transactions.
+    const source = new EmbeddedTopicSource(test.storage, 'topic');
+    const ranges = source.ranges.bind(source);
+    const beyond = (partition: number): number => (partition === 1 ? 3 : 0);
+    source.ranges = async () =>
+      (await ranges()).map((range) => ({ ...range, endOffset: range.endOffset + beyond(range.partition) }));
+    const standsAt = (): PartitionOffset[] =>
+      [0, 1].map((partition) => ({ partition, offset: 25 + beyond(partition) }));
+    const progress = await test.follow({ source, standsAt });
+    expect(progress.map(({ messages, lagRecords }) => [messages, lagRecords])).toEqual([
+      [20, 33],
+      [20, 13],
+      [10, 3],
+      [0, 0],
+    ]);
+    expect(await new EmbeddedPositions(test.storage, 'group', 'topic').load()).toEqual({
+      offsets: [
+        { partition: 0, offset: 25 },
+        { partition: 1, offset: 28 },
+      ],
+      chunk: null,
+    });
   });
 
   it('is fenced when another of its group takes over', async () => {

@@ -16,7 +16,8 @@ export interface FollowerPosition {
 
 /**
  * Keeps a follower's position: the embedded log in a row, Kafka in the metadata of the group's offset. The follower calls `load` once, then `store`
- * twice a chunk. One follower of a group runs at a time; the store sees to that.
+ * twice a chunk; after a `store` that was rejected, nothing but `load` again, or disposal. One follower of a group runs at a time: `load`
+ * fences the one before.
  */
 export interface FollowerPositions extends AsyncDisposable {
   /** @throws {SluiceError} `DIRECTORY_IN_USE`, or its like, when another follower of the group runs. */
@@ -27,7 +28,7 @@ export interface FollowerPositions extends AsyncDisposable {
 
 /** What a follower has done, after each chunk. */
 export interface FollowerProgress {
-  /** Messages in the chunk. */
+  /** Messages in the chunk; 0 where it only passed records of the broker's own, which are never seen. */
   readonly messages: number;
   readonly ranges: readonly OffsetRange[];
   readonly writeMs: number;
@@ -48,6 +49,13 @@ export interface FollowOptions {
   readonly chunkRows?: number;
   readonly chunkMs?: number;
   readonly chunkBytes?: number;
+  /** How many messages one poll brings at most (`chunkRows`): a chunk may be larger than `chunkBytes` by one poll. */
+  readonly pollRows?: number;
+  /**
+   * Where the source stands once it has given all that there is: beyond the last message where records of the broker's own follow it (the marks of
+   * transactions in Kafka). Without it, a topic written by transactions would never be seen to have been read to its end.
+   */
+  readonly standsAt?: () => readonly PartitionOffset[];
   /** Ends the follower: what is being written is written first, what was only read is left for the next time. */
   readonly signal: AbortSignal;
   /** Told after each chunk. */
@@ -89,7 +97,8 @@ export async function followTopic(options: FollowOptions): Promise<void> {
     const { polls, ended } = await collect(options);
     if (options.signal.aborted) return;
     const first = polls[0];
-    if (first !== undefined) await writeChunk(options, at, gatherMessages(first.topic, polls), 'first');
+    if (first === undefined) await passUnseen(options, at);
+    else await writeChunk(options, at, gatherMessages(first.topic, polls), 'first');
     if (ended === 'ended') return;
   }
 }
@@ -130,21 +139,43 @@ async function writeChunk(
   });
 }
 
-/** Polls until the chunk is full, its first message has waited long enough, or there is no more. */
+/** Moves the position to where the source stands, when nothing was left to give. */
+async function passUnseen(
+  { source, positions, standsAt, onProgress }: FollowOptions,
+  at: Map<number, number>,
+): Promise<void> {
+  const passed = (standsAt?.() ?? []).filter(({ partition, offset }) => offset > (at.get(partition) ?? 0));
+  if (passed.length === 0) return;
+  for (const { partition, offset } of passed) at.set(partition, offset);
+  await positions.store({ offsets: offsetsOf(at), chunk: null });
+  if (onProgress === undefined) return;
+  const lagRecords = lagOf(at, await source.ranges());
+  onProgress({ messages: 0, ranges: [], writeMs: 0, lagRecords, repeated: 'first' });
+}
+
+/**
+ * Polls until the chunk is full, its first message has waited long enough, or there is no more.
+ *
+ * @returns no polls at all where the first one brought nothing.
+ */
 async function collect(
   options: FollowOptions,
 ): Promise<{ polls: readonly MessageBatch[]; ended: 'ended' | 'goes on' }> {
   const { source, clock, signal } = options;
   const { chunkRows = defaultChunkRows, chunkMs = defaultChunkMs, chunkBytes = defaultChunkBytes } = options;
+  const { pollRows = chunkRows } = options;
   const polls: MessageBatch[] = [];
   let rows = 0;
   let bytes = 0;
   let deadlineMs = Infinity;
   while (rows < chunkRows && bytes < chunkBytes && clock.monotonicMs() < deadlineMs && !signal.aborted) {
     const maxWaitMs = Math.min(idlePollMs, Math.max(0, deadlineMs - clock.monotonicMs()));
-    const polled = await source.poll({ maxRecords: chunkRows - rows, maxWaitMs, signal });
+    const polled = await source.poll({ maxRecords: Math.min(pollRows, chunkRows - rows), maxWaitMs, signal });
     if (polled === 'end') return { polls, ended: 'ended' };
-    if (polled === null) continue;
+    if (polled === null) {
+      if (polls.length === 0) break;
+      continue;
+    }
     if (polled.kind !== 'messages') throw noMessages(source);
     if (polls.length === 0) deadlineMs = clock.monotonicMs() + chunkMs;
     polls.push(polled.messages);

@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import { ClusterClickHouse } from '../../engine/clickhouse/clickhouse-access.ts';
+import { SluiceError } from '../../engine/error.ts';
+import { jsonLogger } from '../../engine/observability/logger.ts';
+import { renderDiagnostics } from '../../engine/plan/render-diagnostics.ts';
+import { systemClock } from '../../engine/time/clock.ts';
+import { runSinkJob } from '../../jobs/runtime/sink-run.ts';
+import { loadSinkJob, type SinkJob } from '../../jobs/sink-job.ts';
+import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
+import { stopSignal } from '../stop-signal.ts';
+
+/** `sluice sink`: copies topics to ClickHouse, until it is stopped. */
+export function addSinkCommand(program: Command): void {
+  program
+    .command('sink')
+    .description('copy committed messages from Kafka to ClickHouse, each once, until Ctrl-C; also as several workers')
+    .argument('<job>', 'sink job file, such as jobs/clickhouse-sink.yaml')
+    .option(...configFile)
+    .action(runSink);
+}
+
+async function runSink(path: string, options: ConfigOption): Promise<void> {
+  const job = await loadCheckedSinkJob(path);
+  const { kafka, clickHouse: address } = await loadClusterSettings(options);
+  if (kafka === null || address === null) {
+    const missing = kafka === null ? 'Kafka: set SLUICE_KAFKA_BROKERS' : 'ClickHouse: set SLUICE_CLICKHOUSE_URL';
+    throw new SluiceError('SETTINGS_INVALID', `a sink job must know where its services are; nothing names ${missing}`);
+  }
+  const { signal } = stopSignal();
+  await using clickHouse = new ClusterClickHouse(address);
+  await runSinkJob(
+    job,
+    {
+      kafka: kafka.client,
+      clickHouse,
+      logger: jsonLogger('sluice'),
+      clock: systemClock,
+      sessionTimeoutMs: kafka.sessionTimeoutMs,
+    },
+    signal,
+  );
+}
+
+async function loadCheckedSinkJob(path: string): Promise<SinkJob> {
+  const outcome = await loadSinkJob(path);
+  if (outcome.ok) return outcome.job;
+  const { diagnostics, sources } = outcome;
+  process.stderr.write(renderDiagnostics(diagnostics, sources));
+  const count = diagnostics.length;
+  throw new SluiceError(
+    'JOB_INVALID',
+    `${path} must be sound before anything starts; it has ${count} problem${count === 1 ? '' : 's'}`,
+  );
+}
