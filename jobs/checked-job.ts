@@ -1,4 +1,5 @@
 import type { Schema } from '../engine/record/schema.ts';
+import type { RecordRules } from '../engine/serde/record-rules.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 
 /** A job file after every check: frozen plain data from which `explain` reads and queries are built. */
@@ -18,6 +19,7 @@ export interface CheckedJob {
   readonly deadLetters: DeadLetterPolicy;
   readonly late: LatePolicy;
   readonly state: StateDefinition;
+  readonly exchange: ExchangeDefinition;
   readonly guarantee: 'exactly-once' | 'at-least-once';
   /** Of everything that decides outputs and state; committed with every batch. */
   readonly digest: string;
@@ -57,6 +59,8 @@ export interface SourceCommon {
   readonly key: string;
   /** The Avro schema's text when the job names one. */
   readonly avro: string | null;
+  /** What records must be beyond their fields' types, when the job names a JSON Schema. */
+  readonly rules: RecordRules | null;
   readonly eventTime: EventTimeDefinition;
   readonly duplicates: { readonly by: string; readonly withinMs: number } | null;
 }
@@ -102,6 +106,12 @@ export interface LatePolicy {
   readonly allowedLatenessMs: number;
   readonly policy: 'answer' | 'route' | 'drop';
   readonly topic: string | null;
+}
+
+/** How records reach the state of entities other than the topic's key, where partitions are worked on apart. */
+export interface ExchangeDefinition {
+  /** Of the topics between stages; `null`: as many as the input has. */
+  readonly partitions: number | null;
 }
 
 /** How state is kept. */

@@ -68,6 +68,7 @@ export interface JobParts {
   readonly late: { readonly allowedLateness?: number | undefined; readonly policy?: string | undefined } | undefined;
   readonly deadLetters: 'fail' | { readonly topic: string; readonly format?: string | undefined } | undefined;
   readonly state: { readonly flushEvery?: number | undefined } | undefined;
+  readonly exchange: { readonly partitions?: number | undefined } | undefined;
   readonly guarantee: string | undefined;
 }
 
@@ -204,6 +205,19 @@ export const jobParts: PartSchemas<JobParts> = {
     .optional()
     .meta({ description: 'where bad records go, or "fail" to stop at the first; default the topic JOB-dead-letters' }),
   state: z.strictObject({ flushEvery: durationText('zero').optional().meta({ description: 'default 1s' }) }).optional(),
+  exchange: z
+    .strictObject({
+      partitions: z
+        .int()
+        .min(1)
+        .max(1024)
+        .optional()
+        .meta({ description: "default: as many as the source's topic has" }),
+    })
+    .optional()
+    .meta({
+      description: 'of the topics through which records reach entities that are not the key of the topic, on a cluster',
+    }),
   guarantee: choice(['exactly-once'], ['at-least-once']).optional(),
 };
 

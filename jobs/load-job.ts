@@ -69,6 +69,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     deadLetters,
     late,
     state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs },
+    exchange: { partitions: parts.exchange?.partitions ?? null },
     guarantee: 'exactly-once',
     digest: jobDigest({ origin, source: definition, schema, late, features }),
   });
@@ -107,8 +108,19 @@ async function checkFeatures(
 
 /** Freezes the job and the plain mappings and lists in it. The plan and the schema are frozen by those who make them. */
 function frozen(job: CheckedJob): CheckedJob {
-  const { source, score, sinks, deadLetters, late, state } = job;
-  for (const part of [source.eventTime, source.duplicates, source, score, ...sinks, sinks, deadLetters, late, state]) {
+  const { source, score, sinks, deadLetters, late, state, exchange } = job;
+  for (const part of [
+    source.eventTime,
+    source.duplicates,
+    source,
+    score,
+    ...sinks,
+    sinks,
+    deadLetters,
+    late,
+    state,
+    exchange,
+  ]) {
     Object.freeze(part);
   }
   return Object.freeze(job);
