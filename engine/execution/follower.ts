@@ -75,8 +75,9 @@ const idlePollMs = 500;
  *
  *   position { offsets: C, chunk: [C, X) } → write [C, X) → position { offsets: X, chunk: null } → …
  *
- * After a crash the chunk that was under way is read again, cut exactly as before, and written again. A sink that is away costs lag, and
- * holds one chunk in memory: the same chunk is tried until it is written.
+ * While a chunk is written, the next one is read, so that the sink does not wait for rows that are there. After a crash the chunk that was under way is
+ * read again, cut exactly as before, and written again. A sink that is away costs lag, and holds two chunks in memory: one is tried until it is
+ * written, the other waits.
  *
  * Resolves when `signal` is aborted, or when a bounded source has ended.
  *
@@ -93,12 +94,21 @@ export async function followTopic(options: FollowOptions): Promise<void> {
     await writeChunk(options, at, messages, 'repeated');
   }
   await source.seek(offsetsOf(at));
+  let collecting = collect(options);
   for (;;) {
-    const { polls, ended } = await collect(options);
+    const { polls, ended } = await collecting;
     if (options.signal.aborted) return;
     const first = polls[0];
     if (first === undefined) await passUnseen(options, at);
-    else await writeChunk(options, at, gatherMessages(first.topic, polls), 'first');
+    if (ended === 'goes on') collecting = collect(options);
+    if (first !== undefined) {
+      try {
+        await writeChunk(options, at, gatherMessages(first.topic, polls), 'first');
+      } finally {
+        // Whoever is told of an error may close the source, which must not be in the midst of a poll then.
+        await Promise.allSettled([collecting]);
+      }
+    }
     if (ended === 'ended') return;
   }
 }
