@@ -1,14 +1,13 @@
-import { parseAvroSchema, schemaOfAvro } from '../engine/serde/avro-schema.ts';
-import { messageOf } from '../engine/error.ts';
 import { nearestName } from '../engine/plan/nearest-name.ts';
-import { PlanDocument, type DocumentPath } from '../engine/plan/plan-document.ts';
-import { Schema, type Field, type FieldType } from '../engine/record/schema.ts';
+import type { DocumentPath, PlanDocument } from '../engine/plan/plan-document.ts';
+import type { FieldType, Schema } from '../engine/record/schema.ts';
 import type { FileOrigin, SimulatorOrigin, SourceDefinition, TopicOrigin } from './checked-job.ts';
 import { checkOneOf } from './check-one-of.ts';
 import { checkParts } from './check-parts.ts';
+import { checkSchema } from './check-schema.ts';
 import { checkTopic } from './check-topic.ts';
 import type { JobFiles } from './job-files.ts';
-import { originKinds, sourceParts, type FieldTypeText, type SourceParts } from './job-file.ts';
+import { originKinds, sourceParts, type SourceParts } from './job-file.ts';
 
 /** Seconds in which a quiet partition is not yet an idle one. */
 const defaultIdleTimeoutMs = 30_000;
@@ -34,8 +33,7 @@ export async function checkSource(document: PlanDocument, files: JobFiles): Prom
   const parts = checkParts(document, ['source'], sourceParts, diagnostics);
   if (parts === null) return { definition: null, schema: null, eventTimeField: null, origin: null };
   const origin = checkOrigin(document, parts, files);
-  const { schema, avro } = await readSchema(document, parts, files);
-  checkFormat(document, parts, files);
+  const { schema, avro, rules } = await checkSchema(document, parts, files);
   if (schema !== null) checkFields(document, parts, schema, files);
   const { key, eventTime, duplicates, format } = parts;
   const isSound = diagnostics.length === before;
@@ -47,6 +45,7 @@ export async function checkSource(document: PlanDocument, files: JobFiles): Prom
           format: format === 'avro' ? 'avro' : 'json',
           key,
           avro,
+          rules,
           eventTime: {
             field: eventTime.field,
             delayMs: eventTime.delay,
@@ -89,69 +88,6 @@ function checkOrigin(
       return { kind, world, ratePerSecond, seed, drift };
     }
   }
-}
-
-/** Avro is a form of messages, and is read as a schema says that is in Avro itself. */
-function checkFormat(document: PlanDocument, parts: Partial<SourceParts>, { diagnostics }: JobFiles): void {
-  if (parts.format !== 'avro') return;
-  const refuse = (message: string, expected: string): void => {
-    diagnostics.push(document.atValue(['source', 'format'], { code: 'VALUE_WRONG', message, expected }));
-  };
-  const other = originKinds.find((kind) => kind !== 'topic' && parts[kind] !== undefined);
-  if (other !== undefined)
-    refuse(`"avro" is how a topic's messages are written, and this source is a ${other}`, 'no "format"');
-  else if (parts.fields !== undefined) {
-    refuse('"avro" is read as an Avro schema says, and here are "fields"', '"schema" in the place of "fields"');
-  }
-}
-
-interface ReadSchema {
-  readonly schema: Schema | null;
-  readonly avro: string | null;
-}
-
-async function readSchema(document: PlanDocument, parts: Partial<SourceParts>, files: JobFiles): Promise<ReadSchema> {
-  const none = { schema: null, avro: null };
-  const way = checkOneOf(document, ['source'], ['schema', 'fields'], "the record's fields", files.diagnostics);
-  if (way === null) return none;
-  if (way === 'fields') return { schema: inlineSchema(document, parts.fields, files), avro: null };
-  const path = ['source', 'schema'];
-  if (parts.schema === undefined) return none;
-  const read = await files.readNamed(document, path, parts.schema, { folder: 'schemas', extension: '.avsc' });
-  if (read === null) return none;
-  try {
-    return { schema: schemaOfAvro(parseAvroSchema(read.text)), avro: read.text };
-  } catch (error) {
-    // JSON is YAML, so the reader that knows places can say where the text breaks off.
-    const avsc = new PlanDocument(read.file, read.text);
-    const [syntax] = avsc.diagnostics;
-    const finding = { code: 'SCHEMA_INVALID', message: messageOf(error) } as const;
-    files.diagnostics.push(
-      syntax === undefined ? avsc.atValue([], finding) : { ...syntax, code: 'SCHEMA_INVALID' as const },
-    );
-    return none;
-  }
-}
-
-function inlineSchema(
-  document: PlanDocument,
-  fields: Readonly<Record<string, FieldTypeText>> | undefined,
-  { diagnostics }: JobFiles,
-): Schema | null {
-  if (fields === undefined) return null;
-  for (const name of Object.keys(fields)) {
-    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) continue;
-    const message = `"${name}" cannot be read by an expression`;
-    const expected = 'a name of letters, digits and _';
-    diagnostics.push(document.atKey(['source', 'fields', name], { code: 'VALUE_WRONG', message, expected }));
-  }
-  return new Schema(
-    Object.entries(fields).map(([name, text]): Field => {
-      const isOptional = text.endsWith('?');
-      const type = (isOptional ? text.slice(0, -1) : text) as FieldType;
-      return { name, type, presence: isOptional ? 'optional' : 'required' };
-    }),
-  );
 }
 
 /** The fields that the source names exist and can be what they are named for. */

@@ -23,7 +23,7 @@ export interface DigestedJob {
  * idle; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
  */
 export function jobDigest({ origin, source, schema, late, features }: DigestedJob): string {
-  const { format, avro, key, eventTime, duplicates } = source;
+  const { format, avro, rules, key, eventTime, duplicates } = source;
   const fields = schema.fields.map(({ name, type, presence }) => [name, type, presence]).sort(byName);
   const meaning = {
     meaningVersion,
@@ -32,6 +32,8 @@ export function jobDigest({ origin, source, schema, late, features }: DigestedJo
     fields,
     // Aliases and defaults of the reader's schema decide what a message in Avro says; in JSON only the fields do.
     ...(format === 'avro' && avro !== null ? { avro: withoutDocs(JSON.parse(avro)) } : {}),
+    // Which records are dead letters.
+    ...(rules === null ? {} : { rules }),
     key,
     eventTime: [eventTime.field, eventTime.delayMs, eventTime.maxFutureSkewMs],
     duplicates: duplicates === null ? null : [duplicates.by, duplicates.withinMs],

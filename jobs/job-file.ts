@@ -116,7 +116,12 @@ export const sourceParts: PartSchemas<SourceParts> = {
     .optional()
     .meta({ description: 'records made up on the spot' }),
   format: format.optional().meta({ description: 'how the messages of a topic are written; default json' }),
-  schema: name.optional().meta({ description: 'schemas/NAME.avsc, or a path relative to the job file' }),
+  schema: name
+    .optional()
+    .meta({
+      description:
+        'schemas/NAME.avsc, or the path of an Avro schema (.avsc) or a JSON Schema (.json), relative to the job file',
+    }),
   fields: z
     .record(z.string(), z.enum(fieldTypeTexts))
     .optional()

@@ -112,6 +112,7 @@ function frozen(job: CheckedJob): CheckedJob {
   for (const part of [
     source.eventTime,
     source.duplicates,
+    source.rules,
     source,
     score,
     ...sinks,

@@ -1,6 +1,7 @@
 import type { DeadLetter, DeadLetterStage } from '../record/dead-letter.ts';
 import { messageValue, type MessageBatch } from '../record/message-batch.ts';
 import type { Field } from '../record/schema.ts';
+import type { FieldRules } from './record-rules.ts';
 
 /**
  * What a decoder found of one field in one record, as a byte in a table that is cleared for each record. Up to {@link NULL} the record may be
@@ -41,6 +42,9 @@ export const GOT_BYTES = 14;
 /** A decimal with more digits than a double tells apart. */
 export const GOT_UNSAFE_DECIMAL = 15;
 
+/** Null, of a field that may be absent, but not null. */
+export const GOT_NULL = 16;
+
 /** The first and last instants there are, as ECMAScript's dates have them: 100 million days either side of the epoch. */
 export const maxInstantMs = 8.64e15;
 
@@ -58,6 +62,13 @@ const expectations: Readonly<Record<Field['type'], string>> = {
   string: 'a string or a number',
 };
 
+/** What is expected of a field whose rules allow but one form. */
+const formExpectations: Readonly<Record<string, string>> = {
+  'string text': 'a string',
+  'timestamp text': 'an ISO 8601 instant with Z or an offset, as text',
+  'timestamp number': 'whole milliseconds since the epoch',
+};
+
 const kinds: Readonly<Record<FieldFinding, string>> = {
   [GOT_STRING]: 'a string',
   [GOT_NUMBER]: 'a number',
@@ -68,11 +79,13 @@ const kinds: Readonly<Record<FieldFinding, string>> = {
   [GOT_NO_INSTANT]: 'text of another form',
   [GOT_DISTANT_INSTANT]: 'an instant more than 100 million days from the epoch',
   [GOT_BYTES]: 'bytes',
+  [GOT_NULL]: 'null',
 };
 
 /** What to say of a field at fault: names and shapes, never values. Called for a record that has already failed. */
-export function problemOf(field: Field, finding: FieldFinding): Problem {
+export function problemOf(field: Field, finding: FieldFinding, form: FieldRules['form'] = 'any'): Problem {
   const subject = `field "${field.name}" must be`;
+  const expected = formExpectations[`${field.type} ${form}`] ?? expectations[field.type];
   switch (finding) {
     case ABSENT:
       return { code: 'FIELD_MISSING', message: `${subject} present; got a record without it` };
@@ -93,7 +106,7 @@ export function problemOf(field: Field, finding: FieldFinding): Problem {
     case GOT_SURROGATE:
       return { code: 'TEXT_INVALID', message: `${subject} Unicode text; got an unpaired surrogate` };
     default:
-      return { code: 'FIELD_TYPE', message: `${subject} ${expectations[field.type]}; got ${kinds[finding] ?? '?'}` };
+      return { code: 'FIELD_TYPE', message: `${subject} ${expected}; got ${kinds[finding] ?? '?'}` };
   }
 }
 

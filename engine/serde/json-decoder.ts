@@ -7,11 +7,15 @@ import { JsonShape } from './json-shape.ts';
 import { skipSpace, skipValue, TOO_DEEP } from './json-skip.ts';
 import { skipText } from './json-text.ts';
 import { RecordBuilder } from './record-builder.ts';
+import type { RecordRules } from './record-rules.ts';
+import { RuleChecker } from './rule-checker.ts';
 
 /** What the JSON decoder may be told besides. */
 export interface JsonDecoderOptions extends DecoderOptions {
   /** How many arrays and objects may nest in a value that is skipped, its own included. Default 64. */
   readonly maxDepth?: number;
+  /** What records must be beyond `schema`; `null`, or not said: nothing. */
+  readonly rules?: RecordRules | null;
 }
 
 /**
@@ -34,14 +38,18 @@ export class JsonDecoder implements Decoder {
   readonly #message: JsonShape;
   readonly #reader: JsonFieldReader;
   readonly #maxDepth: number;
+  readonly #checker: RuleChecker | null;
+  /** Whether the record at hand has a field that its object may not have. */
+  #hasStranger = false;
 
-  /** @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN`, `SCHEMA_FIELD_AMBIGUOUS`. */
+  /** @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN`, `SCHEMA_FIELD_AMBIGUOUS`, `PATTERN_INVALID`. */
   constructor(options: JsonDecoderOptions) {
-    const { fields } = options.schema;
-    this.#builder = new RecordBuilder(options);
-    this.#message = new JsonShape(groupPaths(fields.map((field) => field.name)));
+    const { schema, rules = null } = options;
+    this.#builder = new RecordBuilder(options, rules?.fields);
+    this.#message = new JsonShape(groupPaths(schema.fields.map((field) => field.name)), rules?.closed);
+    this.#checker = rules === null ? null : new RuleChecker(schema, rules, (field) => this.#builder.stageOf(field));
     this.#maxDepth = options.maxDepth ?? 64;
-    this.#reader = new JsonFieldReader(options.schema, this.#builder, this.#maxDepth);
+    this.#reader = new JsonFieldReader(schema, this.#builder, this.#maxDepth, rules?.fields);
   }
 
   prepare(): null {
@@ -58,15 +66,19 @@ export class JsonDecoder implements Decoder {
       const end = offsets[index + 1] ?? 0;
       builder.reserveText(end - start);
       const after = this.#readRecord(data, view, start, end);
-      if (after === end) builder.accept(index);
-      else builder.refuse(index, problemAt(after, start, end, this.#maxDepth));
+      if (after === end) {
+        if (this.#hasStranger) builder.refuse(index, stranger);
+        else builder.accept(index);
+      } else builder.refuse(index, problemAt(after, start, end, this.#maxDepth));
     }
-    return builder.finish();
+    const decoded = builder.finish();
+    return this.#checker === null ? decoded : this.#checker.check(decoded, messages);
   }
 
   /** Reads the record in `data[start, end)`. Gives `end` when it is well-formed, else `~position`, {@link TOO_DEEP} or {@link NOT_AN_OBJECT}. */
   #readRecord(data: Uint8Array, view: DataView, start: number, end: number): number {
     this.#reader.notFiniteField = -1;
+    this.#hasStranger = false;
     const at = skipSpace(data, start, end);
     if (at >= end || data[at] !== 0x7b) return this.#readOther(data, view, at, end);
     const closed = this.#readObject(this.#message, data, view, at + 1, end);
@@ -107,6 +119,7 @@ export class JsonDecoder implements Decoder {
         const closed = skipText(data, view, at, end);
         if (closed < 0) return closed;
         name = shape.find(data, at, closed - 1);
+        if (name < 0 && shape.isClosedTo(data, at, closed - 1)) this.#hasStranger = true;
         if (key < guesses.length) guesses[key] = name;
         at = closed;
       }
@@ -160,6 +173,11 @@ export class JsonDecoder implements Decoder {
 
 /** What {@link JsonDecoder} says of JSON that is no object; no position in a slab has this complement. */
 const NOT_AN_OBJECT = TOO_DEEP + 1;
+
+const stranger: finding.Problem = {
+  code: 'FIELD_UNKNOWN',
+  message: 'the record must have no fields but those of the schema (additionalProperties: false); got another',
+};
 
 function problemAt(after: number, start: number, end: number, maxDepth: number): finding.Problem {
   if (after === TOO_DEEP) {

@@ -5,9 +5,14 @@ import { readNumber } from './json-number.ts';
 import { skipValue, skipWord } from './json-skip.ts';
 import { readText, skipText, unescapeText } from './json-text.ts';
 import type { RecordBuilder, TextTarget } from './record-builder.ts';
+import type { FieldRules } from './record-rules.ts';
 
 /** How a field's value is read, as a number to compare with in {@link JsonFieldReader}. */
 const readers: Readonly<Record<FieldType, number>> = { double: 0, long: 1, timestamp: 2, boolean: 3, string: 4 };
+/** Of fields whose rules allow but one form: text alone, an instant as text, an instant as a number. */
+const TEXT_ONLY = 5;
+const INSTANT_TEXT = 6;
+const INSTANT_NUMBER = 7;
 
 /** Reads JSON values into the columns of our fields, noting what was found. Used by the JSON decoder for each declared field of each record. */
 export class JsonFieldReader {
@@ -18,9 +23,14 @@ export class JsonFieldReader {
   readonly #maxDepth: number;
   #scratch: Uint8Array = new Uint8Array(64);
 
-  constructor(schema: Schema, builder: RecordBuilder, maxDepth: number) {
+  constructor(schema: Schema, builder: RecordBuilder, maxDepth: number, rules: readonly FieldRules[] = []) {
     this.#builder = builder;
-    this.#readers = Uint8Array.from(schema.fields, (field) => readers[field.type]);
+    this.#readers = Uint8Array.from(schema.fields, ({ name, type }) => {
+      const form = rules.find(({ field }) => field === name)?.form ?? 'any';
+      if (type === 'string' && form === 'text') return TEXT_ONLY;
+      if (type !== 'timestamp' || form === 'any') return readers[type];
+      return form === 'text' ? INSTANT_TEXT : INSTANT_NUMBER;
+    });
     this.#maxDepth = maxDepth;
   }
 
@@ -33,7 +43,7 @@ export class JsonFieldReader {
       if (byte === 0x2d && data[at + 1] === 0x49) return this.#readNotFinite(field, data, at, end);
       if (reader === 4) return this.#readDigits(field, data, view, at, end);
       const values = numbers[field];
-      if (reader === 3 || values === undefined) {
+      if (reader === 3 || reader === TEXT_ONLY || reader === INSTANT_TEXT || values === undefined) {
         found[field] = finding.GOT_NUMBER;
         return skipValue(data, view, at, end, 0);
       }
@@ -43,8 +53,8 @@ export class JsonFieldReader {
     }
     switch (byte) {
       case 0x22:
-        if (reader === 4) return this.#readString(field, data, view, at + 1, end);
-        if (reader === 2) return this.#readInstant(field, data, view, at + 1, end);
+        if (reader === 4 || reader === TEXT_ONLY) return this.#readString(field, data, view, at + 1, end);
+        if (reader === 2 || reader === INSTANT_TEXT) return this.#readInstant(field, data, view, at + 1, end);
         found[field] = finding.GOT_STRING;
         return skipText(data, view, at + 1, end);
       case 0x6e:
@@ -160,6 +170,6 @@ function findingOfWhole(values: Float64Array, row: number, reader: number): find
   if (value - value !== 0) return finding.GOT_NOT_FINITE;
   if (Math.floor(value) !== value) return finding.GOT_FRACTION;
   const magnitude = value < 0 ? -value : value;
-  if (reader === 2) return magnitude <= finding.maxInstantMs ? finding.PRESENT : finding.GOT_DISTANT_INSTANT;
+  if (reader !== 1) return magnitude <= finding.maxInstantMs ? finding.PRESENT : finding.GOT_DISTANT_INSTANT;
   return magnitude <= Number.MAX_SAFE_INTEGER ? finding.PRESENT : finding.GOT_UNSAFE_LONG;
 }

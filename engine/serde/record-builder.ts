@@ -1,17 +1,21 @@
 import { strict as assert } from 'node:assert';
 import { SluiceError } from '../error.ts';
 import { numberColumn, utf8Column, type Column } from '../record/column.ts';
-import type { DeadLetter } from '../record/dead-letter.ts';
+import type { DeadLetter, DeadLetterStage } from '../record/dead-letter.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
 import { recordBatch } from '../record/record-batch.ts';
 import type { Decoded, DecoderOptions } from './decoder.ts';
-import { ABSENT, deadLetterOf, NULL, PRESENT, problemOf, type Problem } from './field-finding.ts';
+import { ABSENT, deadLetterOf, GOT_NULL, NULL, PRESENT, problemOf, type Problem } from './field-finding.ts';
+import type { FieldRules } from './record-rules.ts';
 
 /** How much room string fields are given beyond what the record at hand may need, so that it need not be looked at for each record. */
 const textRoomBytes = 65_536;
 
 /** How large a field's text may be for the room to be kept for the next batch; larger is let go, so that one huge message is not paid for ever. */
 const maxKeptBytes = 16 * 2 ** 20;
+
+const absentBit = 1 << ABSENT;
+const nullBit = 1 << NULL;
 
 /** Bytes that a decoder writes, and a view over the same bytes. */
 export interface TextTarget {
@@ -44,7 +48,9 @@ export class RecordBuilder {
   row = 0;
 
   readonly #options: DecoderOptions;
-  readonly #required: Uint8Array;
+  readonly #rules: readonly (FieldRules | undefined)[];
+  /** Per field, bit {@link ABSENT} and bit {@link NULL}: whether that may not be. */
+  readonly #refused: Uint8Array;
   readonly #textFields: Int32Array;
   readonly #eventTimeIndex: number;
   #valid: (Uint8Array | null)[];
@@ -58,7 +64,7 @@ export class RecordBuilder {
   #deadLetters: DeadLetter[] = [];
 
   /** @throws {SluiceError} `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN` when the options name fields that the schema has not. */
-  constructor(options: DecoderOptions) {
+  constructor(options: DecoderOptions, rules: readonly FieldRules[] = []) {
     const { schema, eventTimeField, keyFields } = options;
     const fields = schema.fields;
     if (schema.field(eventTimeField)?.type !== 'timestamp') {
@@ -77,9 +83,12 @@ export class RecordBuilder {
     }
     this.#options = options;
     this.#eventTimeIndex = schema.indexOf(eventTimeField);
-    this.#required = Uint8Array.from(fields, (field) =>
-      field.presence === 'required' || field.name === eventTimeField || keyFields.includes(field.name) ? 1 : 0,
-    );
+    this.#rules = fields.map(({ name }) => rules.find(({ field }) => field === name));
+    this.#refused = Uint8Array.from(fields, ({ name, presence }, index) => {
+      if (presence === 'required' || name === eventTimeField || keyFields.includes(name)) return absentBit | nullBit;
+      const rule = this.#rules[index];
+      return (rule?.absent === 'refuse' ? absentBit : 0) | (rule?.null === 'refuse' ? nullBit : 0);
+    });
     this.#textFields = Int32Array.from(fields.flatMap((field, index) => (field.type === 'string' ? [index] : [])));
     this.found = new Uint8Array(fields.length);
     this.numbers = fields.map(() => new Float64Array(0));
@@ -148,7 +157,7 @@ export class RecordBuilder {
     const { found, row } = this;
     for (let field = 0; field < found.length; field++) {
       const finding = found[field] ?? ABSENT;
-      if (finding !== PRESENT && (finding > NULL || this.#required[field] === 1)) {
+      if (finding !== PRESENT && (finding > NULL || (((this.#refused[field] ?? 0) >> finding) & 1) === 1)) {
         this.#refuseField(index, field, finding);
         return;
       }
@@ -168,6 +177,12 @@ export class RecordBuilder {
     assert(this.#messages !== null);
     this.found.fill(ABSENT);
     this.#deadLetters.push(deadLetterOf(this.#messages, index, 'decode', problem));
+  }
+
+  /** What a dead letter says was being read when this field was at fault. */
+  stageOf(field: string): DeadLetterStage {
+    if (field === this.#options.eventTimeField) return 'event-time';
+    return this.#options.keyFields.includes(field) ? 'key' : 'decode';
   }
 
   /** Ends the batch. The builder keeps nothing that it hands out. */
@@ -229,13 +244,10 @@ export class RecordBuilder {
   #refuseField(index: number, field: number, finding: number): void {
     const declared = this.#options.schema.fields[field];
     assert(declared !== undefined && this.#messages !== null);
-    const stage =
-      field === this.#eventTimeIndex
-        ? 'event-time'
-        : this.#options.keyFields.includes(declared.name)
-          ? 'key'
-          : 'decode';
-    this.#deadLetters.push(deadLetterOf(this.#messages, index, stage, problemOf(declared, finding)));
+    const mayBeAbsent = ((this.#refused[field] ?? 0) & absentBit) === 0;
+    const told = finding === NULL && mayBeAbsent ? GOT_NULL : finding;
+    const problem = problemOf(declared, told, this.#rules[field]?.form);
+    this.#deadLetters.push(deadLetterOf(this.#messages, index, this.stageOf(declared.name), problem));
     this.found.fill(ABSENT);
   }
 }

@@ -21,7 +21,7 @@ export function openFileSource(job: CheckedJob, { kind, path }: FileOrigin): Pro
     case 'csv':
       return openCsvSource(options);
     case 'jsonl':
-      return openJsonLinesSource(options);
+      return openJsonLinesSource({ ...options, rules: job.source.rules });
   }
 }
 
@@ -43,7 +43,7 @@ export function openTopicSource(storage: Storage, topic: string): Source {
  */
 export function openDecoder({ schema, source }: CheckedJob, registry: SchemaRegistry): Decoder {
   const options: DecoderOptions = { schema, eventTimeField: source.eventTime.field, keyFields: [source.key] };
-  if (source.format === 'json') return new JsonDecoder(options);
+  if (source.format === 'json') return new JsonDecoder({ ...options, rules: source.rules });
   assert(source.avro !== null, 'a source in Avro has a schema in Avro');
   return new AvroDecoder({ ...options, readerSchema: parseAvroSchema(source.avro), registry });
 }

@@ -1,4 +1,4 @@
-import { JsonDecoder } from '../../serde/json-decoder.ts';
+import { JsonDecoder, type JsonDecoderOptions } from '../../serde/json-decoder.ts';
 import type { Source } from '../source.ts';
 import { positionAfterByteOrderMark } from './byte-order-mark.ts';
 import type { FileSourceOptions } from './file-source-options.ts';
@@ -12,7 +12,9 @@ import { TextFileSource } from './text-file-source.ts';
  *
  * @throws {SluiceError} (by rejection) `FILE_MISSING`, `FILE_UNREADABLE`; `EVENT_TIME_FIELD_INVALID`, `KEY_FIELD_UNKNOWN`.
  */
-export async function openJsonLinesSource(options: FileSourceOptions): Promise<Source> {
+export async function openJsonLinesSource(
+  options: FileSourceOptions & Pick<JsonDecoderOptions, 'rules'>,
+): Promise<Source> {
   const decoder = new JsonDecoder(options);
   const file = await InputFile.open(options.path);
   try {
