@@ -39,6 +39,11 @@ describe('a decimal of Avro', () => {
     expect(decimalText(new Uint8Array(0), 0, 0, 0)).toBe('0');
   });
 
+  it('is 0 when it has no bytes, whatever follows it', () => {
+    expect(decimalNumber(Uint8Array.of(0xff), 0, 0, 2)).toBe(0);
+    expect(decimalText(Uint8Array.of(0xff), 0, 0, 2)).toBe('0.00');
+  });
+
   it('is nothing when it is absurdly long', () => {
     expect(decimalText(new Uint8Array(100), 0, 100, 2)).toBeNull();
     expect(decimalNumber(new Uint8Array(100), 0, 100, 2)).toBeNaN();

@@ -27,7 +27,7 @@ function unscaled(data: Uint8Array, start: number, end: number): bigint {
  */
 export function decimalNumber(data: Uint8Array, start: number, end: number, scale: number): number {
   if (end - start > maxBytes) return NaN;
-  let value = (data[start] ?? 0) >= 0x80 ? -1 : 0;
+  let value = start < end && (data[start] ?? 0) >= 0x80 ? -1 : 0;
   for (let at = start; at < end; at++) value = value * 256 + (data[at] ?? 0);
   if (!Number.isSafeInteger(value)) return NaN;
   // Both are exact, and one division rounds once; other scales go the way of text.

@@ -56,6 +56,8 @@ const double = fc.oneof(
 const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 8 }), fc.constantFrom('2026-11-22T09:30:00Z', 'é', ''));
 const millis = { type: 'long', logicalType: 'timestamp-millis' };
 const micros = { type: 'long', logicalType: 'timestamp-micros' };
+const date = { type: 'int', logicalType: 'date' };
+const uuid = { type: 'string', logicalType: 'uuid' };
 const colour = { type: 'enum', name: 'Colour', symbols: ['RED', 'GREEN', 'ULTRAVIOLET'] };
 const fewer = { type: 'enum', name: 'Colour', symbols: ['GREEN', 'OTHER'], default: 'OTHER' };
 
@@ -69,6 +71,8 @@ const plainKinds: readonly Kind[] = [
   { writer: millis, reader: millis, types: ['timestamp', 'long', 'string'], values: long },
   { writer: micros, reader: millis, types: ['timestamp'], values: long },
   { writer: micros, reader: micros, types: ['timestamp', 'long'], values: long },
+  { writer: date, reader: date, types: ['long', 'string'], values: int },
+  { writer: uuid, reader: 'string', types: ['string'], values: fc.uuid() },
   { writer: 'float', reader: 'double', types: ['double'], values: double.map(Math.fround) },
   { writer: 'double', reader: 'double', types: ['double'], values: double },
   { writer: 'boolean', reader: 'boolean', types: ['boolean'], values: fc.boolean() },
