@@ -1,6 +1,7 @@
 import { SluiceError } from '../engine/error.ts';
 import { renderDiagnostics } from '../engine/plan/render-diagnostics.ts';
 import { readClusterSettings, type ClusterSettings } from '../jobs/runtime/cluster/cluster-settings.ts';
+import type { Environment } from '../jobs/runtime/cluster/environment-settings.ts';
 
 /** Where the settings of the services are, besides the environment. */
 export interface ConfigOption {
@@ -16,10 +17,14 @@ export const configFile: [flags: string, description: string] = [
 /**
  * Reads the settings of the cluster profile for a command that needs them: prints every problem in them, none of it a secret, and ends the command.
  *
+ * @param environment the process's, unless an option of the command stands in for a variable.
  * @throws {SluiceError} `SETTINGS_INVALID` with the number of problems, after they were printed.
  */
-export async function loadClusterSettings({ config }: ConfigOption): Promise<ClusterSettings> {
-  const outcome = await readClusterSettings(config ?? null, process.env);
+export async function loadClusterSettings(
+  { config }: ConfigOption,
+  environment: Environment = process.env,
+): Promise<ClusterSettings> {
+  const outcome = await readClusterSettings(config ?? null, environment);
   if (outcome.ok) return outcome.settings;
   const { diagnostics, sources, problems } = outcome;
   if (diagnostics.length > 0) process.stderr.write(renderDiagnostics(diagnostics, sources));

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { addDemoCommand } from './commands/demo.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addExplainCommand } from './commands/explain.ts';
+import { addMigrateCommand } from './commands/migrate.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addSqlCommand } from './commands/sql.ts';
@@ -20,11 +22,13 @@ const program = new Command('sluice')
 addDemoCommand(program);
 addValidateCommand(program);
 addExplainCommand(program);
+addDoctorCommand(program);
 addRunCommand(program);
 addReplayCommand(program);
 addTrainCommand(program);
 addEvaluateCommand(program);
 addSinkCommand(program);
+addMigrateCommand(program);
 addTopicCommand(program);
 addSqlCommand(program);
 addSimulateCommand(program);

@@ -32,6 +32,8 @@ const transientCodes = new Set([
 /** Its words for a user that it does not know, or that may not: AUTHENTICATION_FAILED, ACCESS_DENIED and their like. */
 const refusedCodes = new Set(['192', '193', '194', '497', '516']);
 
+const unknownDatabase = '81';
+
 /** How Node, and the client, say that there was no answer: refused, cut off, timed out, or a name that is not known at the moment. */
 const networkCodes = new Set<unknown>([
   'ECONNREFUSED',
@@ -54,6 +56,13 @@ export function isNetworkError(thrown: unknown): boolean {
   return ('code' in thrown && networkCodes.has(thrown.code)) || networkMessages.test(thrown.message);
 }
 
+/** Node's words for a certificate that is not believed, or a TLS that is not spoken. */
+const tlsCodes = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)|SELF_SIGNED/;
+
+function isTlsError(thrown: unknown): thrown is Error {
+  return thrown instanceof Error && 'code' in thrown && tlsCodes.test(String(thrown.code));
+}
+
 /** Whether ClickHouse's answer is of the kind that the same statement may be tried again after. */
 export function isTransientAnswer(error: ClickHouseError): boolean {
   return transientCodes.has(error.code);
@@ -68,6 +77,10 @@ export function isTransientAnswer(error: ClickHouseError): boolean {
 export function clickHouseFailure(action: string, thrown: unknown): unknown {
   if (thrown instanceof SluiceError) return thrown;
   if (!(thrown instanceof ClickHouseError)) {
+    if (isTlsError(thrown)) {
+      const words = `could not ${action}: ${thrown.message}; check the address, and the certificates that both sides believe`;
+      return new SluiceError('CLICKHOUSE_REFUSED', words, { cause: thrown });
+    }
     if (!isNetworkError(thrown)) return thrown;
     const message = `could not ${action}: ${messageOf(thrown)}; it is tried again where somebody waits for it`;
     return new SluiceError('CLICKHOUSE_UNAVAILABLE', message, { retryable: 'transient', cause: thrown });
@@ -79,7 +92,11 @@ export function clickHouseFailure(action: string, thrown: unknown): unknown {
       cause: thrown,
     });
   }
-  const advice = refusedCodes.has(thrown.code) ? '; check the user, the password and what it is granted' : '';
+  const advice = refusedCodes.has(thrown.code)
+    ? '; check the user, the password and what it is granted'
+    : thrown.code === unknownDatabase
+      ? '; create it, or name another in the address (http://host:8123/DATABASE)'
+      : '';
   return new SluiceError('CLICKHOUSE_REFUSED', `could not ${action}: ClickHouse says ${said}${advice}`, {
     fields: { clickHouseCode: thrown.code },
     cause: thrown,

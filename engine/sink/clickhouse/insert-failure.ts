@@ -1,5 +1,5 @@
 import { ClickHouseError } from '@clickhouse/client';
-import { isNetworkError, isTransientAnswer } from '../../clickhouse/clickhouse-failure.ts';
+import { clickHouseFailure, isNetworkError, isTransientAnswer } from '../../clickhouse/clickhouse-failure.ts';
 import { SluiceError, messageOf } from '../../error.ts';
 import type { MessageBatch } from '../../record/message-batch.ts';
 
@@ -12,7 +12,7 @@ export function insertFailure(table: string, messages: MessageBatch, thrown: unk
   if (thrown instanceof SluiceError) return thrown;
   const fields = { table, topic: messages.topic, messages: messages.messageCount };
   if (!(thrown instanceof ClickHouseError)) {
-    if (!isNetworkError(thrown)) return thrown;
+    if (!isNetworkError(thrown)) return clickHouseFailure(`insert into ClickHouse table ${table}`, thrown);
     return new SluiceError(
       'CLICKHOUSE_UNAVAILABLE',
       `could not insert ${messages.messageCount} messages of topic ${messages.topic} into ClickHouse table ${table}: ${messageOf(thrown)}; ` +

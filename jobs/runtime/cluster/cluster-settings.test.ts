@@ -54,6 +54,25 @@ describe('the settings of the cluster profile', () => {
     });
   });
 
+  it('say whom to believe behind an https address of ClickHouse', async () => {
+    const url = 'https://sluice@clickhouse:8443/db';
+    const yaml = `clickhouse: { url: '${url}', tls: { ca: ca.pem, cert: own.pem, key: own.key } }`;
+    const named = { caFile: join(dir, 'ca.pem'), certFile: join(dir, 'own.pem'), keyFile: join(dir, 'own.key') };
+    expect((await sound(yaml)).clickHouse).toEqual({
+      url: 'https://clickhouse:8443',
+      username: 'sluice',
+      database: 'db',
+      tls: named,
+    });
+    const environment = { SLUICE_CLICKHOUSE_URL: url, SLUICE_CLICKHOUSE_TLS_CA_FILE: '/ca.pem' };
+    expect((await sound(null, environment)).clickHouse?.tls).toEqual({ caFile: '/ca.pem' });
+    const plain = { ...environment, SLUICE_CLICKHOUSE_URL: 'http://clickhouse' };
+    expect(shown(await read(null, plain))).toContain('begins with https');
+    expect(shown(await read(`clickhouse: { url: '${url}', tls: { cert: own.pem } }`))).toContain(
+      'a certificate and its key',
+    );
+  });
+
   it('come from a file, its paths relative to it, and from the environment over it', async () => {
     const yaml = `
 kafka:

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ClickHouseAddress } from '../../../engine/clickhouse/create-clickhouse.ts';
+import type { ClickHouseAddress, ClickHouseTls } from '../../../engine/clickhouse/create-clickhouse.ts';
 import { messageOf } from '../../../engine/error.ts';
 import type { Diagnostic } from '../../../engine/plan/diagnostic.ts';
 import type { SourceTexts } from '../../../engine/plan/render-diagnostics.ts';
@@ -8,7 +8,7 @@ import type { RedisSettings, RedisTls } from '../../../engine/state/redis/redis-
 import { environmentSettings, type Environment } from './environment-settings.ts';
 import { readRedisUrl, readServerUrl } from './service-url.ts';
 import { readSettingsFile } from './settings-file.ts';
-import type { KafkaPart, LoginPart, RedisPart, ServerPart, TlsPart } from './settings-parts.ts';
+import type { ClickHousePart, KafkaPart, LoginPart, RedisPart, ServerPart, TlsPart } from './settings-parts.ts';
 
 /** Where the services of the cluster profile are, and who we are to them; `null` for those that nothing was said of. */
 export interface ClusterSettings {
@@ -140,11 +140,28 @@ function redisOf(part: RedisPart | null, problems: string[]): RedisSettings | nu
   };
 }
 
-function clickHouseOf(part: ServerPart | null, problems: string[]): ClickHouseAddress | null {
+function clickHouseOf(part: ClickHousePart | null, problems: string[]): ClickHouseAddress | null {
   const server = serverOf(part, 'ClickHouse', 'SLUICE_CLICKHOUSE_URL, or clickhouse.url', problems);
   if (server === null) return null;
   const { origin, path, user, password } = server;
-  return { url: origin, ...present({ username: user, password, database: path === '' ? undefined : path }) };
+  const tls = clickHouseTls(part?.tls, origin, problems);
+  return { url: origin, ...present({ username: user, password, database: path === '' ? undefined : path, tls }) };
+}
+
+function clickHouseTls(tls: TlsPart | undefined, origin: string, problems: string[]): ClickHouseTls | undefined {
+  if (tls === undefined) return undefined;
+  const { ca, cert, key } = tls;
+  if (!origin.startsWith('https:')) {
+    problems.push("ClickHouse's TLS files are of use only with an address that begins with https");
+    return undefined;
+  }
+  if (ca === undefined || (cert === undefined) !== (key === undefined)) {
+    problems.push(
+      "ClickHouse's TLS files must be its certificate authority's, alone or with a certificate and its key: set SLUICE_CLICKHOUSE_TLS_CA_FILE, or clickhouse.tls.ca",
+    );
+    return undefined;
+  }
+  return { caFile: ca, ...present({ certFile: cert, keyFile: key }) };
 }
 
 function registryOf(part: ServerPart | null, problems: string[]): RegistryAddress | null {

@@ -47,7 +47,7 @@ const variables = {
     'TLS_KEY_FILE',
     'TLS_SERVER_NAME',
   ],
-  clickhouse: ['URL', 'USER', 'PASSWORD', 'PASSWORD_FILE'],
+  clickhouse: ['URL', 'USER', 'PASSWORD', 'PASSWORD_FILE', 'TLS_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE'],
   schemaRegistry: ['URL', 'USER', 'PASSWORD', 'PASSWORD_FILE'],
 } as const;
 
@@ -67,7 +67,7 @@ export function environmentSettings(environment: Environment): EnvironmentSettin
     parts: {
       kafka: reader.kafka(),
       redis: reader.redis(),
-      clickhouse: reader.server('clickhouse'),
+      clickhouse: reader.clickHouse(),
       schemaRegistry: reader.server('schemaRegistry'),
     },
     problems: reader.problems,
@@ -113,7 +113,12 @@ class EnvironmentReader {
     return { url, ...this.#login('redis'), tls: this.#tls('redis') };
   }
 
-  server(service: 'clickhouse' | 'schemaRegistry'): SettingsParts['clickhouse'] {
+  clickHouse(): SettingsParts['clickhouse'] {
+    const server = this.server('clickhouse');
+    return server === undefined ? undefined : { ...server, tls: this.#tls('clickhouse') };
+  }
+
+  server(service: 'clickhouse' | 'schemaRegistry'): SettingsParts['schemaRegistry'] {
     if (!this.#has(service)) return undefined;
     const url = this.#get(service, 'URL');
     if (url !== undefined && readServerUrl(url) === null) this.#refuse(service, 'URL', addressForms.server);

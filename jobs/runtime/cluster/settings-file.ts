@@ -65,7 +65,7 @@ function placed(parts: Partial<SettingsParts>, folder: string): Partial<Settings
   return {
     kafka: kafka === undefined ? undefined : { ...placeLogin(kafka), tls: placeTls(kafka.tls) },
     redis: redis === undefined ? undefined : { ...placeLogin(redis), tls: placeTls(redis.tls) },
-    clickhouse: clickhouse === undefined ? undefined : placeLogin(clickhouse),
+    clickhouse: clickhouse === undefined ? undefined : { ...placeLogin(clickhouse), tls: placeTls(clickhouse.tls) },
     schemaRegistry: schemaRegistry === undefined ? undefined : placeLogin(schemaRegistry),
   };
 }

@@ -43,11 +43,16 @@ export interface ServerPart extends LoginPart {
   readonly url?: string | undefined;
 }
 
+/** What is known of ClickHouse. */
+export interface ClickHousePart extends ServerPart {
+  readonly tls?: TlsPart | undefined;
+}
+
 /** All that a settings file, or the environment, says; each part may be absent. Durations are in milliseconds. */
 export interface SettingsParts {
   readonly kafka: KafkaPart | undefined;
   readonly redis: RedisPart | undefined;
-  readonly clickhouse: ServerPart | undefined;
+  readonly clickhouse: ClickHousePart | undefined;
   readonly schemaRegistry: ServerPart | undefined;
 }
 
@@ -94,7 +99,7 @@ function address(
 
 const login = { user: text.optional(), passwordFile: text.optional() };
 const tlsFiles = { ca: text.optional(), cert: text.optional(), key: text.optional() };
-const server: z.ZodType<ServerPart> = z.strictObject({ url: address(readServerUrl, addressForms.server), ...login });
+const serverParts = { url: address(readServerUrl, addressForms.server), ...login };
 
 /** The keys of a settings file. Files that it names are relative to it. */
 export const settingsParts: PartSchemas<SettingsParts> = {
@@ -117,6 +122,6 @@ export const settingsParts: PartSchemas<SettingsParts> = {
       commandTimeout: durationText('positive').optional(),
     })
     .optional(),
-  clickhouse: server.optional(),
-  schemaRegistry: server.optional(),
+  clickhouse: z.strictObject({ ...serverParts, tls: z.strictObject(tlsFiles).optional() }).optional(),
+  schemaRegistry: z.strictObject(serverParts).optional(),
 };
