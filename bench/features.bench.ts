@@ -6,7 +6,7 @@ import type { Source } from '../engine/source/source.ts';
 import { PartitionWatermarks } from '../engine/time/partition-watermarks.ts';
 import { stampWatermarks } from '../engine/time/stamp-watermarks.ts';
 import { loadJob } from '../jobs/load-job.ts';
-import { featureSection } from '../jobs/runtime/feature-section.ts';
+import { featureSection, jobSection } from '../jobs/runtime/feature-section.ts';
 import { handbookBatches } from '../simulation/handbook/record-batches.ts';
 import { generateHandbookTransactions } from '../simulation/handbook/transactions.ts';
 import { SimulatedSource } from '../simulation/stream/transaction-source.ts';
@@ -39,12 +39,12 @@ async function read(source: Source): Promise<RecordBatch[]> {
 async function run({ jobFile, batches }: Case): Promise<number> {
   const outcome = await loadJob(packageFile(jobFile));
   if (!outcome.ok) throw new Error(`${jobFile} is not sound`);
-  const { features, source } = outcome.job;
+  const { job } = outcome;
   const watermarks = new PartitionWatermarks();
   const noState = { getMany: () => Promise.resolve([]), async *scan() {} };
-  const section = featureSection(features, source.duplicates, { state: 'empty', watermarks }, noState);
+  const section = featureSection(jobSection(job), { state: 'empty', watermarks }, noState);
   const operator = runSection(section);
-  const rule = { delayMs: source.eventTime.delayMs, maxFutureSkewMs: Infinity };
+  const rule = { delayMs: job.source.eventTime.delayMs, maxFutureSkewMs: Infinity };
   let records = 0;
   const startedMs = performance.now();
   for (const batch of batches) {

@@ -7,23 +7,46 @@ export interface PartitionWatermark {
 }
 
 /**
+ * When rows behind the watermark may be let go where a task reads what several others have written, each with a watermark of its own: not before all of them
+ * have passed, heard from or not; but one that is further behind than `maxLagMs` no longer holds the others back, so that a writer without records
+ * costs a bounded amount of state. Both are told by the records alone, never by a clock (ADR 0031).
+ */
+export interface HoldRule {
+  /** How many tasks write what is read. */
+  readonly writers: number;
+  readonly maxLagMs: number;
+}
+
+/**
  * The watermark of each partition, `W_p = max(event time seen in p) − delay`, never moving back (semantics, "Watermark"), and their minimum.
  *
- * `assign` stamps records with it, one by one, in arrival order; `observe` follows stamps that somebody else made. A partition counts
- * from its first record on; before it, there is nothing that it could hold back.
+ * `assign` stamps records with it, one by one, in arrival order; `observe` follows stamps that somebody else made. Without a {@link HoldRule} a partition
+ * counts from its first record on; before it, there is nothing that it could hold back.
  */
 export class PartitionWatermarks {
   readonly #byPartition: Map<number, number>;
+  readonly #hold: HoldRule | null;
 
-  constructor(start: readonly PartitionWatermark[] = []) {
+  /** @param hold for a task that reads what others have written; `null` where partitions are read directly. */
+  constructor(start: readonly PartitionWatermark[] = [], hold: HoldRule | null = null) {
     this.#byPartition = new Map(start.map(({ partition, watermarkMs }) => [partition, watermarkMs]));
+    this.#hold = hold;
   }
 
-  /** The lowest watermark of all partitions that have had a record; `-Infinity` when none has. */
-  minimumMs(): number {
+  /**
+   * What every partition has passed, never moving back with a rule; without one, the lowest watermark of all partitions that have had a record. `-Infinity` when
+   * none has.
+   */
+  minimumMs(hold: HoldRule | null = this.#hold): number {
     let minimum = Infinity;
-    for (const watermarkMs of this.#byPartition.values()) minimum = Math.min(minimum, watermarkMs);
-    return minimum === Infinity ? -Infinity : minimum;
+    let maximum = -Infinity;
+    for (const watermarkMs of this.#byPartition.values()) {
+      minimum = Math.min(minimum, watermarkMs);
+      maximum = Math.max(maximum, watermarkMs);
+    }
+    if (hold === null) return minimum === Infinity ? -Infinity : minimum;
+    const allMs = this.#byPartition.size < hold.writers ? -Infinity : minimum;
+    return Math.max(allMs, maximum - hold.maxLagMs);
   }
 
   /** The partition's watermark; `-Infinity` before its first record. */
@@ -56,6 +79,6 @@ export class PartitionWatermarks {
 
   /** An independent copy. */
   copy(): PartitionWatermarks {
-    return new PartitionWatermarks(this.entries());
+    return new PartitionWatermarks(this.entries(), this.#hold);
   }
 }

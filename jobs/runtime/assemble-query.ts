@@ -16,7 +16,7 @@ import type { Source } from '../../engine/source/source.ts';
 import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
-import { featureSection } from './feature-section.ts';
+import { featureSection, jobSection } from './feature-section.ts';
 
 /** A message without a timestamp of its own. */
 const stampedByTheLog = -1;
@@ -50,7 +50,7 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     decoder,
     watermark: { delayMs, maxFutureSkewMs },
     commitLog,
-    openSection: (start, state) => featureSection(job.features, job.source.duplicates, start, state),
+    openSection: (start, state) => featureSection(jobSection(job), start, state),
     score: model === null ? unscored : scoring(job, model, parts.input),
     encode: (records) => encodeWith(parts, records),
     encodeDeadLetters: (letters) => {
@@ -78,16 +78,28 @@ function encodeWith({ encoders, input }: QueryParts, records: RecordBatch): Outp
   const encoded = encoders.map((encoder) => encoder.encode(records));
   // The log stamps messages as it takes them: when a record was answered is told by the message's timestamp, since its bytes are the same in every replay.
   for (const { messages } of encoded) messages.timestampsMs.fill(stampedByTheLog);
-  const failures = new Map(encoded.flatMap(({ failures: found }) => found.map((failure) => [failure.row, failure])));
+  const failures = encoded.flatMap(({ failures: found }) => found);
   return {
     messages: encoded.map(({ messages }) => messages),
-    deadLetters: [...failures.values()].map((failure) => unwritten(failure, records, input)),
+    deadLetters: unwrittenLetters(failures, records, input),
   };
 }
 
-function unwritten({ row, code, message }: EncodeFailure, records: RecordBatch, topic: string): DeadLetter {
-  const partition = records.partitions[row] ?? 0;
-  return { topic, partition, offset: records.offsets[row] ?? 0, stage: 'encode', code, message, value: null };
+/**
+ * The dead letters of records that could not be written, one for each however many outputs refused it. Called with what encoders give.
+ *
+ * @param records what they were given, under their positions in `topic`.
+ */
+export function unwrittenLetters(
+  failures: readonly EncodeFailure[],
+  { partitions, offsets }: RecordBatch,
+  topic: string,
+): readonly DeadLetter[] {
+  const byRow = new Map(failures.map((failure) => [failure.row, failure]));
+  return Array.from(byRow.values(), ({ row, code, message }) => {
+    const [partition, offset] = [partitions[row] ?? 0, offsets[row] ?? 0];
+    return { topic, partition, offset, stage: 'encode', code, message, value: null };
+  });
 }
 
 function refused(job: CheckedJob, letters: readonly DeadLetter[]): SluiceError {

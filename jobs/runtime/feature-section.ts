@@ -1,12 +1,15 @@
+import { passWatermarks, passedSchema } from '../../engine/exchange/pass-watermarks.ts';
 import type { Section, SectionStep } from '../../engine/execution/section.ts';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
+import type { Schema } from '../../engine/record/schema.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
-import type { FeaturePlan } from '../../features/feature-plan.ts';
+import type { FeatureStep } from '../../features/feature-plan.ts';
 import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
-import { derive } from '../../operators/derive/derive.ts';
+import { derive, derivedSchema } from '../../operators/derive/derive.ts';
 import { RollingLogic } from '../../operators/rolling/rolling-logic.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
+import type { CheckedJob } from '../checked-job.ts';
 
 /** Which records repeat others, as the job's source says. */
 export interface Duplicates {
@@ -14,36 +17,50 @@ export interface Duplicates {
   readonly withinMs: number;
 }
 
+/** What the operators of a job, or of a stage of it, are made of. */
+export interface SectionPlan {
+  /** The schema of the batches that come in. */
+  readonly inputSchema: Schema;
+  readonly duplicates: Duplicates | null;
+  readonly steps: readonly FeatureStep[];
+  /** Whether records carry on what the writers to this task have passed; see `passWatermarks`. */
+  readonly watermarks: 'kept' | 'passed-on';
+}
+
+/** A whole job in one section, as where one process has all of its partitions. */
+export function jobSection({ features, source }: CheckedJob): SectionPlan {
+  const { inputSchema, steps } = features;
+  return { inputSchema, duplicates: source.duplicates, steps, watermarks: 'kept' };
+}
+
 /**
  * The operators of a job in order: duplicates out first, then each step of the feature plan. Built anew for each acquisition of a task, and for each
  * replay; the same for both, which is why a replay gives the same bits.
  */
-export function featureSection(
-  plan: Pick<FeaturePlan, 'inputSchema' | 'steps'>,
-  duplicates: Duplicates | null,
-  start: SectionStart,
-  state: StateReader,
-): Section {
+export function featureSection(plan: SectionPlan, start: SectionStart, state: StateReader): Section {
   const steps: SectionStep[] = [];
   const logics: StatefulLogic[] = [];
-  if (duplicates !== null) {
-    const logic = new DedupeLogic(
-      { operatorId: 'duplicates', by: [duplicates.by], withinMs: duplicates.withinMs },
-      start,
-    );
+  let schema = plan.inputSchema;
+  if (plan.watermarks === 'passed-on') {
+    steps.push({ operator: passWatermarks(schema, start.watermarks.copy()), fate: 'keeps' });
+    schema = passedSchema(schema);
+  }
+  if (plan.duplicates !== null) {
+    const { by, withinMs } = plan.duplicates;
+    const logic = new DedupeLogic({ operatorId: 'duplicates', by: [by], withinMs }, start);
     logics.push(logic);
     steps.push({ operator: applyLogic(logic, state), fate: 'duplicate' });
   }
-  let schema = plan.inputSchema;
   for (const step of plan.steps) {
     if (step.kind === 'derive') {
       steps.push({ operator: derive(step.columns, schema), fate: 'keeps' });
+      schema = derivedSchema(step.columns, schema);
     } else {
       const logic = new RollingLogic(step.definition, schema, start);
       logics.push(logic);
       steps.push({ operator: applyLogic(logic, state), fate: 'keeps' });
+      schema = logic.outputSchema;
     }
-    schema = step.output;
   }
   return { steps, logics };
 }

@@ -10,7 +10,7 @@ import type { StateReader } from '../../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { stampWatermarks } from '../../engine/time/stamp-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { featureSection } from './feature-section.ts';
+import { featureSection, jobSection } from './feature-section.ts';
 
 /** Records of one batch; large, since nobody waits for the first of them. */
 const replayBatchRecords = 4_096;
@@ -47,10 +47,10 @@ export async function* replayFeatures(
   { source, decoder }: ReplayInput,
   signal?: AbortSignal,
 ): AsyncGenerator<ReplayedBatch> {
-  const { duplicates, eventTime } = job.source;
+  const { eventTime } = job.source;
   const rule = { delayMs: eventTime.delayMs, maxFutureSkewMs: eventTime.maxFutureSkewMs };
   const watermarks = new PartitionWatermarks();
-  const section = featureSection(job.features, duplicates, { state: 'empty', watermarks }, noState);
+  const section = featureSection(jobSection(job), { state: 'empty', watermarks }, noState);
   const operator = runSection(section);
   try {
     for await (const polled of readToEnd(source, signal)) {

@@ -1,0 +1,100 @@
+import { strict as assert } from 'node:assert';
+import { numberColumn, type Column } from '../record/column.ts';
+import { columnOf, withColumns, type RecordBatch } from '../record/record-batch.ts';
+import type { Schema } from '../record/schema.ts';
+import { AvroEncoder } from '../serde/avro-encoder.ts';
+import type { Encoded, Encoder } from '../serde/encoder.ts';
+import { keyPartitioner } from '../serde/partitioner.ts';
+import { exchangeAvro, exchangeSchemaId, headFields, passengers, wireName } from './exchange-format.ts';
+
+/** What a stage's encoder must be told. */
+export interface ExchangeEncoderOptions {
+  readonly topic: string;
+  readonly partitionCount: number;
+  /** The fields that the topic is partitioned by. */
+  readonly key: readonly string[];
+  /** The schema of the batches that will be encoded. */
+  readonly schema: Schema;
+  /** The columns of it that the next stage is given. */
+  readonly columns: Schema;
+  /** The task that writes, as the partition of its input; where it reads the job's input, that is each record's own. */
+  readonly writer: number | 'own';
+}
+
+/** The form of the head's columns in a batch: their names cannot be those of fields. */
+function headColumn(name: string): string {
+  return `(exchange ${name})`;
+}
+
+/**
+ * Writes records for the next stage: all columns so far, the position in the job's input, flags, and the watermark of the task that writes. Messages have the
+ * key's partition, and the timestamp at which the input's log took the record, so that the last stage measures the whole way. A function of the batch alone, as
+ * every encoder.
+ */
+export class ExchangeEncoder implements Encoder {
+  readonly #options: ExchangeEncoderOptions;
+  readonly #encoder: AvroEncoder;
+  readonly #schema: Schema;
+
+  constructor(options: ExchangeEncoderOptions) {
+    const { schema, columns, topic, key, partitionCount } = options;
+    this.#options = options;
+    this.#schema = schema.with(...headFields.map((field) => ({ ...field, name: headColumn(field.name) })));
+    this.#encoder = new AvroEncoder({
+      schema: this.#schema,
+      fields: [
+        ...headFields.map(({ name }) => ({ name, value: { kind: 'column', column: headColumn(name) } }) as const),
+        ...columns.fields.map(
+          ({ name }, index) => ({ name: wireName(index), value: { kind: 'column', column: name } }) as const,
+        ),
+      ],
+      topic,
+      key,
+      partitioner: keyPartitioner(partitionCount),
+      avroSchema: exchangeAvro(columns),
+      schemaId: exchangeSchemaId,
+    });
+  }
+
+  encode(records: RecordBatch): Encoded {
+    const encoded = this.#encoder.encode(withColumns(records, this.#schema, this.#headOf(records)));
+    const refused = new Set(encoded.failures.map(({ row }) => row));
+    const { timestampsMs } = encoded.messages;
+    const arrivals = columnOf(records, passengers.arrival);
+    assert(arrivals.kind === 'number', 'arrivals are numbers');
+    let message = 0;
+    for (let row = 0; row < records.rowCount; row++) {
+      if (!refused.has(row)) timestampsMs[message++] = arrivals.values[row] ?? -1;
+    }
+    return encoded;
+  }
+
+  #headOf(records: RecordBatch): readonly Column[] {
+    const { schema, writer } = this.#options;
+    const valuesOf = (name: string): Float64Array | null => {
+      if (schema.indexOf(name) < 0) return null;
+      const column = columnOf(records, name);
+      assert(column.kind === 'number', 'what goes beside the fields is in numbers');
+      return column.values;
+    };
+    const own = Float64Array.from(records.partitions);
+    return [
+      numberColumn(writer === 'own' ? own : new Float64Array(records.rowCount).fill(writer)),
+      numberColumn(valuesOf(passengers.inputPartition) ?? own),
+      numberColumn(records.offsets),
+      numberColumn(Float64Array.from(records.flags)),
+      finiteColumn(valuesOf(passengers.passed) ?? records.watermarksMs),
+    ];
+  }
+}
+
+/** Minus infinity is null. */
+function finiteColumn(values: Float64Array): Column {
+  let valid: Uint8Array | null = null;
+  for (let row = 0; row < values.length; row++) {
+    if (values[row] !== -Infinity) continue;
+    valid ??= new Uint8Array(values.length).fill(1);
+    valid[row] = 0;
+  }
+  return numberColumn(values, valid);
+}
