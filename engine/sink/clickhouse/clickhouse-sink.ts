@@ -9,7 +9,7 @@ import type { SchemaRegistry } from '../../serde/schema-registry.ts';
 import type { Sink } from '../sink.ts';
 import { InsertBody } from './insert-body.ts';
 import { insertFailure } from './insert-failure.ts';
-import { RowBinaryBody, type RowBinaryRows } from './row-binary-body.ts';
+import { NativeBody, type InsertRows } from './native-body.ts';
 
 /** Where to put a topic's messages. */
 export interface ClickHouseSinkOptions {
@@ -59,13 +59,13 @@ export class ClickHouseSink implements Sink {
   readonly delivery = 'exactly-once';
   readonly #options: ClickHouseSinkOptions;
   readonly #json: InsertBody = new InsertBody();
-  readonly #avro: { readonly rows: RowBinaryBody; readonly asJson: AvroJson } | null;
+  readonly #avro: { readonly rows: NativeBody; readonly asJson: AvroJson } | null;
 
   constructor(options: ClickHouseSinkOptions) {
     const { table, avro } = options;
     this.name = `clickhouse ${table}`;
     this.#options = options;
-    this.#avro = avro === undefined ? null : { rows: new RowBinaryBody(table, avro), asJson: new AvroJson(avro) };
+    this.#avro = avro === undefined ? null : { rows: new NativeBody(table, avro), asJson: new AvroJson(avro) };
   }
 
   /**
@@ -101,7 +101,7 @@ export class ClickHouseSink implements Sink {
     await finished(stream.resume());
   }
 
-  async #rows(client: ClickHouseClient, messages: MessageBatch): Promise<RowBinaryRows> {
+  async #rows(client: ClickHouseClient, messages: MessageBatch): Promise<InsertRows> {
     const json = { into: 'FORMAT JSONEachRow' };
     if (this.#avro === null) return { ...json, body: this.#json.of(messages) };
     const rows = await this.#avro.rows.of(messages, client);

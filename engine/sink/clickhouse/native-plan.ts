@@ -38,89 +38,74 @@ export const WRITE_STRINGS = 7;
 export const WRITE_MAP = 8;
 
 /** What becomes of one Avro field. */
-export interface RowBinaryStep {
+export interface NativeStep {
   readonly write: number;
-  /** The column, for errors; a map's member has the map's. */
-  readonly column: string;
+  /** The column's place among those that are written; a map's member has the map's, and -1 is a field that is left out. */
+  readonly column: number;
   /** How the field is passed where nothing is written. */
   readonly node: AvroNode;
   /** Which branch of the field's union is null; -1 where the field is no union. */
   readonly nullBranch: number;
-  /** Whether a byte that tells null goes first. */
+  /** Whether the column can hold null. */
   readonly isNullable: boolean;
   /** Of an integer column: its bytes, whether it has a sign, and by what the number is multiplied. */
   readonly widthBytes: number;
   readonly isSigned: boolean;
   readonly factor: number;
-  /** Of a map's member: its name as it is written. Empty for others. */
-  readonly key: Uint8Array;
-  /** Of a map: its members. */
-  readonly members: readonly RowBinaryStep[];
+  /** Of a map: its members, and their names as they are written, one after the other. */
+  readonly members: readonly NativeStep[];
+  readonly keys: Uint8Array;
 }
 
 /** How messages of one Avro schema become rows of one table. */
-export interface RowBinaryPlan {
+export interface NativePlan {
   /** The columns that are written, in order. */
   readonly columns: readonly TableColumn[];
   /** For each of the record's fields, in its order. */
-  readonly steps: readonly RowBinaryStep[];
-  /** Bytes that a row may have beyond those of its message, at most. */
-  readonly spareBytes: number;
+  readonly steps: readonly NativeStep[];
 }
 
 /**
- * Plans how records of an Avro schema become rows of ClickHouse's `RowBinary`: fields go to the columns of their names, members of a record to columns
+ * Plans how records of an Avro schema become columns of ClickHouse's `Native` format: fields go to the columns of their names, members of a record to columns
  * `record.member`, or all into one column of type `Map(String, Nullable(Float64))` that is named as the record. What has no column is left out.
  *
  * @returns `null` where a field and its column are of types that this does not know; such messages go as JSON.
  */
-export function planRowBinary(fields: readonly AvroField[], table: readonly TableColumn[]): RowBinaryPlan | null {
+export function planNative(fields: readonly AvroField[], table: readonly TableColumn[]): NativePlan | null {
   const columns: TableColumn[] = [];
-  const steps: RowBinaryStep[] = [];
-  const visit = ({ name, node, members }: AvroField, path: string): boolean => {
-    const column = table.find((candidate) => candidate.name === path);
-    if (members !== null && column === undefined) {
+  const steps: NativeStep[] = [];
+  const visit = ({ node, members }: AvroField, path: string): boolean => {
+    const found = table.find((candidate) => candidate.name === path);
+    if (members !== null && found === undefined) {
       return members.every((member) => visit(member, `${path}.${member.name}`));
     }
-    if (column === undefined) {
-      steps.push(stepOf(WRITE_NOTHING, name, node, null));
+    if (found === undefined) {
+      steps.push(stepOf(WRITE_NOTHING, -1, node));
       return true;
     }
-    const step = members === null ? valueStep(column, node) : mapStep(column, node, members);
+    const column = columns.length;
+    const step = members === null ? valueStep(found, column, node) : mapStep(found, column, node, members);
     if (step === null) return false;
-    columns.push(column);
+    columns.push(found);
     steps.push(step);
     return true;
   };
-  if (!fields.every((field) => visit(field, field.name))) return null;
-  return { columns, steps, spareBytes: steps.reduce((sum, step) => sum + spareOf(step), 0) };
+  return fields.every((field) => visit(field, field.name)) ? { columns, steps } : null;
 }
 
-/** Beyond a value's own bytes: a null's byte, eight bytes where one was enough in Avro, a longer length. */
-function spareOf(step: RowBinaryStep): number {
-  return 16 + step.key.length + step.members.reduce((sum, member) => sum + spareOf(member), 0);
-}
-
-/** What is known of a step but for what it writes. */
-function stepOf(
-  write: number,
-  column: string,
-  node: AvroNode,
-  integer: IntegerColumn | null,
-  more: Partial<RowBinaryStep> = {},
-): RowBinaryStep {
-  const { widthBytes, isSigned, factor } = integer ?? { widthBytes: 0, isSigned: false, factor: 1 };
+/** A step, with what it does not need left empty. */
+function stepOf(write: number, column: number, node: AvroNode, more: Partial<NativeStep> = {}): NativeStep {
   return {
     write,
     column,
     node,
     nullBranch: node.read === READ_UNION ? node.parts.findIndex(({ read }) => read === READ_NULL) : -1,
     isNullable: false,
-    widthBytes,
-    isSigned,
-    factor,
-    key: new Uint8Array(0),
+    widthBytes: 0,
+    isSigned: false,
+    factor: 1,
     members: [],
+    keys: new Uint8Array(0),
     ...more,
   };
 }
@@ -132,14 +117,14 @@ function valueNode(node: AvroNode): AvroNode | null {
   return node.parts.length === 2 && others.length === 1 ? (others[0] ?? null) : null;
 }
 
-function valueStep(column: TableColumn, node: AvroNode): RowBinaryStep | null {
-  const type = column.type.replace(/^LowCardinality\((.*)\)$/, '$1');
+function valueStep(into: TableColumn, column: number, node: AvroNode): NativeStep | null {
+  const type = into.type.replace(/^LowCardinality\((.*)\)$/, '$1');
   const isNullable = type.startsWith('Nullable(');
   const inner = isNullable ? type.slice('Nullable('.length, -1) : type;
   const value = valueNode(node);
   if (value === null) return null;
-  const step = (write: number, integer: IntegerColumn | null = null): RowBinaryStep =>
-    stepOf(write, column.name, node, integer, { isNullable });
+  const step = (write: number, integer: Partial<IntegerColumn> = {}): NativeStep =>
+    stepOf(write, column, node, { isNullable, ...integer });
   if (inner === 'Float64') {
     const write = asDouble(value);
     return write === null ? null : step(write);
@@ -149,26 +134,35 @@ function valueStep(column: TableColumn, node: AvroNode): RowBinaryStep | null {
     const isList = value.read === READ_ARRAY && value.parts[0]?.read === READ_STRING;
     return isList && node.read !== READ_UNION ? step(WRITE_STRINGS) : null;
   }
-  if (inner === 'Bool') return value.read === READ_BOOLEAN ? step(WRITE_BOOLEAN) : null;
+  if (inner === 'Bool') return value.read === READ_BOOLEAN ? step(WRITE_BOOLEAN, { widthBytes: 1 }) : null;
   const integer = integerColumn(inner, value);
-  if (value.read === READ_BOOLEAN && integer?.widthBytes === 1) return step(WRITE_BOOLEAN);
+  if (value.read === READ_BOOLEAN && integer?.widthBytes === 1) return step(WRITE_BOOLEAN, integer);
   return value.read === READ_LONG && integer !== null ? step(WRITE_INTEGER, integer) : null;
 }
 
-function mapStep(column: TableColumn, node: AvroNode, members: readonly AvroField[]): RowBinaryStep | null {
-  if (column.type !== 'Map(String, Nullable(Float64))') return null;
-  const steps: RowBinaryStep[] = [];
-  for (const member of members) {
-    const value = valueNode(member.node);
+function mapStep(into: TableColumn, column: number, node: AvroNode, fields: readonly AvroField[]): NativeStep | null {
+  if (into.type !== 'Map(String, Nullable(Float64))') return null;
+  const members: NativeStep[] = [];
+  const keys: number[] = [];
+  for (const field of fields) {
+    const value = valueNode(field.node);
     const write = value === null ? null : asDouble(value);
     if (write === null) return null;
-    const text = new TextEncoder().encode(member.name);
-    // A name's length fits one byte, or it goes as JSON.
-    if (text.length > 127) return null;
-    const key = Uint8Array.of(text.length, ...text);
-    steps.push(stepOf(write, column.name, member.node, null, { isNullable: true, key }));
+    members.push(stepOf(write, column, field.node, { isNullable: true }));
+    keys.push(...lengthPrefixed(field.name));
   }
-  return steps.length > 127 ? null : stepOf(WRITE_MAP, column.name, node, null, { members: steps });
+  return stepOf(WRITE_MAP, column, node, { members, keys: Uint8Array.from(keys) });
+}
+
+/** A text as ClickHouse writes one: its length, seven bits a byte, the lowest first; then its UTF-8. */
+export function lengthPrefixed(text: string): readonly number[] {
+  const utf8 = new TextEncoder().encode(text);
+  return [...lengthBytes(utf8.length), ...utf8];
+}
+
+/** A whole number, seven bits a byte, the lowest first. */
+export function lengthBytes(length: number): readonly number[] {
+  return length < 0x80 ? [length] : [(length & 0x7f) | 0x80, ...lengthBytes(length >>> 7)];
 }
 
 function asDouble(value: AvroNode): number | null {

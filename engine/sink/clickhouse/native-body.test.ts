@@ -9,7 +9,7 @@ import { messageBatchOf } from '../../storage/message-batch-builder.ts';
 import { temporaryDirectory } from '../../storage/testing/temporary-directory.ts';
 import { systemClock } from '../../time/clock.ts';
 import { ClickHouseSink } from './clickhouse-sink.ts';
-import { RowBinaryBody } from './row-binary-body.ts';
+import { NativeBody } from './native-body.ts';
 
 const optional = (type: unknown): unknown => ['null', type];
 const instant = { type: 'long', logicalType: 'timestamp-millis' };
@@ -157,7 +157,7 @@ describe('messages in Avro as rows of ClickHouse', () => {
     const values = samples.map((value, index) => framed(0, type.toBuffer({ id: `row ${index}`, ...value })));
     for (let from = 0; from < values.length; from += 500) {
       const messages = batchOf('t', values.slice(from, from + 500), from);
-      expect(await new RowBinaryBody('from_binary', registry).of(messages, client)).not.toBeNull();
+      expect(await new NativeBody('from_binary', registry).of(messages, client)).not.toBeNull();
       await binary.write(messages);
       await json.write(await new AvroJson(registry).inJson(messages));
     }
@@ -187,9 +187,9 @@ describe('messages in Avro as rows of ClickHouse', () => {
     const registry = registryOf(small, { ...small, name: 'Other' });
     const client = await clickHouse.client();
     const mixed = batchOf('t', [smallValue(1), smallValue(2, 1)]);
-    expect(await new RowBinaryBody('whole', registry).of(mixed, client)).toBeNull();
+    expect(await new NativeBody('whole', registry).of(mixed, client)).toBeNull();
     for (const table of ['decimals', 'without_place', 'whole']) {
-      expect(await new RowBinaryBody('decimals', registry).of(batchOf('t', [smallValue(1)]), client)).toBeNull();
+      expect(await new NativeBody('decimals', registry).of(batchOf('t', [smallValue(1)]), client)).toBeNull();
       await using sink = new ClickHouseSink({ clickHouse, table, avro: registry });
       await sink.write(mixed);
       expect(await rows(`SELECT toInt64(n) AS n FROM ${table} ORDER BY n`)).toEqual([{ n: 1 }, { n: 2 }]);
