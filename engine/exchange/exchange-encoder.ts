@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert';
 import { numberColumn, type Column } from '../record/column.ts';
-import { columnOf, withColumns, type RecordBatch } from '../record/record-batch.ts';
+import type { MessageBatch } from '../record/message-batch.ts';
+import { columnOf, selectRows, withColumns, type RecordBatch } from '../record/record-batch.ts';
 import type { Schema } from '../record/schema.ts';
 import { AvroEncoder } from '../serde/avro-encoder.ts';
-import type { Encoded, Encoder } from '../serde/encoder.ts';
+import type { Encoded, EncodeFailure, Encoder } from '../serde/encoder.ts';
 import { keyPartitioner } from '../serde/partitioner.ts';
 import { exchangeAvro, exchangeSchemaId, headFields, passengers, wireName } from './exchange-format.ts';
 
@@ -21,6 +22,9 @@ export interface ExchangeEncoderOptions {
   readonly writer: number | 'own';
 }
 
+/** The most that a message's key and value may take together: brokers and clients refuse 1,000,000 bytes and the message's frame, unless told otherwise. */
+const maxExchangedBytes = 990_000;
+
 /** The form of the head's columns in a batch: their names cannot be those of fields. */
 function headColumn(name: string): string {
   return `(exchange ${name})`;
@@ -30,6 +34,8 @@ function headColumn(name: string): string {
  * Writes records for the next stage: all columns so far, the position in the job's input, flags, and the watermark of the task that writes. Messages have the
  * key's partition, and the timestamp at which the input's log took the record, so that the last stage measures the whole way. A function of the batch alone, as
  * every encoder.
+ *
+ * A record that takes more than 990,000 bytes is a failure, `RECORD_TOO_LARGE`: no log would take it, and the whole batch would stand still.
  */
 export class ExchangeEncoder implements Encoder {
   readonly #options: ExchangeEncoderOptions;
@@ -57,16 +63,18 @@ export class ExchangeEncoder implements Encoder {
   }
 
   encode(records: RecordBatch): Encoded {
-    const encoded = this.#encoder.encode(withColumns(records, this.#schema, this.#headOf(records)));
-    const refused = new Set(encoded.failures.map(({ row }) => row));
-    const { timestampsMs } = encoded.messages;
+    const whole = withColumns(records, this.#schema, this.#headOf(records));
+    const encoded = this.#encoder.encode(whole);
+    const written = rowsWritten(records.rowCount, encoded.failures);
+    const small = written.filter((_, index) => sizeOf(encoded.messages, index) <= maxExchangedBytes);
+    const messages =
+      small.length === written.length ? encoded.messages : this.#encoder.encode(selectRows(whole, small)).messages;
     const arrivals = columnOf(records, passengers.arrival);
     assert(arrivals.kind === 'number', 'arrivals are numbers');
-    let message = 0;
-    for (let row = 0; row < records.rowCount; row++) {
-      if (!refused.has(row)) timestampsMs[message++] = arrivals.values[row] ?? -1;
-    }
-    return encoded;
+    small.forEach((row, index) => (messages.timestampsMs[index] = arrivals.values[row] ?? -1));
+    const fits = new Set(small);
+    const large = [...written].filter((row) => !fits.has(row)).map(tooLarge);
+    return { messages, failures: [...encoded.failures, ...large] };
   }
 
   #headOf(records: RecordBatch): readonly Column[] {
@@ -86,6 +94,26 @@ export class ExchangeEncoder implements Encoder {
       finiteColumn(valuesOf(passengers.passed) ?? records.watermarksMs),
     ];
   }
+}
+
+/** The rows that gave a message, in order. */
+function rowsWritten(rowCount: number, failures: readonly EncodeFailure[]): Int32Array {
+  const refused = new Set(failures.map(({ row }) => row));
+  return Int32Array.from({ length: rowCount }, (_, row) => row).filter((row) => !refused.has(row));
+}
+
+function sizeOf({ keys, values }: MessageBatch, index: number): number {
+  return (
+    (keys.offsets[index + 1] ?? 0) -
+    (keys.offsets[index] ?? 0) +
+    (values.offsets[index + 1] ?? 0) -
+    (values.offsets[index] ?? 0)
+  );
+}
+
+function tooLarge(row: number): EncodeFailure {
+  const message = `the record must take at most ${maxExchangedBytes} bytes on its way to the next stage; it takes more`;
+  return { row, code: 'RECORD_TOO_LARGE', message };
 }
 
 /** Minus infinity is null. */
