@@ -3,13 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseAvroSchema, resolutionProblem } from '../../engine/serde/avro-schema.ts';
+import { numberColumnOf, utf8ColumnOf } from '../../engine/record/column.ts';
+import { recordBatch, type RecordBatch } from '../../engine/record/record-batch.ts';
+import type { Schema } from '../../engine/record/schema.ts';
+import { parseAvroSchema, resolutionProblem, schemaOfAvro } from '../../engine/serde/avro-schema.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { loadJob } from '../load-job.ts';
 import { jobOf, type Change } from '../testing/job-folder.ts';
 import { openEmbeddedRegistry } from './embedded-registry.ts';
+import { openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, openEncoder } from './open-outputs.ts';
 import type { PredictionModel } from './prediction-fields.ts';
 
@@ -92,4 +96,18 @@ describe('the Avro schema of what a job writes', () => {
       ) as string,
     });
   });
+
+  it('of late records has the fields that they came with, so that they can be sent again', async () => {
+    const { schema } = await jobOf();
+    const encoder = await openLateEncoder(schema, 'card', { topic: 'late', format: 'avro' }, 1, registry);
+    const late = parseAvroSchema(await registered(1));
+    expect(schemaOfAvro(late).fields.slice(0, schema.fields.length)).toEqual(schema.fields);
+    expect(encoder.encode(emptyBatch(schema)).messages.messageCount).toBe(0);
+  });
 });
+
+function emptyBatch(schema: Schema): RecordBatch {
+  const columns = schema.fields.map(({ type }) => (type === 'string' ? utf8ColumnOf([]) : numberColumnOf([])));
+  const origin = { partition: new Int32Array(0), offset: new Float64Array(0), eventTimesMs: new Float64Array(0) };
+  return recordBatch(schema, columns, origin);
+}

@@ -55,7 +55,7 @@ const featureRecord: AvroRecordName = {
  * @throws {SluiceError} what registering throws: `SCHEMA_INCOMPATIBLE` when readers of the topic could not read what the job would write, and
  *   `REGISTRY_UNAVAILABLE`, transient.
  */
-export async function openEncoder(
+export function openEncoder(
   job: CheckedJob,
   model: PredictionModel | null,
   { topic, format }: OutputTopic,
@@ -68,9 +68,24 @@ export async function openEncoder(
   const keys = [...new Set([key, ...entities])].filter((name) => job.schema.indexOf(name) >= 0);
   const fields = model === null ? featureFields(schema, job.features.columns) : predictionFields(schema, model, keys);
   const options: EncoderOptions = { schema, fields, topic, key: [key], partitioner: keyPartitioner(partitionCount) };
+  return openTopicEncoder(model === null ? featureRecord : predictionRecord, options, format, registry);
+}
+
+/**
+ * An encoder for a topic in either format. Called for each topic of records when a run is opened.
+ *
+ * @param record what its records are called in Avro.
+ * @throws {SluiceError} as {@link openEncoder}.
+ */
+export async function openTopicEncoder(
+  record: AvroRecordName,
+  options: EncoderOptions,
+  format: MessageFormat,
+  registry: SchemaRegistry,
+): Promise<Encoder> {
   if (format === 'json') return new JsonEncoder(options);
-  const avroSchema = avroOfOutputs(model === null ? featureRecord : predictionRecord, schema, fields);
-  const schemaId = await registry.register(`${topic}-value`, avroSchema.text);
+  const avroSchema = avroOfOutputs(record, options.schema, options.fields);
+  const schemaId = await registry.register(`${options.topic}-value`, avroSchema.text);
   return new AvroEncoder({ ...options, avroSchema, schemaId });
 }
 
