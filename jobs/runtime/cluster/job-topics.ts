@@ -3,7 +3,7 @@ import type { KafkaAdmin } from '../../../engine/source/kafka/kafka-admin.ts';
 import type { Clock } from '../../../engine/time/clock.ts';
 import type { CheckedJob } from '../../checked-job.ts';
 import { outputTopics } from '../open-outputs.ts';
-import type { Stage } from '../stages.ts';
+import type { Exchange, Stage } from '../stages.ts';
 
 /** A topic that a job writes, and how many partitions it must have. */
 export interface WrittenTopic {
@@ -11,6 +11,8 @@ export interface WrittenTopic {
   readonly use: 'results' | 'dead letters' | 'exchange';
   /** `any`: whatever it has; a topic that is made gets the input's count. `input`: as many as the input has. */
   readonly partitions: number | 'input' | 'any';
+  /** What it is made with, by Kafka's names, where the broker's defaults will not do. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 const visibleWithinMs = 15_000;
@@ -30,7 +32,7 @@ export function inputTopic(job: CheckedJob): string {
 /** The topics that a job writes, none of them twice. */
 export function writtenTopics(job: CheckedJob, stages: readonly Stage[]): readonly WrittenTopic[] {
   const exchanges = stages.flatMap(({ output }): WrittenTopic[] =>
-    output === 'results' ? [] : [{ topic: output.topic, use: 'exchange', partitions: 'input' }],
+    output === 'results' ? [] : [exchangeTopic(output)],
   );
   const results = outputTopics(job).map(({ topic, partitions }): WrittenTopic => ({
     topic,
@@ -41,6 +43,10 @@ export function writtenTopics(job: CheckedJob, stages: readonly Stage[]): readon
   const bad: readonly WrittenTopic[] =
     deadLetters.policy === 'fail' ? [] : [{ topic: deadLetters.topic, use: 'dead letters', partitions: 'any' }];
   return [...exchanges, ...results, ...bad];
+}
+
+function exchangeTopic({ topic, partitions, settings }: Exchange): WrittenTopic {
+  return { topic, use: 'exchange', partitions: partitions ?? 'input', settings };
 }
 
 /** Whether a topic of this many partitions is what the job needs; says in words where it is not. */
@@ -87,9 +93,14 @@ export async function ensureTopics(
   return counts;
 
   async function create(needed: WrittenTopic): Promise<number> {
-    const { topic } = needed;
+    const { topic, settings } = needed;
     const partitions = typeof needed.partitions === 'number' ? needed.partitions : (inputPartitions ?? 1);
-    const made = await admin.createTopic({ topic, partitions, ...(replicas === null ? {} : { replicas }) });
+    const made = await admin.createTopic({
+      topic,
+      partitions,
+      ...(replicas === null ? {} : { replicas }),
+      ...(settings === undefined ? {} : { settings }),
+    });
     if (made === 'created') onCreated(needed, partitions);
     // The brokers know of it a moment after it was made; a client that writes before that is told that there is no such topic.
     for (let waitedMs = 0; waitedMs < visibleWithinMs; waitedMs += lookAgainMs) {
