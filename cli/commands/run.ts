@@ -4,6 +4,7 @@ import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { openClusterRun } from '../../jobs/runtime/run-cluster.ts';
 import { runClusterWorkers } from '../../jobs/runtime/run-cluster-workers.ts';
+import { preflight } from '../../jobs/runtime/preflight.ts';
 import { openLocalRun } from '../../jobs/runtime/run-local.ts';
 import type { Trigger } from '../../engine/execution/streaming-query.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
@@ -12,7 +13,9 @@ import { configFile, loadClusterSettings, type ConfigOption } from '../load-clus
 import { loadCheckedJob } from '../load-checked-job.ts';
 import { modelsDirectory, type ModelsOption } from '../models-directory.ts';
 import { stopSignal } from '../stop-signal.ts';
+import { threadCount } from '../thread-count.ts';
 import { wholeNumber } from '../whole-number.ts';
+import { refuseIfAny, tableOf } from './doctor.ts';
 
 interface RunOptions extends DirectoryOption, ModelsOption, ConfigOption {
   readonly profile: 'local' | 'cluster';
@@ -74,6 +77,13 @@ async function runCluster(job: CheckedJob, path: string, options: RunOptions): P
   const stop = stopSignal();
   const logger = jsonLogger(worker === undefined ? 'sluice' : `sluice worker ${worker}`);
   if (worker !== undefined) stopWithParent(stop);
+  else {
+    const checks = { settings, modelsDirectory: models, clock: systemClock, threads: threadCount() };
+    const results = await preflight(job, checks);
+    const toRead = results.filter(({ outcome }) => outcome !== 'ok');
+    if (toRead.length > 0) process.stderr.write(tableOf(toRead));
+    refuseIfAny(results);
+  }
   if (worker === undefined && workers > 1) {
     return runClusterWorkers(
       {
@@ -88,7 +98,8 @@ async function runCluster(job: CheckedJob, path: string, options: RunOptions): P
       stop.signal,
     );
   }
-  await using run = await openClusterRun(job, { settings, modelsDirectory: models, logger, clock: systemClock });
+  const profile = { settings, modelsDirectory: models, logger, clock: systemClock };
+  await using run = await openClusterRun(job, profile, stop.signal);
   await run.run(trigger, stop.signal);
   return run.figures;
 }

@@ -1,4 +1,5 @@
 import type { QueryBounds } from '../../engine/execution/query-definition.ts';
+import { retryTransient } from '../../engine/execution/retry-transient.ts';
 import type { Trigger } from '../../engine/execution/streaming-query.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
 import type { Encoder } from '../../engine/serde/encoder.ts';
@@ -7,10 +8,11 @@ import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import type { Clock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleStage } from './assemble-stage.ts';
-import type { ClusterSettings } from './cluster/cluster-settings.ts';
+import type { ClusterKafka, ClusterSettings } from './cluster/cluster-settings.ts';
 import { clusterRegistry } from './cluster/cluster-registry.ts';
 import { ensureTopics, inputTopic, writtenTopics } from './cluster/job-topics.ts';
 import { neededServices } from './cluster/needed-services.ts';
+import { checkPartitionsKept } from './cluster/recorded-partitions.ts';
 import { runFigures, type RunFigures } from './cluster/run-figures.ts';
 import { StageWorker } from './cluster/stage-worker.ts';
 import { openModel } from './open-model.ts';
@@ -43,74 +45,118 @@ export interface ClusterRun extends AsyncDisposable {
 /**
  * Opens a job on Kafka and Redis as one of any number of workers, here and on other machines, which share its partitions. Each stage of the job is a consumer group
  * (`app.job` and the stage's suffix), each partition of its input a task with state, watermark and transactional producer of its own (`app.job.topic-partition`);
- * the model is loaded once for all of them.
+ * the model is loaded once for all of them. Waits, saying so, while a service is away.
  *
+ * @param signal aborted when the worker is to end before it has begun.
  * @throws {SluiceError} `SETTING_MISSING`, `SOURCE_UNSUITABLE`, what {@link ensureTopics} and the model throw, and what the settings' files do.
  */
-export async function openClusterRun(job: CheckedJob, profile: ClusterProfile): Promise<ClusterRun> {
+export async function openClusterRun(
+  job: CheckedJob,
+  profile: ClusterProfile,
+  signal: AbortSignal,
+): Promise<ClusterRun> {
   const { settings, modelsDirectory, logger, clock, bounds } = profile;
   const { kafka, redis: redisSettings } = neededServices(settings);
   const stages = planStages(job);
   const input = inputTopic(job);
-  const written = writtenTopics(job, stages);
-  using admin = new KafkaAdmin(kafka.client);
-  const counts = await ensureTopics(input, written, { admin, replicas: kafka.replicas, clock }, (topic, partitions) =>
-    logger.info(`created topic ${topic.topic} for the job's ${topic.use}`, { topic: topic.topic, partitions }),
-  );
+  // A worker that is started again while a service is away waits for it, as it would have done in the middle of its work.
+  const waiting = <T>(call: () => Promise<T>): Promise<T> =>
+    retryTransient(call, clock, signal, (error) => logger.warn('the worker waits and tries again', errorFields(error)));
+  const counts = await waiting(() => topicsOf(job, stages, kafka, profile));
   const countOf = (topic: string): number => counts.get(topic) ?? 1;
-  const registry = clusterRegistry(settings, clock);
-  const model = await openModel(job, modelsDirectory);
-  const encoders: Encoder[] = [];
-  for (const output of outputTopics(job)) {
-    encoders.push(await openEncoder(job, model?.identity ?? null, output, countOf(output.topic), registry));
-  }
-  const deadLetterPartitions = job.deadLetters.policy === 'fail' ? 1 : countOf(job.deadLetters.topic);
-  const encodeDeadLetters = await openDeadLetterEncoder(job, deadLetterPartitions, registry);
-  let troubleOfRedis: string | null = null;
-  const redis = connectRedis(redisSettings, (error) => {
-    // Told at every attempt to connect; said once for each way in which it fails.
-    if (error.message === troubleOfRedis) return;
-    troubleOfRedis = error.message;
-    logger.warn('the connection to Redis is in trouble', errorFields(error));
-  });
-
   const topicOf = ({ input: from }: Stage): string => (from === 'source' ? input : from.topic);
-  const workers = stages.map((stage, index) => {
-    const before = stages[index - 1];
-    return new StageWorker({
-      name: `${job.app}.${job.name}${stage.suffix}`,
-      topic: topicOf(stage),
-      partitions: countOf(topicOf(stage)),
-      digest: stage.digest,
-      kafka,
-      redis,
-      logger,
-      clock,
-      openQuery: (partition, source, commitLog) =>
-        assembleStage(job, stage, {
-          partition,
-          source,
-          input,
-          decoder: stage.input === 'source' ? openDecoder(job, registry) : null,
-          commitLog,
-          model: stage.output === 'results' ? model : null,
-          encoders: stage.output === 'results' ? encoders : [],
-          encodeDeadLetters,
-          upstreamPartitions: countOf(before === undefined ? input : topicOf(before)),
-          downstreamPartitions: stage.output === 'results' ? 1 : countOf(stage.output.topic),
-          ...(bounds === undefined ? {} : { bounds }),
-        }),
+  const nameOf = ({ suffix }: Stage): string => `${job.app}.${job.name}${suffix}`;
+  const opened = new Opened();
+  try {
+    const redis = opened.add(connectRedis(redisSettings, sayOnce(logger)), (client) => client.disconnect());
+    for (const stage of stages) {
+      const topic = topicOf(stage);
+      await waiting(() => checkPartitionsKept(redis, nameOf(stage), topic, countOf(topic), 'record'));
+    }
+    const registry = clusterRegistry(settings, clock);
+    const model = opened.add(await openModel(job, modelsDirectory), (bound) => bound?.scorer[Symbol.asyncDispose]());
+    const encoders: Encoder[] = [];
+    for (const output of outputTopics(job)) {
+      const identity = model?.identity ?? null;
+      encoders.push(await waiting(() => openEncoder(job, identity, output, countOf(output.topic), registry)));
+    }
+    const { deadLetters } = job;
+    const letterPartitions = deadLetters.policy === 'fail' ? 1 : countOf(deadLetters.topic);
+    const encodeDeadLetters = await waiting(() => openDeadLetterEncoder(job, letterPartitions, registry));
+    const workers = stages.map((stage, index) => {
+      const [before, isLast] = [stages[index - 1], stage.output === 'results'];
+      return new StageWorker({
+        name: nameOf(stage),
+        topic: topicOf(stage),
+        partitions: countOf(topicOf(stage)),
+        digest: stage.digest,
+        kafka,
+        redis,
+        logger,
+        clock,
+        openQuery: (partition, source, commitLog) =>
+          assembleStage(job, stage, {
+            partition,
+            source,
+            input,
+            decoder: stage.input === 'source' ? openDecoder(job, registry) : null,
+            commitLog,
+            model: isLast ? model : null,
+            encoders: isLast ? encoders : [],
+            encodeDeadLetters,
+            upstreamPartitions: countOf(before === undefined ? input : topicOf(before)),
+            downstreamPartitions: stage.output === 'results' ? 1 : countOf(stage.output.topic),
+            ...(bounds === undefined ? {} : { bounds }),
+          }),
+      });
     });
-  });
-  return {
-    get figures() {
-      return runFigures(workers.map(({ totals }) => totals));
-    },
-    run: (trigger, signal) => runStages(workers, trigger, signal),
-    [Symbol.asyncDispose]: async () => {
-      redis.disconnect();
-      await model?.scorer[Symbol.asyncDispose]();
-    },
+    return {
+      get figures() {
+        return runFigures(workers.map(({ totals }) => totals));
+      },
+      run: (trigger, stopped) => runStages(workers, trigger, stopped),
+      [Symbol.asyncDispose]: () => opened.close(),
+    };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+/** What was opened, to be closed in the other order. */
+class Opened {
+  readonly #closers: (() => unknown)[] = [];
+
+  add<T>(thing: T, close: (thing: T) => unknown): T {
+    this.#closers.push(() => close(thing));
+    return thing;
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0).toReversed()) await close();
+  }
+}
+
+async function topicsOf(
+  job: CheckedJob,
+  stages: readonly Stage[],
+  { client, replicas }: ClusterKafka,
+  { logger, clock }: ClusterProfile,
+): Promise<ReadonlyMap<string, number>> {
+  using admin = new KafkaAdmin(client);
+  const written = writtenTopics(job, stages);
+  return await ensureTopics(inputTopic(job), written, { admin, replicas, clock }, ({ topic, use }, partitions) =>
+    logger.info(`created topic ${topic} for the job's ${use}`, { topic, partitions }),
+  );
+}
+
+/** Redis's troubles as they come: one at every attempt to connect, said once for each way in which it fails. */
+function sayOnce(logger: Logger): (error: Error) => void {
+  let said: string | null = null;
+  return (error) => {
+    if (error.message === said) return;
+    said = error.message;
+    logger.warn('the connection to Redis is in trouble', errorFields(error));
   };
 }
 

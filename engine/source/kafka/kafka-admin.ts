@@ -57,6 +57,32 @@ export class KafkaAdmin implements Disposable {
     }
   }
 
+  /** Which offsets each partition of a topic holds now: `[start, end)`, records of open transactions counted. */
+  async heldOffsets(
+    topic: string,
+    partitionCount: number,
+  ): Promise<readonly { readonly start: number; readonly end: number }[]> {
+    const partitions = Array.from({ length: partitionCount }, (_, partition) => partition);
+    const listed = async (offset: kafka.OffsetSpec): Promise<ReadonlyMap<number, number>> => {
+      const results = await kafkaCall<kafka.ListOffsetsResult[]>((done) =>
+        this.#admin.listOffsets(
+          partitions.map((partition) => ({ topic, partition, offset })),
+          { timeout: timeoutMs, isolationLevel: kafka.IsolationLevel.READ_UNCOMMITTED },
+          done,
+        ),
+      );
+      for (const { error } of results)
+        if (error !== undefined) throw kafkaFailure(`ask for the offsets of topic ${topic}`, error, { topic });
+      return new Map(results.map(({ partition, offset: found }) => [partition, found]));
+    };
+    try {
+      const [starts, ends] = [await listed(kafka.OffsetSpec.EARLIEST), await listed(kafka.OffsetSpec.LATEST)];
+      return partitions.map((partition) => ({ start: starts.get(partition) ?? 0, end: ends.get(partition) ?? 0 }));
+    } catch (error) {
+      throw kafkaFailure(`ask for the offsets of topic ${topic}`, error, { topic });
+    }
+  }
+
   /** Creates a topic; says which of two came first where another process creates it, too. */
   async createTopic({ topic, partitions, replicas, settings }: NewKafkaTopic): Promise<'created' | 'existed'> {
     try {

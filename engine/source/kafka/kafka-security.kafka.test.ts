@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startKafka, type KafkaService } from '../../../tools/services/start-kafka.ts';
+import { BrokerWire } from './broker-wire.ts';
 import { KafkaAdmin } from './kafka-admin.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
 import { KafkaSource } from './kafka-source.ts';
@@ -65,7 +66,9 @@ describe('a Kafka that asks who one is', () => {
       settings: {
         'listener.security.protocol.map': 'PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT',
         'inter.broker.listener.name': 'PLAINTEXT',
-        'sasl.enabled.mechanisms': 'PLAIN',
+        'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-512',
+        'listener.name.plaintext.scram-sha-512.sasl.jaas.config':
+          'org.apache.kafka.common.security.scram.ScramLoginModule required;',
         'sasl.mechanism.inter.broker.protocol': 'PLAIN',
         'listener.name.plaintext.plain.sasl.jaas.config': `${login.slice(0, -1)} username="sluice" password="sesame";`,
         'ssl.keystore.type': 'PKCS12',
@@ -98,6 +101,31 @@ describe('a Kafka that asks who one is', () => {
     expect(await admin.partitionCount('unknown')).toBeNull();
     await using source = await KafkaSource.open({ settings, topic: 'secured', partitions: 'all' });
     expect(await source.ranges()).toHaveLength(3);
+  });
+
+  it('tells who is let in the settings of a topic, which the client cannot ask for', async () => {
+    using admin = new KafkaAdmin(settings);
+    await admin.createTopic({ topic: 'kept', partitions: 1, settings: { 'cleanup.policy': 'compact' } });
+    using wire = await BrokerWire.open(settings);
+    const kept = await wire.topicSettings('kept');
+    expect([kept.get('cleanup.policy'), kept.get('retention.ms')]).toEqual(['compact', '604800000']);
+    await expect(wire.topicSettings('unknown')).rejects.toMatchObject({ code: 'TOPIC_MISSING' });
+  });
+
+  it.each(['PLAIN', 'SCRAM-SHA-512'] as const)(
+    'tells them to nobody who knows a wrong password (%s)',
+    async (mechanism) => {
+      const sasl = { mechanism, username: 'sluice', password: 'sesam' } as const;
+      const error = await BrokerWire.open({ ...settings, sasl }).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'KAFKA_REFUSED', message: expect.stringContaining('check the user') });
+      expect(String(error)).not.toContain('sesam');
+    },
+  );
+
+  it('tells them to nobody who comes without TLS, or believes another authority', async () => {
+    const { tls: _, ...open } = settings;
+    await expect(BrokerWire.open(open)).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
+    await expect(BrokerWire.open({ ...settings, tls: {} })).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
   });
 
   it('refuses a wrong password, and says that it was refused', async () => {

@@ -34,7 +34,8 @@ export interface KafkaSettings {
 /** What {@link KafkaSettings.connectTimeoutMs} is where it is absent. */
 export const defaultConnectTimeoutMs = 15_000;
 
-function readSecret(file: string): string {
+/** A password as its file holds it. @throws {SluiceError} `SECRET_UNREADABLE`. */
+export function readSecret(file: string): string {
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {

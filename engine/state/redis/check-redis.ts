@@ -40,3 +40,19 @@ export async function checkRedisKeepsState(client: RedisClient): Promise<void> {
     );
   }
 }
+
+/**
+ * Whether each server that holds state writes every change to disk (`appendonly yes`). One that does not loses, when it crashes, what came since its last
+ * snapshot, or everything: the log has it, and it is replayed, which takes its time. Asked before a job starts.
+ *
+ * @throws {SluiceError} what {@link redisFailure} says where it cannot be asked.
+ */
+export async function redisWritesToDisk(client: RedisClient): Promise<boolean> {
+  for (const server of masters(client)) {
+    const info = await infoOf(server).catch((error: unknown) => {
+      throw redisFailure('ask Redis whether it writes to disk', error);
+    });
+    if (info.get('aof_enabled') !== '1') return false;
+  }
+  return true;
+}

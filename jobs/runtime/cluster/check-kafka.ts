@@ -1,0 +1,111 @@
+import { SluiceError } from '../../../engine/error.ts';
+import { BrokerWire } from '../../../engine/source/kafka/broker-wire.ts';
+import type { KafkaAdmin } from '../../../engine/source/kafka/kafka-admin.ts';
+import { probeTransactions } from '../../../engine/source/kafka/probe-transactions.ts';
+import { formatDuration } from '../../../engine/time/duration.ts';
+import { retentionMs } from '../../../features/feature-plan.ts';
+import type { CheckedJob } from '../../checked-job.ts';
+import type { Stage } from '../stages.ts';
+import { fine, warned, type Checklist, type Finding } from './checklist.ts';
+import type { ClusterKafka } from './cluster-settings.ts';
+import { inputMissing, inputTopic, partitionsRefused, writtenTopics, type WrittenTopic } from './job-topics.ts';
+
+/**
+ * Looks at everything of Kafka that a job needs, but for where it stands: the brokers, its topics, transactions.
+ *
+ * @returns how many partitions the input has; `null` where that is not known, so that what rests on it cannot be looked at.
+ */
+export async function checkKafka(
+  checklist: Checklist,
+  job: CheckedJob,
+  stages: readonly Stage[],
+  kafka: ClusterKafka,
+  admin: KafkaAdmin,
+): Promise<number | null> {
+  const input = inputTopic(job);
+  const written = writtenTopics(job, stages);
+  const things = [`input topic ${input}`, ...written.map(({ topic, use }) => `topic ${topic} (${use})`)];
+  const isReachable = await checklist.check('Kafka', async () => {
+    using _ = await BrokerWire.open(kafka.client);
+    return fine(`${kafka.client.brokers.join(', ')}: a broker answers`);
+  });
+  if (!isReachable) {
+    checklist.skip([...things, 'transactions'], 'no broker lets us in');
+    return null;
+  }
+  let inputPartitions: number | null = null;
+  const [inputThing = '', ...writtenThings] = things;
+  await checklist.check(inputThing, async () => {
+    inputPartitions = await admin.partitionCount(input);
+    if (inputPartitions === null) throw inputMissing(input);
+    using wire = await BrokerWire.open(kafka.client);
+    return checkInputSettings(job, input, inputPartitions, await wire.topicSettings(input));
+  });
+  for (const [index, topic] of written.entries()) {
+    await checklist.check(writtenThings[index] ?? '', () => checkWritten(topic, inputPartitions, admin));
+  }
+  await checklist.check('transactions', async () => {
+    await probeTransactions(kafka.client, `${job.app}.${job.name}.preflight`);
+    return fine('the brokers have transactions, and this user may have them');
+  });
+  return inputPartitions;
+}
+
+/**
+ * Refuses what would take records away that a job still needs: compaction keeps the last record of a key, and rolling features need them all; a log that is shorter than the
+ * pause between two writes of the state cannot be replayed after a crash.
+ */
+export function checkInputSettings(
+  job: CheckedJob,
+  topic: string,
+  partitions: number,
+  settings: ReadonlyMap<string, string>,
+): Finding {
+  const policy = settings.get('cleanup.policy') ?? 'delete';
+  if (policy.includes('compact')) {
+    throw new SluiceError(
+      'TOPIC_COMPACTED',
+      `topic ${topic} must not be compacted: only the last record of each key is kept, and the state is made of all of them; its cleanup.policy is ${policy}. ` +
+        `Set cleanup.policy=delete (kafka-configs --alter --topic ${topic} --add-config cleanup.policy=delete), or read another topic`,
+      { fields: { topic, policy } },
+    );
+  }
+  const keptMs = Number(settings.get('retention.ms') ?? -1);
+  const keptBytes = Number(settings.get('retention.bytes') ?? -1);
+  const flushMs = job.state.flushEveryMs;
+  if (keptMs >= 0 && keptMs < flushMs) {
+    throw new SluiceError(
+      'RETENTION_TOO_SHORT',
+      `topic ${topic} must keep records for longer than the state's flush interval, ${formatDuration(flushMs)}, or a restart finds a gap; its retention.ms is ${keptMs}. ` +
+        'Keep records for as long as the job may stand still, a week say, or flush more often (state.flushEvery)',
+      { fields: { topic, retentionMs: keptMs, flushEveryMs: flushMs } },
+    );
+  }
+  const reachMs = Math.max(
+    0,
+    ...job.features.steps.map((step) => (step.kind === 'rolling' ? retentionMs(step.definition) : 0)),
+  );
+  const has = `${partitions} partitions`;
+  if (keptBytes >= 0) {
+    return warned(
+      `${has}; retention.bytes is ${keptBytes}, so that a burst may push records out that a stopped job has not read: see that it lasts for longer than the job may stand still`,
+    );
+  }
+  if (keptMs >= 0 && keptMs < reachMs) {
+    return warned(
+      `${has}; records are kept for ${formatDuration(keptMs)}, and features reach ${formatDuration(reachMs)} back: state that Redis lost could not be rebuilt whole, and the job would halt (LOG_TRUNCATED)`,
+    );
+  }
+  return fine(`${has}, kept for ${keptMs < 0 ? 'ever' : formatDuration(keptMs)}`);
+}
+
+async function checkWritten(topic: WrittenTopic, inputPartitions: number | null, admin: KafkaAdmin): Promise<Finding> {
+  const count = await admin.partitionCount(topic.topic);
+  if (count === null) {
+    const made = typeof topic.partitions === 'number' ? topic.partitions : inputPartitions;
+    return fine(`not there yet: \`sluice run\` makes it, with ${made ?? "the input's number of"} partitions`);
+  }
+  const refused = inputPartitions === null ? null : partitionsRefused(topic, count, inputPartitions);
+  if (refused !== null) throw refused;
+  return fine(`${count} partitions`);
+}

@@ -1,0 +1,153 @@
+import { ClusterClickHouse } from '../../engine/clickhouse/clickhouse-access.ts';
+import { checkClickHouseVersion, pendingMigrations } from '../../engine/clickhouse/check-clickhouse.ts';
+import { SluiceError } from '../../engine/error.ts';
+import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
+import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
+import type { Clock } from '../../engine/time/clock.ts';
+import type { CheckedJob } from '../checked-job.ts';
+import { checkKafka } from './cluster/check-kafka.ts';
+import { checkPositions, checkRedis } from './cluster/check-state.ts';
+import { Checklist, fine, warned, type CheckResult } from './cluster/checklist.ts';
+import { clusterRegistry } from './cluster/cluster-registry.ts';
+import type { ClusterSettings } from './cluster/cluster-settings.ts';
+import { inputTopic } from './cluster/job-topics.ts';
+import { neededServices } from './cluster/needed-services.ts';
+import { openModel } from './open-model.ts';
+import { outputTopics } from './open-outputs.ts';
+import { planStages } from './stages.ts';
+
+/** What the checks are made with. */
+export interface PreflightProfile {
+  readonly settings: ClusterSettings;
+  readonly modelsDirectory: string;
+  readonly clock: Clock;
+  /** libuv's threads (`UV_THREADPOOL_SIZE`), which the client's transactions wait on. */
+  readonly threads: number;
+}
+
+/**
+ * Looks at everything that a job needs on a cluster before it starts, all of it whatever is found: what would lose data is refused in words, with the way out. Called by
+ * `sluice run --profile cluster`, which starts nothing while anything is refused, and by `sluice doctor`. Writes nothing, and takes nothing from workers that run.
+ *
+ * @returns in the order in which a person would mend them.
+ */
+export async function preflight(job: CheckedJob, profile: PreflightProfile): Promise<readonly CheckResult[]> {
+  const groups = await Promise.all([
+    checkCluster(job, profile),
+    checkModel(job, profile),
+    checkClickHouse(job, profile),
+    checkRegistry(job, profile),
+  ]);
+  return groups.flatMap(({ results }) => results);
+}
+
+async function checkCluster(job: CheckedJob, { settings, threads, clock }: PreflightProfile): Promise<Checklist> {
+  const checklist = new Checklist();
+  const isSound = await checklist.check('settings', async () => {
+    neededServices(settings);
+    inputTopic(job);
+    return Promise.resolve(fine('Kafka and Redis are named'));
+  });
+  if (!isSound) return checklist;
+  const { kafka, redis: redisSettings } = neededServices(settings);
+  const input = inputTopic(job);
+  const stages = planStages(job);
+  const redis = connectRedis(redisSettings, () => undefined);
+  try {
+    using admin = new KafkaAdmin(kafka.client);
+    const ofRedis = new Checklist();
+    const [partitions, redisAnswers] = await Promise.all([
+      checkKafka(checklist, job, stages, kafka, admin),
+      checkRedis(ofRedis, redis),
+    ]);
+    checklist.results.push(...ofRedis.results);
+    for (const stage of stages) {
+      const topic = stage.input === 'source' ? input : stage.input.topic;
+      const tasks = { name: `${job.app}.${job.name}${stage.suffix}`, topic, digest: stage.digest };
+      if (partitions !== null && redisAnswers) await checkPositions(checklist, tasks, kafka.client, redis, clock);
+      else checklist.skip([`positions in ${topic}`], 'the topic and Redis must both be there');
+    }
+    if (partitions !== null) await checkThreads(checklist, partitions * stages.length, threads);
+  } finally {
+    redis.disconnect();
+  }
+  return checklist;
+}
+
+/** Each task may have a call out that holds a thread for a while, and a commit a second one. */
+async function checkThreads(checklist: Checklist, tasks: number, threads: number): Promise<void> {
+  const wanted = 2 * tasks + 8;
+  await checklist.check('threads', () =>
+    Promise.resolve(
+      threads >= wanted
+        ? fine(`${threads}, enough for all ${tasks} tasks in one process`)
+        : warned(
+            `${threads} are few for ${tasks} tasks in one process: start more workers, or set UV_THREADPOOL_SIZE=${wanted}`,
+          ),
+    ),
+  );
+}
+
+async function checkModel(job: CheckedJob, { modelsDirectory }: PreflightProfile): Promise<Checklist> {
+  const checklist = new Checklist();
+  const { score } = job;
+  if (score === null) return checklist;
+  await checklist.check(`model ${score.model}`, async () => {
+    const model = await openModel(job, modelsDirectory);
+    await model?.scorer[Symbol.asyncDispose]();
+    return fine(`${model?.identity.name ?? ''}@${model?.identity.version ?? ''} loads, and takes the job's features`);
+  });
+  return checklist;
+}
+
+async function checkClickHouse(job: CheckedJob, { settings }: PreflightProfile): Promise<Checklist> {
+  const checklist = new Checklist();
+  const address = settings.clickHouse;
+  if (!job.sinks.some(({ kind }) => kind === 'clickhouse')) return checklist;
+  if (address === null) {
+    await checklist.check('ClickHouse', () =>
+      Promise.resolve(
+        warned(
+          'the job names a table, and nothing says where ClickHouse is: `sluice sink` will need SLUICE_CLICKHOUSE_URL, or clickhouse.url',
+        ),
+      ),
+    );
+    return checklist;
+  }
+  await using access = new ClusterClickHouse(address);
+  const client = await access.client();
+  const answers = await checklist.check('ClickHouse', async () =>
+    fine(`release ${await checkClickHouseVersion(client)}`),
+  );
+  if (!answers) {
+    checklist.skip(['ClickHouse tables'], 'ClickHouse is refused');
+    return checklist;
+  }
+  await checklist.check('ClickHouse tables', async () => {
+    const pending = await pendingMigrations(client);
+    if (pending.length === 0) return fine('every migration was applied');
+    throw new SluiceError(
+      'MIGRATIONS_PENDING',
+      `ClickHouse must have the tables of this version of Sluice; ${pending.join(', ')} ${pending.length === 1 ? 'was' : 'were'} not applied. Run \`sluice migrate\``,
+    );
+  });
+  return checklist;
+}
+
+async function checkRegistry(job: CheckedJob, { settings, clock }: PreflightProfile): Promise<Checklist> {
+  const checklist = new Checklist();
+  const { source, deadLetters } = job;
+  const formats = [
+    source.format,
+    ...outputTopics(job).map(({ format }) => format),
+    deadLetters.policy === 'fail' ? 'json' : deadLetters.format,
+  ];
+  if (!formats.includes('avro')) return checklist;
+  const registry = clusterRegistry(settings, clock);
+  await checklist.check('schema registry', async () => {
+    // No schema has this number; that it says so is the answer.
+    await registry.schemaById(0);
+    return fine(`${registry.name} answers`);
+  });
+  return checklist;
+}
