@@ -3,6 +3,7 @@ import type { FeatureStep, RollingStep } from '../features/feature-plan.ts';
 import { modelColumns } from '../features/model-input.ts';
 import { layOut, type StoredColumn } from '../operators/rolling/rolling-layout.ts';
 import type { CheckedJob, SinkDefinition } from './checked-job.ts';
+import { describeWindows, type WindowDescription } from './describe-windows.ts';
 
 /** A job as `explain` shows it: the JSON form as it is, and what text and drawing are made of. Keys are stable; times are in milliseconds. */
 export interface JobDescription {
@@ -17,6 +18,8 @@ export interface JobDescription {
     readonly format: string;
     readonly key: string;
     readonly fields: readonly { readonly name: string; readonly type: FieldType; readonly presence: string }[];
+    /** What records must be beyond their fields' types; `null` where nothing more is said of them. */
+    readonly rules: CheckedJob['source']['rules'];
     readonly eventTime: CheckedJob['source']['eventTime'];
     readonly late: CheckedJob['late'];
     readonly deadLetters: CheckedJob['deadLetters'];
@@ -31,7 +34,7 @@ export interface JobDescription {
 }
 
 /** One operator. */
-export type OperatorDescription = DedupeDescription | DeriveDescription | RollingDescription;
+export type OperatorDescription = DedupeDescription | DeriveDescription | RollingDescription | WindowDescription;
 
 /** The operator that drops repeated records. */
 export interface DedupeDescription {
@@ -139,16 +142,24 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
       format: source.format,
       key: source.key,
       fields: schema.fields,
+      rules: source.rules,
       eventTime: source.eventTime,
       late: job.late,
       deadLetters: job.deadLetters,
     },
-    operators: [...describeDuplicates(job), ...steps],
+    operators: [...describeDuplicates(job), ...steps, ...describeWindowSteps(job)],
     features: { count: features.columns.length, digest: features.digest },
     model: score === null ? null : describeModel(job, score, inputs),
     sinks: job.sinks,
     state: job.state,
   };
+}
+
+/** What derives the arguments of windows, and the windows. */
+function describeWindowSteps({ windows, late }: CheckedJob): readonly OperatorDescription[] {
+  if (windows === null) return [];
+  const derived = windows.steps.flatMap((step) => (step.kind === 'derive' ? [describeDerive(step)] : []));
+  return [...derived, describeWindows(windows, late)];
 }
 
 function originName({ source }: CheckedJob): string {

@@ -1,4 +1,5 @@
 import { formatDuration } from '../engine/time/duration.ts';
+import type { RecordRules, ValueRule } from '../engine/serde/record-rules.ts';
 import type { StoredColumn } from '../operators/rolling/rolling-layout.ts';
 import type { SinkDefinition } from './checked-job.ts';
 
@@ -20,4 +21,23 @@ export function sinkLabel(sink: SinkDefinition): string {
 export function storedLabel({ input, where, form }: StoredColumn): string {
   const value = input ?? '1';
   return `${value}${form === 'code' ? ' as code' : ''}${where === null ? '' : ` where ${where}`}`;
+}
+
+/** What a JSON Schema demands of records beyond their fields' types, a few words a rule. */
+export function ruleLabels({ fields, closed }: RecordRules): readonly string[] {
+  const values = fields.flatMap(({ field, values: rules }) => rules.map((rule) => `${field} ${ruleLabel(rule)}`));
+  return Object.keys(closed).length === 0 ? values : [...values, 'no other fields'];
+}
+
+function ruleLabel(rule: ValueRule): string {
+  switch (rule.rule) {
+    case 'pattern':
+      return `pattern ${rule.pattern}`;
+    case 'enum':
+      return `enum ${rule.values.join(' | ')}`;
+    case 'uuid':
+      return 'uuid';
+    default:
+      return `${rule.rule} ${rule.than}`;
+  }
 }

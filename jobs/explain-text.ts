@@ -9,7 +9,8 @@ import type {
   ScanDescription,
   WalkDescription,
 } from './describe-job.ts';
-import { sinkLabel, storedLabel } from './explain-labels.ts';
+import { windowLines } from './describe-windows.ts';
+import { ruleLabels, sinkLabel, storedLabel } from './explain-labels.ts';
 
 /** How wide a line may get before a list goes on in the next. */
 const widthColumns = 110;
@@ -36,18 +37,22 @@ export function explainText(description: JobDescription): string {
 }
 
 function sourceSection({ source }: JobDescription): readonly string[] {
-  const { kind, name, format, key, fields, eventTime, late, deadLetters } = source;
+  const { kind, name, format, key, fields, rules, eventTime, late, deadLetters } = source;
   const form = kind === 'topic' ? `, ${format}` : '';
   const latest = formatDuration(eventTime.delayMs + late.allowedLatenessMs);
-  const bad = deadLetters.policy === 'fail' ? 'stop the job' : `go to the topic ${deadLetters.topic}`;
+  const bad =
+    deadLetters.policy === 'fail' ? 'stop the job' : `go to the topic ${deadLetters.topic}, ${deadLetters.format}`;
   return [
     `source  ${kind} ${name}${form}, keyed by ${key}`,
     ...wrap(
       '  fields  ',
       fields.map((field) => `${field.name} ${field.type}${field.presence === 'optional' ? '?' : ''}`),
     ),
+    ...(rules === null ? [] : wrap('  rules  ', ruleLabels(rules))),
     `  event time ${eventTime.field}; the watermark is ${formatDuration(eventTime.delayMs)} behind the newest record of its partition`,
-    `  answers are exact for records up to ${latest} behind it; later ones are answered and flagged`,
+    ...(late.policy === 'answer'
+      ? [`  answers are exact for records up to ${latest} behind it; later ones are answered and flagged`]
+      : []),
     `  bad records ${bad}`,
   ];
 }
@@ -60,6 +65,8 @@ function operatorSection(operator: OperatorDescription): readonly string[] {
       return deriveSection(operator);
     case 'rolling':
       return rollingSection(operator);
+    case 'window':
+      return windowLines(operator);
   }
 }
 

@@ -126,12 +126,40 @@ describe('the plan as text', () => {
     );
   });
 
+  it('says what a JSON Schema demands of records, and how messages are written', async () => {
+    const schema = {
+      type: 'object',
+      properties: {
+        id: { type: 'string', pattern: '^t' },
+        at: { type: 'string', format: 'date-time' },
+        card: { type: 'string' },
+        terminal: { type: 'string' },
+        amount: { type: 'number', minimum: 0 },
+        fraud: { type: ['boolean', 'null'] },
+      },
+      required: ['id', 'at', 'card', 'terminal', 'amount'],
+      additionalProperties: false,
+    };
+    const text = explainJob(
+      await jobOf(
+        ['jobs/job.yaml', 'schema: payment', 'schema: ../schemas/payment.schema.json'],
+        ['schemas/payment.schema.json', '', JSON.stringify(schema)],
+        ['jobs/job.yaml', 'partitions: 3', 'format: avro'],
+        ['jobs/job.yaml', '{ topic: bad }', '{ topic: bad, format: avro }'],
+      ),
+      'text',
+    );
+    expect(text).toContain('  rules  id pattern ^t, amount minimum 0, no other fields\n');
+    expect(text).toContain('  bad records go to the topic bad, avro\n');
+    expect(text).toContain('  topic scores, avro\n');
+  });
+
   it('says what else a person asks: the source, lateness, bad records, defaults, sinks', async () => {
     const text = explainJob(await jobOf(), 'text');
     for (const line of [
       'source  topic payments, json, keyed by card',
       '  answers are exact for records up to 1m10s behind it; later ones are answered and flagged',
-      '  bad records go to the topic bad',
+      '  bad records go to the topic bad, json',
       '  drops a record whose id came before, less than 1h of event time away',
       '  order  recorded by the commit: records of one terminal come from several partitions',
       '    as known 7d before the record',

@@ -84,11 +84,14 @@ export class HttpSchemaRegistry implements SchemaRegistry {
   async #request(method: string, path: string, body: unknown, signal: AbortSignal | undefined): Promise<Answer> {
     const { clock, credentials, timeoutMs } = this.#options;
     const done = new AbortController();
-    const timeout = new AbortController();
+    // One controller for both reasons to stop: Node 20 may collect the signal that AbortSignal.any makes while a fetch still waits.
+    const stop = new AbortController();
+    const stopWith = (): void => stop.abort(signal?.reason);
+    signal?.addEventListener('abort', stopWith, { once: true });
+    if (signal?.aborted === true) stopWith();
     const timer = clock
       .sleep(timeoutMs, done.signal)
-      .then(() => timeout.abort(new Error(`no answer within ${timeoutMs} ms`)));
-    const signals = signal === undefined ? [timeout.signal] : [timeout.signal, signal];
+      .then(() => stop.abort(new Error(`no answer within ${timeoutMs} ms`)));
     try {
       const response = await fetch(`${this.#base}${path}`, {
         method,
@@ -101,7 +104,7 @@ export class HttpSchemaRegistry implements SchemaRegistry {
                 authorization: `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`,
               }),
         },
-        signal: AbortSignal.any(signals),
+        signal: stop.signal,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       return { status: response.status, body: objectOf(await response.text()) };
@@ -112,6 +115,7 @@ export class HttpSchemaRegistry implements SchemaRegistry {
         thrown,
       );
     } finally {
+      signal?.removeEventListener('abort', stopWith);
       done.abort();
       await timer;
     }
