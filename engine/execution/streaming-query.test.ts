@@ -146,6 +146,25 @@ describe('a streaming query', () => {
     expect((await run(broker)).totals.replayedRecords).toBe(0);
   });
 
+  it('leaves nothing to replay once its topic has gone quiet', async () => {
+    const broker = brokerWith(inputs);
+    const query = new StreamingQuery(
+      queryOver(broker, { flushEveryMs: 30, maxBatchRecords: 1_000 }),
+      systemClock,
+      noRetry,
+    );
+    const stopped = new AbortController();
+    const running = query.run('realtime', stopped.signal).catch((error: unknown) => error);
+    await expect.poll(() => broker.stateOffsets()).toEqual([{ partition: 0, offset: 40 }]);
+    expect(broker.committedOffsets()).toEqual(broker.stateOffsets());
+    expect(lastTotal(broker, 'c0')).toBe('164');
+    // As after a crash: the first one never comes to its end.
+    const { totals } = await run(broker);
+    expect(totals.replayedRecords).toBe(0);
+    stopped.abort();
+    await running;
+  });
+
   it('is fenced by a second owner of its task', async () => {
     const broker = brokerWith(inputs);
     const first = queryOver(broker, {});

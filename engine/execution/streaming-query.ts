@@ -51,6 +51,9 @@ export interface QueryTotals {
   readonly latency: LatencyHistogram;
 }
 
+/** Makes a call again for as long as waiting may mend what it fails with. */
+type Retry = <T>(call: () => Promise<T>) => Promise<T>;
+
 /** Outputs of a batch that is ready to commit. */
 interface Encoded {
   readonly flight: Flight;
@@ -118,7 +121,7 @@ export class StreamingQuery {
   async run(trigger: Trigger, signal: AbortSignal): Promise<void> {
     const { source, commitLog } = this.#query;
     try {
-      const retry = <T>(call: () => Promise<T>): Promise<T> => retryTransient(call, this.#clock, signal, this.#onRetry);
+      const retry: Retry = (call) => retryTransient(call, this.#clock, signal, this.#onRetry);
       const acquired = await retry(() => commitLog.acquire());
       const decoder = this.#query.decoder === null ? null : waitingDecoder(this.#query.decoder, retry);
       const task = await recover({ ...this.#query, decoder }, acquired, signal);
@@ -128,7 +131,7 @@ export class StreamingQuery {
       this.#lastFlushMs = this.#clock.monotonicMs();
       await source.seek([...task.nextOffsets].map(([partition, offset]) => ({ partition, offset })));
       const flights = new Observable<Polled>((subscriber) => {
-        this.#pull(trigger, task, signal, subscriber).catch((error: unknown) => subscriber.error(error));
+        this.#pull(trigger, task, signal, subscriber, retry).catch((error: unknown) => subscriber.error(error));
         return () => this.#wake?.();
       });
       const done = flights.pipe(
@@ -148,8 +151,17 @@ export class StreamingQuery {
     }
   }
 
-  /** Reads batch after batch while there is room in flight, until the signal or the trigger ends it. */
-  async #pull(trigger: Trigger, task: Recovered, signal: AbortSignal, to: Subscriber<Polled>): Promise<void> {
+  /**
+   * Reads batch after batch while there is room in flight, until the signal or the trigger ends it. In between, when nothing comes and everything is committed,
+   * the state is brought up to the commit: a topic that has gone quiet leaves nothing to replay, and nothing unwritten beside the state.
+   */
+  async #pull(
+    trigger: Trigger,
+    task: Recovered,
+    signal: AbortSignal,
+    to: Subscriber<Polled>,
+    retry: Retry,
+  ): Promise<void> {
     const { source, bounds } = this.#query;
     const ends = trigger === 'availableNow' ? await source.ranges() : null;
     const isDone = (): boolean =>
@@ -164,7 +176,10 @@ export class StreamingQuery {
       const poll = (): Promise<Polled | null | 'end'> => source.poll({ maxRecords, maxWaitMs, signal });
       const polled = await retryTransient(poll, this.#clock, signal, this.#onRetry);
       if (polled === 'end') break;
-      if (polled === null) continue;
+      if (polled === null) {
+        if (this.#inFlight === 0 && this.#isFlushDue()) await this.#flush(task, retry);
+        continue;
+      }
       this.#inFlight++;
       to.next(polled);
     }
@@ -252,8 +267,8 @@ export class StreamingQuery {
     return { flight: { ...flight, records: scored.records, deadLetters, ledger }, outputs, answered };
   }
 
-  /** Writes the state at the end of a run that ends well, so that the next one has nothing to replay. */
-  async #flush(task: Recovered, retry: <T>(call: () => Promise<T>) => Promise<T>): Promise<void> {
+  /** Writes the state when no batch is in flight: at the end of a run that ends well, and when nothing comes. */
+  async #flush(task: Recovered, retry: Retry): Promise<void> {
     if (this.#isFlushed) return;
     const { jobDigest, modelDigest, commitLog } = this.#query;
     const metadata = {
@@ -262,15 +277,12 @@ export class StreamingQuery {
       jobDigest,
       modelDigest,
     };
-    const state = { writes: takeState(task.section) };
+    const state = this.#takeState(task);
     await retry(() => commitLog.commit({ ranges: [], metadata, outputs: [], state }));
     this.#isFlushed = true;
   }
 
-  async #commit(
-    { flight, outputs, answered }: Encoded,
-    retry: <T>(call: () => Promise<T>) => Promise<T>,
-  ): Promise<void> {
+  async #commit({ flight, outputs, answered }: Encoded, retry: Retry): Promise<void> {
     const { jobDigest, modelDigest, commitLog } = this.#query;
     const { batchSequence, ranges, watermarksMs, state } = flight;
     const metadata = { batchSequence, watermarksMs, jobDigest, modelDigest };
