@@ -35,4 +35,5 @@ CREATE TABLE IF NOT EXISTS predictions
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (source_partition, source_offset)
-SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+-- Parts of a chunk in few files: one for each column, flushed, cost the server as much as the rows themselves.
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 268435456;
