@@ -37,6 +37,20 @@ describe("a task's producer", () => {
     expect(await committing).toBe('failed');
   });
 
+  it('takes no call once it is being closed, as when its task ends between two calls of a commit', async () => {
+    const task = await cluster.newTask();
+    const producer = await task.openProducer();
+    await producer.init();
+    await producer.begin();
+    const closing = producer[Symbol.asyncDispose]();
+    for (const messages of task.batch(0, 3).outputs) {
+      await expect(producer.send(messages)).rejects.toMatchObject({ fault: 'broken' });
+    }
+    await expect(producer.sendPosition({ offset: 3, metadata: '' })).rejects.toMatchObject({ fault: 'broken' });
+    await expect(producer.commit()).rejects.toMatchObject({ fault: 'broken' });
+    await closing;
+  });
+
   it('says of a commit that timed out that it may be resumed, and resumes it', async () => {
     const task = await cluster.newTask();
     await using producer = await task.openProducer({}, { callTimeoutMs: 500 });

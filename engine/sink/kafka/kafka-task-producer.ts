@@ -61,6 +61,7 @@ export class KafkaTaskProducer implements TaskProducer {
   readonly #options: KafkaTaskProducerOptions;
   readonly #producer: kafka.Producer;
   readonly #calls = new CallsInFlight();
+  #isClosing = false;
 
   private constructor(options: KafkaTaskProducerOptions) {
     this.#options = options;
@@ -109,6 +110,7 @@ export class KafkaTaskProducer implements TaskProducer {
 
   async send(messages: MessageBatch): Promise<void> {
     const { topic, messageCount, partitions, timestampsMs } = messages;
+    this.#checkOpen(`send to topic ${topic} by`);
     for (let i = 0; i < messageCount; i++) {
       const key = messageKey(messages, i);
       const timestampMs = timestampsMs[i] ?? -1;
@@ -148,8 +150,9 @@ export class KafkaTaskProducer implements TaskProducer {
     await this.#call('commit a transaction of', (done) => this.#producer.commitTransaction(this.#timeoutMs, done));
   }
 
-  /** Gives the open transaction up. */
+  /** Gives the open transaction up. Whatever is asked of it from now on is refused. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
     await this.#calls.drained();
     if (!this.#producer.isConnected()) return;
     // Its timer must not poll a client that another thread is freeing.
@@ -167,7 +170,21 @@ export class KafkaTaskProducer implements TaskProducer {
     return { transactionalId, topic, partition };
   }
 
+  /**
+   * A task that ends for another reason closes its producer between two calls of a commit. The client ends the process when a transaction's call
+   * meets its own end, so the next of those calls must not reach it.
+   */
+  #checkOpen(action: string): void {
+    if (!this.#isClosing) return;
+    const { transactionalId } = this.#options;
+    throw new ProducerFailure('broken', `could not ${action} the producer ${transactionalId}: it is being closed`, {
+      retryable: 'transient',
+      fields: this.#fields,
+    });
+  }
+
   async #call(action: string, call: (done: (error: unknown) => void) => unknown): Promise<void> {
+    this.#checkOpen(action);
     try {
       await this.#calls.run(() => kafkaCall<void>((done) => call((error) => done(error, undefined))));
     } catch (error) {

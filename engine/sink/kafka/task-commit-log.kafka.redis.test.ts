@@ -127,6 +127,35 @@ describe("a task's commit log in Kafka and Redis", () => {
     expect(await task.outputs()).toEqual(outs(0, 1));
   });
 
+  it('commits nothing once it is closed, though the commit had begun, and opens no producer that would fence the next owner', async () => {
+    const task = await cluster.newTask();
+    let opened = 0;
+    let reached = (): void => undefined;
+    const atPosition = new Promise<void>((resolve) => (reached = resolve));
+    let goOn = (): void => undefined;
+    const closed = new Promise<void>((resolve) => (goOn = resolve));
+    const log = task.own({
+      openProducer: () => {
+        opened++;
+        return task.openProducer({
+          onPosition: async (send) => {
+            reached();
+            await closed;
+            await send();
+          },
+        });
+      },
+    });
+    await log.acquire();
+    const committing = commitThrough(log, task.batch(0, 3)).catch((error: unknown) => error);
+    await atPosition;
+    await log[Symbol.asyncDispose]();
+    goOn();
+    expect(await committing).toMatchObject({ code: 'TASK_FENCED' });
+    expect(opened).toBe(1);
+    expect(await task.outputs()).toEqual([]);
+  });
+
   it('halts where the state is ahead of the position', async () => {
     const task = await cluster.newTask();
     const first = task.own();

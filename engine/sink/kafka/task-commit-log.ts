@@ -53,6 +53,7 @@ export class TaskCommitLog implements CommitLog {
   #committedOffset: number | null = null;
   #stateOffset: number | null = null;
   #attempt: Attempt | null = null;
+  #isClosed = false;
 
   constructor(options: TaskCommitLogOptions) {
     this.#options = options;
@@ -114,8 +115,9 @@ export class TaskCommitLog implements CommitLog {
     if (batch.state !== null && this.#stateOffset !== to) await this.#writeState(batch.state.writes, to, note);
   }
 
-  /** Closes it; nothing may be called afterwards. */
+  /** Closes it; nothing may be called afterwards, and a commit that is under way ends without having any effect that it had not yet. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     await this.#dropProducer();
     await this.#options.state[Symbol.asyncDispose]();
   }
@@ -234,6 +236,7 @@ export class TaskCommitLog implements CommitLog {
     const producer = await this.#options.openProducer();
     this.#producer = producer;
     try {
+      if (this.#isClosed) throw taskFenced(this.#options.task);
       await producer.init();
     } catch (error) {
       await this.#dropProducer();
@@ -252,8 +255,9 @@ export class TaskCommitLog implements CommitLog {
     return error instanceof ProducerFailure && error.fault === 'fenced' ? taskFenced(this.#options.task, error) : error;
   }
 
+  /** A query that ended leaves its last commit behind, whose retry would otherwise open a producer, and fence the task's next owner. */
   #checkNotLost(): void {
-    if (this.#options.lost.aborted) throw taskFenced(this.#options.task);
+    if (this.#isClosed || this.#options.lost.aborted) throw taskFenced(this.#options.task);
   }
 
   #checkJob({ metadata }: CommitNote): void {

@@ -42,9 +42,8 @@ export function truthOf(log: readonly (InputRecord | null)[]): Truth {
     const record = parse(message.value);
     if (record === null) return { partition: 'dead-0', value: `JSON_MALFORMED ${offset} ${message.value}` };
     const before = watermarkMs;
-    if (record.time <= message.timestampMs + job.maxFutureSkewMs) {
-      watermarkMs = Math.max(watermarkMs, record.time - job.delayMs);
-    }
+    const isGuarded = record.time > message.timestampMs + job.maxFutureSkewMs;
+    if (!isGuarded) watermarkMs = Math.max(watermarkMs, record.time - job.delayMs);
     const sameId = applied.filter((other) => other.record.id === record.id).map((other) => other.record.time);
     const lastMs = Math.max(-Infinity, ...sameId);
     const isRemembered = lastMs > before - job.duplicatesWithinMs;
@@ -60,7 +59,7 @@ export function truthOf(log: readonly (InputRecord | null)[]): Truth {
         other.record.time > before - retentionMs,
     );
     const isLate = time < before - retentionMs;
-    const flags = isLate ? 2 : time < before - job.allowedLatenessMs ? 1 : 0;
+    const flags = (isLate ? 2 : time < before - job.allowedLatenessMs ? 1 : 0) + (isGuarded ? 4 : 0);
     applied.push({ offset, record, isLate });
     const total = sumOf(applied.filter((other) => other.record.card === card));
     const answer = {
