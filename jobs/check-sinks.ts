@@ -16,12 +16,12 @@ export interface CheckedOutputs {
  * Checks where a job writes: topics that it may write and that do not meet each other or its input, tables, files. Adds what is wrong to `files`, so the
  * result is of use only where nothing was.
  *
- * @param inputTopic the topic that the job reads; `null` where it reads none, or says so wrongly.
+ * @param topics `inputTopic` is the topic that the job reads, `null` where it reads none, or says so wrongly; `lateTopic` where it sends late records.
  */
 export function checkOutputs(
   document: PlanDocument,
-  { job = 'job', sinks = [], deadLetters }: Partial<JobParts>,
-  inputTopic: string | null,
+  { job = 'job', sinks = [], deadLetters, late }: Partial<JobParts>,
+  { inputTopic, lateTopic }: { readonly inputTopic: string | null; readonly lateTopic: string | null },
   files: JobFiles,
 ): CheckedOutputs {
   const { diagnostics } = files;
@@ -46,6 +46,7 @@ export function checkOutputs(
     return definitionOf(document, path, part, files);
   });
   checkFollowers(document, sinks, diagnostics);
+  if (lateTopic !== null) take(lateTopic, late?.topic === undefined ? ['job'] : ['late', 'topic'], 'written');
   if (deadLetters === 'fail') return { sinks: definitions, deadLetters: { policy: 'fail' } };
   const topic = deadLetters?.topic ?? `${job}-dead-letters`;
   take(topic, deadLetters === undefined ? ['job'] : ['deadLetters', 'topic'], 'written');

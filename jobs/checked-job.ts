@@ -1,6 +1,8 @@
 import type { Schema } from '../engine/record/schema.ts';
 import type { RecordRules } from '../engine/serde/record-rules.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
+import type { OutputMode } from '../operators/window/output-modes.ts';
+import type { WindowPlan } from './window-plan.ts';
 
 /** A job file after every check: frozen plain data from which `explain` reads and queries are built. */
 export interface CheckedJob {
@@ -13,6 +15,9 @@ export interface CheckedJob {
   /** The source's fields. */
   readonly schema: Schema;
   readonly features: FeaturePlan;
+  /** `null` for a job that answers each record. */
+  readonly windows: WindowPlan | null;
+  readonly outputMode: OutputMode;
   /** `null` for a job that publishes features alone. */
   readonly score: ScoreDefinition | null;
   readonly sinks: readonly SinkDefinition[];
@@ -104,7 +109,8 @@ export type DeadLetterPolicy =
 /** What becomes of late records, and how long after the watermark they may find their whole window. */
 export interface LatePolicy {
   readonly allowedLatenessMs: number;
-  readonly policy: 'answer' | 'route' | 'drop';
+  readonly policy: 'answer' | 'route' | 'update' | 'drop';
+  /** Where they are sent; `null` where they are not. */
   readonly topic: string | null;
 }
 

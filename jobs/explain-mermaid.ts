@@ -1,5 +1,6 @@
 import { formatDuration } from '../engine/time/duration.ts';
 import type { JobDescription, OperatorDescription } from './describe-job.ts';
+import { windowLabel } from './describe-windows.ts';
 import { sinkLabel } from './explain-labels.ts';
 
 /**
@@ -65,6 +66,13 @@ function operatorText(operator: OperatorDescription): readonly string[] {
       return [`dedupe by ${operator.by}`, `within ${formatDuration(operator.withinMs)}`];
     case 'derive':
       return ['derive', ...operator.columns.map(({ name }) => name)];
+    case 'window':
+      return [
+        `window ${operator.id}`,
+        windowLabel(operator.window),
+        `${operator.outputMode} by ${operator.key.join(' + ')}`,
+        ...operator.aggregates.map(({ name }) => name),
+      ];
     case 'rolling': {
       const features = operator.scans.flatMap(({ walks }) => walks.flatMap((walk) => walk.features));
       const order = operator.order === 'commit' ? ['order recorded by the commit'] : [];

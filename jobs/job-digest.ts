@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Schema } from '../engine/record/schema.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { LatePolicy, SourceCommon } from './checked-job.ts';
+import type { WindowPlan } from './window-plan.ts';
 
 /** Changes when the same job file comes to mean another stream. */
 const meaningVersion = 1;
@@ -14,6 +15,7 @@ export interface DigestedJob {
   readonly schema: Schema;
   readonly late: LatePolicy;
   readonly features: FeaturePlan;
+  readonly windows: WindowPlan | null;
 }
 
 /**
@@ -22,9 +24,9 @@ export interface DigestedJob {
  * Not in it: how the files are formatted, the order of fields and features, sinks and where dead letters go, how often state is flushed, when a partition counts as
  * idle; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
  */
-export function jobDigest({ origin, source, schema, late, features }: DigestedJob): string {
+export function jobDigest({ origin, source, schema, late, features, windows }: DigestedJob): string {
   const { format, avro, rules, key, eventTime, duplicates } = source;
-  const fields = schema.fields.map(({ name, type, presence }) => [name, type, presence]).sort(byName);
+  const fields = schema.fields.map(({ name, type, presence }) => [name, type, presence] as const).toSorted(byName);
   const meaning = {
     meaningVersion,
     origin: sorted(origin),
@@ -39,11 +41,25 @@ export function jobDigest({ origin, source, schema, late, features }: DigestedJo
     duplicates: duplicates === null ? null : [duplicates.by, duplicates.withinMs],
     late: [late.allowedLatenessMs, late.policy],
     features: features.digest,
+    ...(windows === null ? {} : { windows: meaningOf(windows) }),
   };
   return createHash('sha256').update(JSON.stringify(meaning)).digest('hex');
 }
 
-function byName([a = '']: readonly string[], [b = '']: readonly string[]): number {
+/** What of windows decides their state and results; arguments that are expressions are named by what they say. */
+function meaningOf({ definition, having }: WindowPlan): unknown {
+  const aggregates = definition.aggregates.map(({ name, spec, input, where }) => [
+    name,
+    Object.entries(spec).sort(byName),
+    input,
+    where,
+  ]);
+  const window = Object.entries(definition.window).sort(byName);
+  const { operatorId, key, where, outputMode, lateness, closedBy } = definition;
+  return [operatorId, key, window, where, aggregates, outputMode, lateness, closedBy, having?.canonical ?? null];
+}
+
+function byName([a]: readonly [string, ...unknown[]], [b]: readonly [string, ...unknown[]]): number {
   return a < b ? -1 : 1;
 }
 

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { durationText } from '../engine/plan/duration-text.ts';
 import { nearestName } from '../engine/plan/nearest-name.ts';
 import type { FieldType } from '../engine/record/schema.ts';
+import type { OutputMode } from '../operators/window/output-modes.ts';
 import type { PartSchemas } from './check-parts.ts';
+import { windowsPart, type WindowsPart } from './check-window-shape.ts';
 
 /** A field's type as job files write it; with `?` a record may come without the field. */
 export type FieldTypeText = FieldType | `${FieldType}?`;
@@ -63,9 +65,17 @@ export interface JobParts {
   readonly description: string | undefined;
   readonly source: unknown;
   readonly features: 'none' | readonly string[];
+  readonly windows: WindowsPart | undefined;
+  readonly outputMode: OutputMode | undefined;
   readonly score: ScorePart | undefined;
   readonly sinks: readonly SinkPart[];
-  readonly late: { readonly allowedLateness?: number | undefined; readonly policy?: string | undefined } | undefined;
+  readonly late:
+    | {
+        readonly allowedLateness?: number | undefined;
+        readonly policy?: string | undefined;
+        readonly topic?: string | undefined;
+      }
+    | undefined;
   readonly deadLetters: 'fail' | { readonly topic: string; readonly format?: string | undefined } | undefined;
   readonly state: { readonly flushEvery?: number | undefined } | undefined;
   readonly exchange: { readonly partitions?: number | undefined } | undefined;
@@ -116,12 +126,10 @@ export const sourceParts: PartSchemas<SourceParts> = {
     .optional()
     .meta({ description: 'records made up on the spot' }),
   format: format.optional().meta({ description: 'how the messages of a topic are written; default json' }),
-  schema: name
-    .optional()
-    .meta({
-      description:
-        'schemas/NAME.avsc, or the path of an Avro schema (.avsc) or a JSON Schema (.json), relative to the job file',
-    }),
+  schema: name.optional().meta({
+    description:
+      'schemas/NAME.avsc, or the path of an Avro schema (.avsc) or a JSON Schema (.json), relative to the job file',
+  }),
   fields: z
     .record(z.string(), z.enum(fieldTypeTexts))
     .optional()
@@ -193,6 +201,11 @@ export const jobParts: PartSchemas<JobParts> = {
   features: z.union([z.literal('none'), z.array(name).min(1)]).meta({
     description: 'features/NAME.yaml, or paths relative to the job file; "none" for a job that computes none',
   }),
+  windows: windowsPart.optional().meta({ description: 'windows over the records of a key, in the place of features' }),
+  outputMode: z.enum(['append', 'update', 'complete']).optional().meta({
+    description:
+      'of windows: each result once, when it is final (append, the default); with every change; the whole table',
+  }),
   score: score.optional().meta({ description: 'without it the job publishes features' }),
   sinks: z.array(sink).min(1).meta({ description: 'where results go; the others follow the first topic' }),
   late: z
@@ -200,9 +213,11 @@ export const jobParts: PartSchemas<JobParts> = {
       allowedLateness: durationText('zero')
         .optional()
         .meta({ description: 'how long after the watermark a record still finds its whole window; default 0s' }),
-      policy: choice(['answer'], ['route', 'drop'])
-        .optional()
-        .meta({ description: 'what becomes of a late record: it is answered, and flagged' }),
+      policy: choice(['answer', 'route', 'update', 'drop'], []).optional().meta({
+        description:
+          'what becomes of a late record: it is answered, and flagged (features); it goes to a topic, lets its window fire again while it is kept, or is dropped and counted (windows)',
+      }),
+      topic: name.optional().meta({ description: 'where late records of windows go; default JOB-late' }),
     })
     .optional(),
   deadLetters: z

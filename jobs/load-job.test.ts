@@ -302,7 +302,7 @@ const rows: readonly Row[] = [
     'no "format"',
   ],
   [[job, '{ topic: bad }', '{ topic: bad, format: xml }'], `${job}:18:36`, 'VALUE_WRONG', '"xml"', 'one of json, avro'],
-  [[job, 'policy: answer', 'policy: drop'], `${job}:17:38`, 'VALUE_WRONG', '"drop" is not built yet', 'answer'],
+  [[job, 'policy: answer', 'policy: drop'], `${job}:17:38`, 'VALUE_WRONG', '"drop" is for windows', 'answer'],
   [[job, 'policy: answer', 'policy: anwser'], `${job}:17:38`, 'VALUE_WRONG', '"anwser"', 'answer', 'answer'],
   [[job, '{ topic: bad }', '{ topic: scores }'], `${job}:18:23`, 'NAME_DUPLICATE', 'already written', 'another topic'],
   [[job, '{ topic: bad }', 'ignore'], `${job}:18:14`, 'TYPE_WRONG', '"deadLetters" is "ignore"', 'fail, or a mapping'],

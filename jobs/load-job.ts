@@ -5,6 +5,7 @@ import type { Diagnostic } from '../engine/plan/diagnostic.ts';
 import { inReadingOrder } from '../engine/plan/diagnostic.ts';
 import { PlanDocument } from '../engine/plan/plan-document.ts';
 import type { SourceTexts } from '../engine/plan/render-diagnostics.ts';
+import { checkLate, checkOutputMode, checkWindows } from './check-windows.ts';
 import type { CheckedJob, LatePolicy } from './checked-job.ts';
 import { checkOutputs } from './check-sinks.ts';
 import { checkParts } from './check-parts.ts';
@@ -48,11 +49,13 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
   const parts = checkParts(document, [], jobParts, files.diagnostics);
   if (parts === null) return null;
   const source = parts.source === undefined ? noSource : await checkSource(document, files);
-  const late: LatePolicy = { allowedLatenessMs: parts.late?.allowedLateness ?? 0, policy: 'answer', topic: null };
+  const late = checkLate(document, parts, `${parts.job ?? 'job'}-late`, files);
+  const outputMode = checkOutputMode(document, parts, files);
   const features = await checkFeatures(document, parts, { ...source, late }, files);
+  const windows = checkWindows(document, parts, { source, outputMode, late }, files);
   const score = checkScore(document, parts.score, files);
   const inputTopic = source.definition?.kind === 'topic' ? source.definition.topic : null;
-  const { sinks, deadLetters } = checkOutputs(document, parts, inputTopic, files);
+  const { sinks, deadLetters } = checkOutputs(document, parts, { inputTopic, lateTopic: late.topic }, files);
   const { definition, schema, origin } = source;
   if (files.diagnostics.length > 0 || definition === null || schema === null || origin === null || features === null) {
     return null;
@@ -64,6 +67,8 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     source: definition,
     schema,
     features,
+    windows,
+    outputMode,
     score,
     sinks,
     deadLetters,
@@ -71,7 +76,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs },
     exchange: { partitions: parts.exchange?.partitions ?? null },
     guarantee: 'exactly-once',
-    digest: jobDigest({ origin, source: definition, schema, late, features }),
+    digest: jobDigest({ origin, source: definition, schema, late, features, windows }),
   });
 }
 

@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert';
 import { SluiceError } from '../../engine/error.ts';
 import type { CommitLog } from '../../engine/execution/commit-log.ts';
 import {
@@ -17,6 +18,7 @@ import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
 import { featureSection, jobSection } from './feature-section.ts';
+import { windowSection } from './window-section.ts';
 
 /** A message without a timestamp of its own. */
 const stampedByTheLog = -1;
@@ -35,12 +37,18 @@ export interface QueryParts {
   readonly encoders: readonly Encoder[];
   /** `null` for a job that stops at its first bad record. */
   readonly encodeDeadLetters: DeadLetterEncoder | null;
+  /** Of the topic of late records, for a job that has one. */
+  readonly lateEncoder?: Encoder | null;
+  /** The partition that the query reads, where it reads one alone. */
+  readonly partition?: number;
   readonly bounds?: Partial<QueryBounds>;
 }
 
 /** Puts a checked job and the parts that a profile made for it together: the query that the engine runs. Called once for each run. */
 export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
-  const { source, decoder, commitLog, model } = parts;
+  const { source, decoder, commitLog, model, lateEncoder = null } = parts;
+  const { windows } = job;
+  checkWindowParts(job, parts);
   const { delayMs, maxFutureSkewMs } = job.source.eventTime;
   return {
     name: job.name,
@@ -50,15 +58,33 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     decoder,
     watermark: { delayMs, maxFutureSkewMs },
     commitLog,
-    openSection: (start, state) => featureSection(jobSection(job), start, state),
+    openSection: (start, state) =>
+      windows === null ? featureSection(jobSection(job), start, state) : windowSection(job, windows, start, state),
     score: model === null ? unscored : scoring(job, model, parts.input),
-    encode: (records) => encodeWith(parts, records),
+    encode: (records) => encodeWith(parts.encoders, parts.input, records),
+    ...(lateEncoder === null
+      ? {}
+      : { encodeLate: (late: RecordBatch) => encodeWith([lateEncoder], parts.input, late) }),
     encodeDeadLetters: (letters) => {
       if (parts.encodeDeadLetters === null) throw refused(job, letters);
       return parts.encodeDeadLetters(letters);
     },
     bounds: { ...defaultBounds, flushEveryMs: job.state.flushEveryMs, ...parts.bounds },
   };
+}
+
+/** A profile that cannot do what the job's windows need must not run them. */
+function checkWindowParts({ name, windows, late }: CheckedJob, { lateEncoder, partition }: QueryParts): void {
+  assert(
+    (late.topic === null) === ((lateEncoder ?? null) === null),
+    'late records need a topic exactly where the job says so',
+  );
+  if (windows === null || partition === undefined) return;
+  throw new SluiceError(
+    'WINDOWS_ON_CLUSTER',
+    `a job with windows must run where one process reads all partitions; windows are not built yet for a cluster: run job ${name} with --profile local`,
+    { fields: { job: name } },
+  );
 }
 
 /** The scoring stage of a job without a model. */
@@ -74,7 +100,7 @@ function scoring(job: CheckedJob, model: BoundModel, topic: string): (records: R
   };
 }
 
-function encodeWith({ encoders, input }: QueryParts, records: RecordBatch): Outputs {
+function encodeWith(encoders: readonly Encoder[], input: string, records: RecordBatch): Outputs {
   const encoded = encoders.map((encoder) => encoder.encode(records));
   // The log stamps messages as it takes them: when a record was answered is told by the message's timestamp, since its bytes are the same in every replay.
   for (const { messages } of encoded) messages.timestampsMs.fill(stampedByTheLog);

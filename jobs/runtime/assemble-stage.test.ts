@@ -48,6 +48,8 @@ function jobOf(texts: readonly string[]): CheckedJob {
     },
     schema,
     features: planOf(texts),
+    windows: null,
+    outputMode: 'append',
     score: null,
     sinks: [{ kind: 'topic', topic: 'out', format: 'json', partitions: null }],
     deadLetters: { policy: 'dead-letter', topic: 'bad', format: 'json' },

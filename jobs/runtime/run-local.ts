@@ -10,11 +10,13 @@ import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleQuery } from './assemble-query.ts';
 import { openEmbeddedRegistry } from './embedded-registry.ts';
+import { openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, openEncoder, outputTopics } from './open-outputs.ts';
 import { openFollowers, type FollowerProfile, type OutputFollowers } from './follow-outputs.ts';
 import { openModel } from './open-model.ts';
 import { openDecoder, openFileSource, openTopicSource } from './open-source.ts';
 import { openSimulatorSource } from './simulator-source.ts';
+import { openWindowEncoder } from './window-outputs.ts';
 
 /** Partitions of an input topic that is not there yet when its job is started. */
 const newTopicPartitions = 4;
@@ -60,7 +62,11 @@ export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Prom
     const { partitionCount } = storage.ensureTopic(output.topic, {
       partitionCount: output.partitions ?? input.partitionCount,
     });
-    encoders.push(await openEncoder(job, model?.identity ?? null, output, partitionCount, registry));
+    encoders.push(
+      job.windows === null
+        ? await openEncoder(job, model?.identity ?? null, output, partitionCount, registry)
+        : await openWindowEncoder(job.windows, output, partitionCount, registry),
+    );
   }
   if (job.deadLetters.policy === 'dead-letter') {
     storage.ensureTopic(job.deadLetters.topic, { partitionCount: input.partitionCount });
@@ -71,6 +77,7 @@ export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Prom
     commitLog,
     model,
     encoders,
+    lateEncoder: await openLate(job, storage, input.partitionCount, registry),
     encodeDeadLetters: await openDeadLetterEncoder(job, input.partitionCount, registry),
     ...(bounds === undefined ? {} : { bounds }),
   });
@@ -86,6 +93,19 @@ export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Prom
       await model?.scorer[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The topic of late records and what writes it; `null` for a job that has none. */
+async function openLate(
+  { windows, late, source }: CheckedJob,
+  storage: Storage,
+  inputPartitions: number,
+  registry: SchemaRegistry,
+): Promise<Encoder | null> {
+  if (windows === null || late.topic === null) return null;
+  const { partitionCount } = storage.ensureTopic(late.topic, { partitionCount: inputPartitions });
+  const output = { topic: late.topic, format: source.format };
+  return openLateEncoder(windows.inputSchema, source.key, output, partitionCount, registry);
 }
 
 async function runBoth(

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { SluiceError } from '../../engine/error.ts';
 import type { Emitted } from '../../engine/execution/section.ts';
 import type { ByteSlab } from '../../engine/record/column.ts';
-import { GUARDED, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { GUARDED, LATE, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
@@ -124,7 +124,9 @@ export class WindowLogic implements StatefulLogic {
       this.#advance(batch, row, afterMs, results);
     }
     this.#inputs.close();
-    return { records: results.build(), taken, filtered, late: selectRows(batch, Int32Array.from(late)) };
+    const tooLate = selectRows(batch, Int32Array.from(late));
+    for (let i = 0; i < late.length; i++) tooLate.flags[i] = (tooLate.flags[i] ?? 0) | LATE;
+    return { records: results.build(), taken, filtered, late: tooLate };
   }
 
   takeChanges(): readonly StateWrite[] {

@@ -1,0 +1,31 @@
+import { map } from 'rxjs';
+import type { SectionStart } from '../../engine/execution/query-definition.ts';
+import type { Section } from '../../engine/execution/section.ts';
+import type { StateReader } from '../../engine/state/state-store.ts';
+import { filterRows } from '../../operators/filter/filter.ts';
+import { emitWindows } from '../../operators/window/emit-windows.ts';
+import { WindowLogic } from '../../operators/window/window-logic.ts';
+import type { CheckedJob } from '../checked-job.ts';
+import type { WindowPlan } from '../window-plan.ts';
+import { featureSection, jobSection } from './feature-section.ts';
+
+/**
+ * The operators of a job with windows: duplicates out, arguments that are expressions, the windows, and what is let through of their results. Built anew for
+ * each acquisition of a task, as `featureSection` is.
+ */
+export function windowSection(job: CheckedJob, plan: WindowPlan, start: SectionStart, state: StateReader): Section {
+  const { steps, inputSchema, definition, having } = plan;
+  const before = featureSection({ ...jobSection(job), steps }, start, state);
+  const logic = new WindowLogic(definition, inputSchema, start);
+  const emit = emitWindows(logic, state);
+  const letThrough = having === null ? null : filterRows(having);
+  return {
+    steps: before.steps,
+    logics: [...before.logics, logic],
+    emit: (batches) => {
+      const emitted = batches.pipe(emit);
+      if (letThrough === null) return emitted;
+      return emitted.pipe(map((result) => ({ ...result, records: letThrough(result.records) })));
+    },
+  };
+}
