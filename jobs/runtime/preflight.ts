@@ -1,5 +1,6 @@
 import { ClusterClickHouse } from '../../engine/clickhouse/clickhouse-access.ts';
-import { checkClickHouseVersion, pendingMigrations } from '../../engine/clickhouse/check-clickhouse.ts';
+import { migrationStatus, type MigrationStatus } from '../../engine/clickhouse/migrations.ts';
+import { checkClickHouseVersion } from '../../engine/clickhouse/check-version.ts';
 import { SluiceError } from '../../engine/error.ts';
 import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
 import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
@@ -100,6 +101,13 @@ async function checkModel(job: CheckedJob, { modelsDirectory }: PreflightProfile
   return checklist;
 }
 
+const migrationWords: Readonly<Record<MigrationStatus['state'], string>> = {
+  applied: 'applied',
+  pending: 'pending',
+  changed: 'applied with another text',
+  unknown: 'of a newer Sluice',
+};
+
 async function checkClickHouse(job: CheckedJob, { settings }: PreflightProfile): Promise<Checklist> {
   const checklist = new Checklist();
   const address = settings.clickHouse;
@@ -115,20 +123,21 @@ async function checkClickHouse(job: CheckedJob, { settings }: PreflightProfile):
     return checklist;
   }
   await using access = new ClusterClickHouse(address);
-  const client = await access.client();
   const answers = await checklist.check('ClickHouse', async () =>
-    fine(`release ${await checkClickHouseVersion(client)}`),
+    fine(`release ${await checkClickHouseVersion(access)}`),
   );
   if (!answers) {
     checklist.skip(['ClickHouse tables'], 'ClickHouse is refused');
     return checklist;
   }
   await checklist.check('ClickHouse tables', async () => {
-    const pending = await pendingMigrations(client);
-    if (pending.length === 0) return fine('every migration was applied');
+    const statuses = await migrationStatus(await access.client());
+    const wrong = statuses.filter(({ state }) => state !== 'applied');
+    if (wrong.length === 0) return fine('every migration was applied');
+    const words = wrong.map(({ name, state }) => `${name} (${migrationWords[state]})`).join(', ');
     throw new SluiceError(
       'MIGRATIONS_PENDING',
-      `ClickHouse must have the tables of this version of Sluice; ${pending.join(', ')} ${pending.length === 1 ? 'was' : 'were'} not applied. Run \`sluice migrate\``,
+      `ClickHouse must have the tables of this version of Sluice; these are not: ${words}. Run \`sluice migrate\`, which mends what is pending and says what to do with the rest`,
     );
   });
   return checklist;

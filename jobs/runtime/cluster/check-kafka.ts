@@ -42,7 +42,7 @@ export async function checkKafka(
     return checkInputSettings(job, input, inputPartitions, await wire.topicSettings(input));
   });
   for (const [index, topic] of written.entries()) {
-    await checklist.check(writtenThings[index] ?? '', () => checkWritten(topic, inputPartitions, admin));
+    await checklist.check(writtenThings[index] ?? '', () => checkWritten(topic, inputPartitions, kafka, admin));
   }
   await checklist.check('transactions', async () => {
     await probeTransactions(kafka.client, `${job.app}.${job.name}.preflight`);
@@ -62,14 +62,7 @@ export function checkInputSettings(
   settings: ReadonlyMap<string, string>,
 ): Finding {
   const policy = settings.get('cleanup.policy') ?? 'delete';
-  if (policy.includes('compact')) {
-    throw new SluiceError(
-      'TOPIC_COMPACTED',
-      `topic ${topic} must not be compacted: only the last record of each key is kept, and the state is made of all of them; its cleanup.policy is ${policy}. ` +
-        `Set cleanup.policy=delete (kafka-configs --alter --topic ${topic} --add-config cleanup.policy=delete), or read another topic`,
-      { fields: { topic, policy } },
-    );
-  }
+  refuseCompaction(topic, policy);
   const keptMs = Number(settings.get('retention.ms') ?? -1);
   const keptBytes = Number(settings.get('retention.bytes') ?? -1);
   const flushMs = job.state.flushEveryMs;
@@ -99,7 +92,22 @@ export function checkInputSettings(
   return fine(`${has}, kept for ${keptMs < 0 ? 'ever' : formatDuration(keptMs)}`);
 }
 
-async function checkWritten(topic: WrittenTopic, inputPartitions: number | null, admin: KafkaAdmin): Promise<Finding> {
+function refuseCompaction(topic: string, policy: string): void {
+  if (!policy.includes('compact')) return;
+  throw new SluiceError(
+    'TOPIC_COMPACTED',
+    `topic ${topic} must not be compacted: only the last record of each key is kept, and the state is made of all of them; its cleanup.policy is ${policy}. ` +
+      `Set cleanup.policy=delete (kafka-configs --alter --topic ${topic} --add-config cleanup.policy=delete), or read another topic`,
+    { fields: { topic, policy } },
+  );
+}
+
+async function checkWritten(
+  topic: WrittenTopic,
+  inputPartitions: number | null,
+  kafka: ClusterKafka,
+  admin: KafkaAdmin,
+): Promise<Finding> {
   const count = await admin.partitionCount(topic.topic);
   if (count === null) {
     const made = typeof topic.partitions === 'number' ? topic.partitions : inputPartitions;
@@ -107,5 +115,10 @@ async function checkWritten(topic: WrittenTopic, inputPartitions: number | null,
   }
   const refused = inputPartitions === null ? null : partitionsRefused(topic, count, inputPartitions);
   if (refused !== null) throw refused;
+  if (topic.use === 'exchange') {
+    // The stage behind it makes its state of it, as the first makes its own of the input.
+    using wire = await BrokerWire.open(kafka.client);
+    refuseCompaction(topic.topic, (await wire.topicSettings(topic.topic)).get('cleanup.policy') ?? 'delete');
+  }
   return fine(`${count} partitions`);
 }
