@@ -3,6 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { loadJob } from '../../jobs/load-job.ts';
+import { readClusterSettings } from '../../jobs/runtime/cluster/cluster-settings.ts';
+import { inputTopic, writtenTopics } from '../../jobs/runtime/cluster/job-topics.ts';
+import { planStages } from '../../jobs/runtime/stages.ts';
 import { kafkaVersion } from '../../tools/services/kafka-jars.ts';
 
 interface ComposeService {
@@ -24,6 +28,8 @@ interface Compose {
 const top = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const compose = parse(readFileSync(top('docker-compose.yml'), 'utf8'), { merge: true }) as Compose;
 const services = Object.entries(compose.services);
+/** Those that run our own command. */
+const ours = services.filter(([, { image = '' }]) => image.startsWith('sluice:'));
 
 function service(name: string): ComposeService {
   const found = compose.services[name];
@@ -88,13 +94,53 @@ describe('docker-compose.yml', () => {
     expect(setting('maxmemory-policy')).toBe('noeviction');
   });
 
-  it('tells the job addresses at which the services listen, and starts it after them', () => {
-    const { environment = {}, depends_on: needs = {} } = service('fraud-scoring');
-    const named = Object.values(environment).flatMap((value) => [...String(value).matchAll(/([a-z-]+):(\d+)/g)]);
-    expect(named.map(([, host = '', port]) => [host, Number(port)])).toEqual(
-      expect.arrayContaining(Object.entries(insidePorts)),
+  it('tells our own processes addresses at which the services listen, by the settings that they read', async () => {
+    for (const [, { environment = {} }] of ours) {
+      // As Docker fills in what is not set: the default after ":-".
+      const given = Object.entries(environment).map(([name, value]) => [
+        name,
+        String(value).replaceAll(/\$\{\w+:-(\w*)\}/g, '$1'),
+      ]);
+      const outcome = await readClusterSettings(null, Object.fromEntries(given) as Record<string, string>);
+      expect(outcome).toMatchObject({ ok: true });
+      if (!outcome.ok) continue;
+      const { kafka, redis, clickHouse, schemaRegistry } = outcome.settings;
+      expect(kafka?.client.brokers).toEqual([`kafka:${insidePorts['kafka']}`]);
+      expect(redis?.topology).toEqual({ kind: 'single', host: 'redis', port: insidePorts['redis'] });
+      expect(clickHouse).toMatchObject({ url: `http://clickhouse:${insidePorts['clickhouse']}`, database: 'sluice' });
+      expect(schemaRegistry?.url).toBe(`http://schema-registry:${insidePorts['schema-registry']}`);
+    }
+  });
+
+  it('runs commands that there are, on job files that are sound', async () => {
+    expect(ours.map(([name]) => name).toSorted()).toEqual(['clickhouse-sink', 'fraud-scoring', 'migrate']);
+    for (const [, { command = [] }] of ours) {
+      const [subcommand = '', file] = command;
+      expect(existsSync(top(`cli/commands/${subcommand}.ts`))).toBe(true);
+      if (file !== undefined) expect(existsSync(top(file))).toBe(true);
+    }
+    expect(service('fraud-scoring').command?.slice(0, 4)).toEqual([
+      'run',
+      'jobs/fraud-scoring.yaml',
+      '--profile',
+      'cluster',
+    ]);
+    expect(await loadJob(top('jobs/fraud-scoring.yaml'))).toMatchObject({ ok: true });
+  });
+
+  it('makes the topics that the job reads and writes before it starts, and whatever it needs besides', async () => {
+    const outcome = await loadJob(top('jobs/fraud-scoring.yaml'));
+    if (!outcome.ok) throw new Error('the job must be sound');
+    const { job } = outcome;
+    const script = (service('topics').command ?? []).join('\n');
+    const exchanges = planStages(job).flatMap(({ output }) => (output === 'results' ? [] : [output.topic]));
+    const named = [inputTopic(job), ...writtenTopics(job, planStages(job)).map(({ topic }) => topic)];
+    // Topics between stages are made by the job, with settings of its own.
+    for (const topic of named) if (!exchanges.includes(topic)) expect(script).toContain(`create ${topic} `);
+    const needs = service('fraud-scoring').depends_on ?? {};
+    expect(Object.keys(needs)).toEqual(
+      expect.arrayContaining(['topics', 'redis', 'clickhouse', 'migrate', 'schema-registry']),
     );
-    expect(Object.keys(needs)).toEqual(expect.arrayContaining(['topics', 'redis', 'clickhouse', 'schema-registry']));
   });
 
   it('builds the job from a Dockerfile that is there, under the version in package.json', () => {
@@ -102,5 +148,6 @@ describe('docker-compose.yml', () => {
     expect(existsSync(top(build?.dockerfile ?? ''))).toBe(true);
     const { version } = JSON.parse(readFileSync(top('package.json'), 'utf8')) as { version: string };
     expect(image).toBe(`sluice:${version}`);
+    for (const [, { image: other }] of ours) expect(other).toBe(image);
   });
 });
