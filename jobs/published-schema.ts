@@ -6,6 +6,7 @@ import { parseAvroSchema } from '../engine/serde/avro-schema.ts';
 import { featureFile } from '../features/feature-declaration.ts';
 import { jobFile } from './job-file.ts';
 import { sinkFile } from './sink-job.ts';
+import { testFile } from './test-files/test-file.ts';
 
 /** A JSON Schema as plain data. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -17,15 +18,19 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 export function publishedSchemas(): ReadonlyMap<string, JsonSchema> {
   return new Map([
     ...editorSchemas(),
-    ...messageNames.map((name) => [`${name}.schema.json`, messageSchema(name)] as const),
+    ...messages.map(([name, instants]) => [`${name}.schema.json`, messageSchema(name, instants)] as const),
   ]);
 }
 
-/** The messages whose form is published: what is read, what is written, and what is refused. */
-const messageNames = ['transaction', 'prediction', 'dead-letter'] as const;
+/** The messages whose form is published: what the simulator writes, what jobs write, and what they refuse; and how each writes instants. */
+const messages = [
+  ['transaction', 'ms'],
+  ['prediction', 'iso'],
+  ['dead-letter', 'iso'],
+] as const;
 
-function messageSchema(name: string): JsonSchema {
-  return jsonSchemaOfAvro(parseAvroSchema(readFileSync(packageFile(`schemas/${name}.avsc`), 'utf8')));
+function messageSchema(name: string, instants: 'iso' | 'ms'): JsonSchema {
+  return jsonSchemaOfAvro(parseAvroSchema(readFileSync(packageFile(`schemas/${name}.avsc`), 'utf8')), instants);
 }
 
 /**
@@ -37,6 +42,7 @@ function editorSchemas(): ReadonlyMap<string, JsonSchema> {
     ['job.schema.json', jsonSchemaOf(jobFile)],
     ['features.schema.json', jsonSchemaOf(featureFile)],
     ['sink.schema.json', jsonSchemaOf(sinkFile)],
+    ['test.schema.json', jsonSchemaOf(testFile)],
   ]);
 }
 

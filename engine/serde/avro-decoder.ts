@@ -33,7 +33,7 @@ const maxFetches = 8;
  * with the reader's: fields added with defaults, dropped, renamed with aliases, promoted. (Reading by the reader's schema alone can be silently wrong.)
  *
  * What it accepts is what `avsc` accepts, but that text in declared fields must be UTF-8 and values to be skipped may nest at most 64 deep. `timestamp-micros` become milliseconds,
- * towards the past. A `long` of 2^53 or more is refused (`LONG_UNSAFE`) unless the field is declared `string`, and is then its digits.
+ * towards the past. A `long` of 2^53 or more is refused (`LONG_UNSAFE`), whatever number it would become, unless the field is declared `string`, and is then its digits.
  */
 export class AvroDecoder implements Decoder {
   readonly #options: AvroDecoderOptions;

@@ -268,6 +268,7 @@ function convert(type: FieldType, value: unknown, micro: boolean): number | stri
     typeof value === 'bigint' ? value : typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : null;
   switch (type) {
     case 'double':
+      if (typeof value === 'bigint' && !Number.isSafeInteger(Number(value))) return { code: 'LONG_UNSAFE' };
       return Number.isFinite(Number(value)) ? Number(value) : { code: 'NUMBER_NOT_FINITE' };
     case 'long':
       return Number.isSafeInteger(Number(whole)) ? Number(whole) : { code: 'LONG_UNSAFE' };

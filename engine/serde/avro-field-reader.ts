@@ -264,9 +264,9 @@ function findingOf(
   unit: avroNode.AvroNode['unit'],
 ): finding.FieldFinding {
   const value = values[row] ?? 0;
-  if (kind === DOUBLE) return finding.PRESENT;
   const safe = value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER;
-  if (kind === LONG) return safe ? finding.PRESENT : finding.GOT_UNSAFE_LONG;
+  // A double that promotion made of a larger one would have been rounded without a word.
+  if (kind !== TIMESTAMP) return safe ? finding.PRESENT : finding.GOT_UNSAFE_LONG;
   if (!safe) return finding.GOT_DISTANT_INSTANT;
   // Towards the past, as text with more digits is read; the remainder of two whole numbers is exact, their quotient would not be.
   const instantMs =

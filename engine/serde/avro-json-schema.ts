@@ -7,19 +7,24 @@ type JsonSchemaPart = Readonly<Record<string, unknown>>;
 /**
  * The JSON Schema (draft 2020-12) of records that an Avro schema describes, as they are written in JSON: what is published beside each `.avsc`, for who reads or
  * writes the same topic in JSON. Fields with a default need not be there; further fields may be.
+ *
+ * @param instants how instants are written: as ISO 8601 text, or as milliseconds (`format: timestamp-millis`, ours).
  */
-export function jsonSchemaOfAvro({ record, text }: AvroSchema): JsonSchemaPart {
+export function jsonSchemaOfAvro({ record, text }: AvroSchema, instants: 'iso' | 'ms'): JsonSchemaPart {
   const docs = new Map<string, string>();
   collectDocs(JSON.parse(text), docs);
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: shortName(record),
-    ...objectOf(record, docs),
+    ...objectOf(record, { docs, instants }),
   };
 }
 
-/** Comments by `Record` and `Record.field`: avsc keeps none of them. */
-type Docs = ReadonlyMap<string, string>;
+interface Context {
+  /** Comments by `Record` and `Record.field`: avsc keeps none of them. */
+  readonly docs: ReadonlyMap<string, string>;
+  readonly instants: 'iso' | 'ms';
+}
 
 function collectDocs(schema: unknown, docs: Map<string, string>): void {
   if (Array.isArray(schema)) for (const branch of schema) collectDocs(branch, docs);
@@ -42,11 +47,12 @@ function shortName(record: types.RecordType): string {
   return record.name?.split('.').at(-1) ?? '';
 }
 
-function objectOf(record: types.RecordType, docs: Docs): JsonSchemaPart {
+function objectOf(record: types.RecordType, context: Context): JsonSchemaPart {
+  const { docs } = context;
   const name = shortName(record);
   const { fields } = record;
   const properties = fields.map((field) => {
-    return [field.name, { ...partOf(field.type, docs), ...described(docs.get(`${name}.${field.name}`)) }] as const;
+    return [field.name, { ...partOf(field.type, context), ...described(docs.get(`${name}.${field.name}`)) }] as const;
   });
   return {
     ...described(docs.get(name)),
@@ -61,19 +67,24 @@ function described(doc: string | undefined): JsonSchemaPart {
 }
 
 /** A union with null is of that type and null; one of several is any of them. */
-function partOf(type: Type, docs: Docs): JsonSchemaPart {
+function partOf(type: Type, context: Context): JsonSchemaPart {
   const branches = branchesOf(type);
   const [first, ...others] = branches
     .filter(({ typeName }) => typeName !== 'null')
-    .map((branch) => plainPart(branch, docs));
+    .map((branch) => plainPart(branch, context));
   if (first === undefined) return { type: 'null' };
-  if (others.length > 0) return { anyOf: branches.map((branch) => plainPart(branch, docs)) };
+  if (others.length > 0) return { anyOf: branches.map((branch) => plainPart(branch, context)) };
   return branches.length === 1 ? first : { ...first, type: [first['type'], 'null'] };
 }
 
-function plainPart(type: Type, docs: Docs): JsonSchemaPart {
+function plainPart(type: Type, context: Context): JsonSchemaPart {
   const unit = instantUnitOf(type);
-  if (unit !== null) return { type: 'string', format: unit === 'days' ? 'date' : 'date-time' };
+  if (unit === 'days') return { type: 'string', format: 'date' };
+  if (unit !== null) {
+    return context.instants === 'ms'
+      ? { type: 'integer', format: 'timestamp-millis' }
+      : { type: 'string', format: 'date-time' };
+  }
   if (decimalScaleOf(type) !== null) return { type: 'number' };
   const plain = withoutLogical(type);
   switch (plain.typeName) {
@@ -89,11 +100,11 @@ function plainPart(type: Type, docs: Docs): JsonSchemaPart {
     case 'enum':
       return { type: 'string', enum: (plain as types.EnumType).symbols };
     case 'array':
-      return { type: 'array', items: partOf((plain as types.ArrayType).itemsType, docs) };
+      return { type: 'array', items: partOf((plain as types.ArrayType).itemsType, context) };
     case 'map':
-      return { type: 'object', additionalProperties: partOf((plain as types.MapType).valuesType as Type, docs) };
+      return { type: 'object', additionalProperties: partOf((plain as types.MapType).valuesType as Type, context) };
     case 'record':
-      return objectOf(plain as types.RecordType, docs);
+      return objectOf(plain as types.RecordType, context);
     case 'bytes':
     case 'fixed':
       return { type: 'string', contentEncoding: 'base64' };
