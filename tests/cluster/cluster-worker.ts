@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { SluiceError } from '../../engine/error.ts';
 import type { CommitLog } from '../../engine/execution/commit-log.ts';
 import { defaultBounds, type QueryDefinition } from '../../engine/execution/query-definition.ts';
 import { StreamingQuery } from '../../engine/execution/streaming-query.ts';
@@ -73,7 +74,8 @@ export async function runWorker(worker: WorkerSettings, job: WorkerJob, seams: W
     run: (partition, signals) =>
       runTask({ worker, settings, group, partition, owner: randomUUID(), redis }, job, seams, signals),
     halted: (partition, error) => {
-      say(`halted ${partition}: ${error instanceof Error ? error.stack : String(error)}`);
+      const code = error instanceof SluiceError ? error.code : 'UNEXPECTED';
+      say(`halted ${partition}: ${code} ${error instanceof Error ? error.stack : String(error)}`);
       process.exitCode = 1;
     },
     trouble: (partition, error) => say(`trouble ${partition ?? 'group'}: ${error.code} ${error.message}`),

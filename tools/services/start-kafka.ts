@@ -39,6 +39,11 @@ export interface KafkaOptions {
   readonly dir: string;
   /** The clients' port; a free one where absent. A restart for clients that are still connected needs the former one. */
   readonly port?: number;
+  /**
+   * The port of a proxy, where clients are to come through one: they are told this port, while the broker itself, and programs that take
+   * `directPort`, go straight.
+   */
+  readonly proxied?: { readonly advertisedPort: number; readonly directPort?: number };
   /** Further lines of server.properties, which win over ours. */
   readonly settings?: Readonly<Record<string, string>>;
   /** `quick` (the default) compiles little and is up soonest; `steady` is for measuring and for long runs. */
@@ -51,6 +56,8 @@ export interface KafkaService extends RunningService {
   /** `127.0.0.1:port`, for `bootstrap.servers`. */
   readonly bootstrap: string;
   readonly port: number;
+  /** The port past the proxy; the same one where there is none. */
+  readonly directPort: number;
 }
 
 /**
@@ -91,6 +98,21 @@ function serverProperties(
   return Object.entries(properties)
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
+}
+
+/** The lines by which the broker has a second port of its own beside the one that a proxy leads to. */
+function proxiedListeners(
+  port: number,
+  directPort: number,
+  controllerPort: number,
+  advertisedPort: number,
+): Readonly<Record<string, string>> {
+  return {
+    listeners: `PLAINTEXT://127.0.0.1:${port},DIRECT://127.0.0.1:${directPort},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertisedPort},DIRECT://127.0.0.1:${directPort}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,DIRECT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'inter.broker.listener.name': 'DIRECT',
+  };
 }
 
 /**
@@ -183,8 +205,15 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaService> {
   if (wasKilled(dir)) await fenceFormerSelf(java, join(jars, '*'), dir, logFile);
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
+    const { proxied } = options;
+    const directPort = proxied === undefined ? port : (proxied.directPort ?? (await freePort()));
+    const controllerPort = await freePort();
+    const settings = {
+      ...(proxied === undefined ? {} : proxiedListeners(port, directPort, controllerPort, proxied.advertisedPort)),
+      ...options.settings,
+    };
     const logStart = sizeOf(logFile);
-    writeFileSync(properties, serverProperties(dir, port, await freePort(), options.settings ?? {}));
+    writeFileSync(properties, serverProperties(dir, port, controllerPort, settings));
     const process_ = await launch({
       program: java,
       args: [
@@ -203,7 +232,7 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaService> {
     const isUp = (): boolean => !isRunning(process_) || wordsSince(logFile, logStart).includes('Kafka Server started');
     const isInTime = await waitUntil(isUp, startTimeoutMs);
     if (isInTime && isRunning(process_))
-      return { bootstrap: `127.0.0.1:${port}`, port, ...runningService(process_, logFile, stopPatienceMs) };
+      return { bootstrap: `127.0.0.1:${port}`, port, directPort, ...runningService(process_, logFile, stopPatienceMs) };
     await kill(process_);
     const words = wordsSince(logFile, logStart).trim().split('\n').slice(-20).join('\n');
     // Somebody else took a port between our looking and the broker's binding it.

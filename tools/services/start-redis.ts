@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { messageOf, SluiceError } from '../../engine/error.ts';
+import { SluiceError } from '../../engine/error.ts';
 import { freePort } from './free-port.ts';
 import {
   isRunning,
@@ -65,16 +65,11 @@ export async function startRedis(options: RedisOptions): Promise<RedisService> {
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
     const process_ = await launch({
-      program: 'redis-server',
-      args,
+      program: 'sh',
+      // A write beyond a limit on the size of files is then refused, as on a full disk, instead of ending the server.
+      args: ['-c', 'trap "" XFSZ; exec redis-server "$@"', 'sh', ...args],
       logFile,
       lifetime: options.lifetime ?? 'caller',
-    }).catch((error: unknown) => {
-      throw new SluiceError(
-        'REDIS_MISSING',
-        `could not start Redis: ${messageOf(error)}; install redis-server (Debian: apt-get install redis-server)`,
-        { cause: error },
-      );
     });
     // Its own word, since what answers on the port may be another server that was faster to bind it.
     const isUp = (): boolean =>
@@ -84,6 +79,12 @@ export async function startRedis(options: RedisOptions): Promise<RedisService> {
       return { host: '127.0.0.1', port, ...runningService(process_, logFile, stopPatienceMs) };
     await kill(process_);
     const words = wordsSince(logFile, logStart).trim().split('\n').slice(-10).join('\n');
+    if (/redis-server: not found/.test(words)) {
+      throw new SluiceError(
+        'REDIS_MISSING',
+        'could not start Redis: `redis-server` is not on PATH; install redis-server (Debian: apt-get install redis-server)',
+      );
+    }
     // Somebody else took the port between our looking and the server's binding it.
     if (/already in use/.test(words) && options.port === undefined && attempt < attempts) continue;
     throw new SluiceError(

@@ -1,4 +1,5 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { systemClock } from '../../engine/time/clock.ts';
 
 /** What a proxy does with connections and bytes. `withhold answers`: requests arrive, and nothing comes back. `refuse`: nobody gets through. */
 export type ProxyMode = 'pass' | 'withhold answers' | 'refuse';
@@ -13,6 +14,8 @@ export interface TcpProxy {
   setMode(mode: ProxyMode): void;
   /** Cuts a connection each time that `nextBytes()` more bytes have passed in either direction, in the middle of whatever they are; `null` ends that. */
   cutEvery(nextBytes: (() => number) | null): void;
+  /** Holds every piece of bytes back for so long, one after the other, in both directions; 0 ends that. */
+  setDelay(delayMs: number): void;
   /** Cuts every open connection now. */
   cut(): void;
   close(): Promise<void>;
@@ -25,7 +28,20 @@ export async function startTcpProxy(targetPort: () => number): Promise<TcpProxy>
   let nextBytes: (() => number) | null = null;
   let bytesLeft = Infinity;
   let cuts = 0;
+  let delayMs = 0;
 
+  /** Passes bytes on; while they are held back, no more are taken. */
+  const pass = (from: Socket, to: Socket, chunk: Buffer): void => {
+    if (delayMs === 0) {
+      to.write(chunk);
+      return;
+    }
+    from.pause();
+    void systemClock.sleep(delayMs).then(() => {
+      if (!to.destroyed) to.write(chunk);
+      from.resume();
+    });
+  };
   const spend = (bytes: number): boolean => {
     bytesLeft -= bytes;
     if (bytesLeft > 0 || nextBytes === null) return false;
@@ -52,12 +68,12 @@ export async function startTcpProxy(targetPort: () => number): Promise<TcpProxy>
     }
     client.on('data', (chunk) => {
       if (spend(chunk.length)) end();
-      else service.write(chunk);
+      else pass(client, service, chunk);
     });
     service.on('data', (chunk) => {
       if (mode === 'withhold answers') return;
       if (spend(chunk.length)) end();
-      else client.write(chunk);
+      else pass(service, client, chunk);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -78,6 +94,9 @@ export async function startTcpProxy(targetPort: () => number): Promise<TcpProxy>
     cutEvery(bytes) {
       nextBytes = bytes;
       bytesLeft = bytes?.() ?? Infinity;
+    },
+    setDelay(wantedMs) {
+      delayMs = wantedMs;
     },
     cut,
     close: () =>

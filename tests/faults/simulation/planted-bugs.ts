@@ -12,7 +12,7 @@ import type { PlantedBug } from './planted-bug.ts';
 import { relativeWrites } from './relative-writes.ts';
 
 /** A commit log that is another's, but for what is given. */
-function logLike(log: CommitLog, changed: Partial<Pick<CommitLog, 'acquire' | 'commit'>>): CommitLog {
+export function logLike(log: CommitLog, changed: Partial<Pick<CommitLog, 'acquire' | 'commit'>>): CommitLog {
   return {
     acquire: changed.acquire ?? (() => log.acquire()),
     commit: changed.commit ?? ((batch) => log.commit(batch)),
@@ -49,7 +49,7 @@ function withoutWatermarks(metadata: CommitMetadata | null): CommitMetadata | nu
 }
 
 /** A logic whose changes come one flush late. */
-function oneFlushLate(logic: StatefulLogic): StatefulLogic {
+export function oneFlushLate(logic: StatefulLogic): StatefulLogic {
   let held: readonly StateWrite[] = [];
   return {
     operatorId: logic.operatorId,
