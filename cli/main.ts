@@ -9,6 +9,7 @@ import { addRunCommand } from './commands/run.ts';
 import { addSqlCommand } from './commands/sql.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
 import { addSinkCommand } from './commands/sink.ts';
+import { addTestCommand } from './commands/test.ts';
 import { addTopicCommand } from './commands/topic.ts';
 import { addTrainCommand } from './commands/train.ts';
 import { addValidateCommand } from './commands/validate.ts';
@@ -22,6 +23,7 @@ const program = new Command('sluice')
 addDemoCommand(program);
 addValidateCommand(program);
 addExplainCommand(program);
+addTestCommand(program);
 addDoctorCommand(program);
 addRunCommand(program);
 addReplayCommand(program);

@@ -15,8 +15,8 @@ import { predictionFields } from './runtime/prediction-fields.ts';
 const top = new URL('..', import.meta.url);
 const yamlIn = (folder: string): string[] => readdirSync(new URL(folder, top)).filter((name) => name.endsWith('.yaml'));
 const textOf = (path: string): string => readFileSync(new URL(path, top), 'utf8');
-/** Files of `sluice run`; a sink job is `sluice sink`'s, and named so. */
-const jobFiles = yamlIn('jobs/').filter((name) => !name.endsWith('-sink.yaml'));
+/** Files of `sluice run`; a sink job is `sluice sink`'s, and tests are `sluice test`'s, and named so. */
+const jobFiles = yamlIn('jobs/').filter((name) => !name.endsWith('-sink.yaml') && !name.endsWith('.test.yaml'));
 const avro = (name: string): ReturnType<typeof parseAvroSchema> => parseAvroSchema(textOf(`schemas/${name}.avsc`));
 
 async function load(name: string): Promise<CheckedJob> {
@@ -43,7 +43,7 @@ describe('the jobs that are shipped', () => {
     ]) {
       for (const name of yamlIn(`${folder}/`)) {
         const [first] = textOf(`${folder}/${name}`).split('\n');
-        const own = name.endsWith('-sink.yaml') ? 'sink' : schema;
+        const own = name.endsWith('-sink.yaml') ? 'sink' : name.endsWith('.test.yaml') ? 'test' : schema;
         expect(first).toBe(`# yaml-language-server: $schema=../schemas/${own}.schema.json`);
       }
     }

@@ -82,7 +82,7 @@ export function advanceClock(durationMs: number): Action {
 
 /**
  * Moves the watermark up to `toMs`, of one partition or of all, as a record that nobody looks at would: its partition gets a message with an event time of `toMs` and the delay,
- * which the query reads and commits, and which is filtered out before the first operator. So it is in the log, and a replay finds it.
+ * which the query reads and commits, and to which no answer is given. So it is in the log, and a replay finds it.
  */
 export function advanceWatermark(toMs: number, partition: number | null = null): Action {
   return { kind: 'advanceWatermark', toMs, partition };

@@ -9,14 +9,19 @@ export interface CompareOptions {
   readonly fields?: 'named' | 'all';
 }
 
+/** Where in a row: the keys, as the expected row has them, and indices of lists. */
+export type RowPath = readonly (string | number)[];
+
 /** One thing in which what came is not what was expected. */
 export type RowDifference =
   | {
       readonly kind: 'value';
       readonly row: number;
-      readonly path: string;
+      readonly keys: RowPath;
       readonly expected: unknown;
       readonly got: unknown;
+      /** The names that there are where one was looked for. */
+      readonly among: readonly string[];
     }
   | { readonly kind: 'missing'; readonly row: number; readonly expected: Row }
   | { readonly kind: 'unexpected'; readonly got: Row };
@@ -57,7 +62,7 @@ function compareInOrder(got: readonly Row[], expected: readonly Row[], fields: F
     ...expected.flatMap((row, index): readonly RowDifference[] => {
       const found = got[index];
       if (found === undefined) return [{ kind: 'missing', row: index, expected: row }];
-      return differencesOf(found, row, index, '', fields);
+      return differencesOf(found, row, index, [], fields);
     }),
     ...got.slice(expected.length).map((row): RowDifference => ({ kind: 'unexpected', got: row })),
   ];
@@ -67,7 +72,7 @@ function compareInOrder(got: readonly Row[], expected: readonly Row[], fields: F
 function compareAsSets(got: readonly Row[], expected: readonly Row[], fields: Fields): readonly RowDifference[] {
   const takenBy = new Map<number, number>();
   const partners = expected.map((row, index) =>
-    got.flatMap((found, at) => (differencesOf(found, row, index, '', fields).length === 0 ? [at] : [])),
+    got.flatMap((found, at) => (differencesOf(found, row, index, [], fields).length === 0 ? [at] : [])),
   );
   const place = (index: number, tried: Set<number>): boolean => {
     for (const at of partners[index] ?? []) {
@@ -93,10 +98,11 @@ function differencesOf(
   got: unknown,
   expected: unknown,
   row: number,
-  path: string,
+  keys: RowPath,
   fields: Fields,
+  among: readonly string[] = [],
 ): readonly RowDifference[] {
-  const differs = (): readonly RowDifference[] => [{ kind: 'value', row, path, expected, got }];
+  const differs = (): readonly RowDifference[] => [{ kind: 'value', row, keys, expected, got, among }];
   if (expected instanceof Near) {
     return typeof got === 'number' && Math.abs(got - expected.value) <= expected.within ? [] : differs();
   }
@@ -106,28 +112,29 @@ function differencesOf(
   }
   if (Array.isArray(expected)) {
     if (!Array.isArray(got) || got.length !== expected.length) return differs();
-    return expected.flatMap((item, index) => differencesOf(got[index], item, row, `${path}[${index}]`, fields));
+    return expected.flatMap((item, index) => differencesOf(got[index], item, row, [...keys, index], fields));
   }
   if (typeof expected === 'object' && expected !== null) {
     if (typeof got !== 'object' || got === null || Array.isArray(got)) return differs();
     const members = got as Row;
-    const inner = (name: string): string => (path === '' ? name : `${path}.${name}`);
     const named = Object.entries(expected as Row).flatMap(([name, value]) =>
-      differencesOf(memberOf(members, name), value, row, inner(name), fields),
+      differencesOf(memberOf(members, name), value, row, [...keys, name], fields, namesIn(members)),
     );
     const others = fields === 'named' ? [] : Object.keys(members).filter((name) => !Object.hasOwn(expected, name));
-    return [
-      ...named,
-      ...others.map((name): RowDifference => ({
-        kind: 'value',
-        row,
-        path: inner(name),
-        expected: undefined,
-        got: members[name],
-      })),
-    ];
+    const extra = others.map((name): RowDifference => {
+      return { kind: 'value', row, keys: [...keys, name], expected: undefined, got: members[name], among: [] };
+    });
+    return [...named, ...extra];
   }
   return Object.is(got, expected) || got === expected ? [] : differs();
+}
+
+/** The names by which members can be asked for: those of objects inside with a dot. */
+function namesIn(row: Row): readonly string[] {
+  return Object.entries(row).flatMap(([name, value]) => {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject ? [name, ...namesIn(value as Row).map((inner) => `${name}.${inner}`)] : [name];
+  });
 }
 
 /** A member by name, or by a path with dots (`features.ratio`) where there is none of that name. */

@@ -4,13 +4,7 @@ import type { QueryBounds } from '../execution/query-definition.ts';
 import { compareRows, type Row } from './compare-rows.ts';
 import type { MemoryBroker } from './memory-broker.ts';
 import { rowOf } from './query-driver.ts';
-import {
-  appendRows,
-  brokerFor,
-  newestEventTimeOf,
-  type QueryUnderTest,
-  type TopicUnderTest,
-} from './query-under-test.ts';
+import { appendRows, brokerFor, newestEventTimeOf, writtenTopics, type QueryUnderTest } from './query-under-test.ts';
 import { errorText, renderDifferences } from './render-story.ts';
 import { TestProcess, wordsOf, type CrashPoint } from './test-process.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -113,7 +107,7 @@ async function runStruck(
       throw failed(query, strikes, `it never came to ${wordsOf(strike)}: the query does not do the same each time`);
   }
   const { passed } = await live(null, strikes.length === 0 ? 'the rows' : 'the rows afterwards');
-  const sizes = new Map(topicsOf(query).map(({ topic }) => [topic, broker.readInOrder(topic).length]));
+  const sizes = new Map(writtenTopics(query).map(({ topic }) => [topic, broker.readInOrder(topic).length]));
   appendRows(broker, query.input, rows, { timestampMs: nowMs });
   await live(null, 'the same rows given once more');
   return { broker, passed, sizes };
@@ -136,13 +130,9 @@ async function runOnce(
   await running.run('availableNow', new AbortController().signal);
 }
 
-function topicsOf({ outputs, deadLetters }: QueryUnderTest): readonly TopicUnderTest[] {
-  return deadLetters === null ? outputs : [...outputs, deadLetters];
-}
-
 /** In what one run's topics are not another's, in words; `null` where they are the same. */
 function differenceOf(query: QueryUnderTest, got: StruckRun, wanted: StruckRun): string | null {
-  for (const { topic } of topicsOf(query)) {
+  for (const { topic } of writtenTopics(query)) {
     const messages = [got, wanted].map(({ broker }) =>
       broker.read(topic).map((log) => log.map(({ key, value }) => ({ key, value }))),
     );

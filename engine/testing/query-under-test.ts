@@ -40,6 +40,8 @@ export interface QueryUnderTest {
   readonly input: InputUnderTest;
   /** The topics that it writes results to; the first is the one that answers are read from where nothing else is said. */
   readonly outputs: readonly TopicUnderTest[];
+  /** Where records go that came too late for a window; absent for a query that has no such topic. */
+  readonly late?: TopicUnderTest;
   /** `null` where bad records stop it. */
   readonly deadLetters: TopicUnderTest | null;
   readonly bounds: QueryBounds;
@@ -47,12 +49,15 @@ export interface QueryUnderTest {
   open(parts: TestParts): QueryDefinition;
 }
 
+/** Every topic that a query writes. */
+export function writtenTopics({ outputs, late, deadLetters }: QueryUnderTest): readonly TopicUnderTest[] {
+  return [...outputs, ...(late === undefined ? [] : [late]), ...(deadLetters === null ? [] : [deadLetters])];
+}
+
 /** A broker with the topics of a query, all empty. */
-export function brokerFor({ input, outputs, deadLetters }: QueryUnderTest): MemoryBroker {
+export function brokerFor(query: QueryUnderTest): MemoryBroker {
   const broker = new MemoryBroker();
-  for (const { topic, partitions } of [input, ...outputs, ...(deadLetters === null ? [] : [deadLetters])]) {
-    broker.createTopic(topic, partitions);
-  }
+  for (const { topic, partitions } of [query.input, ...writtenTopics(query)]) broker.createTopic(topic, partitions);
   return broker;
 }
 

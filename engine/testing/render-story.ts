@@ -1,6 +1,7 @@
 import type { Action } from './action.ts';
-import { Near, type RowDifference } from './compare-rows.ts';
+import { Near, type RowDifference, type RowPath } from './compare-rows.ts';
 import type { QueryStory } from './query-driver.ts';
+import { writtenTopics } from './query-under-test.ts';
 import { messageOf, SluiceError } from '../error.ts';
 
 /** Rows that a failure shows of each topic; the newest, where there are more. */
@@ -10,7 +11,7 @@ const shownDifferences = 12;
 const shownCharacters = 160;
 
 /** An action in one line, as it was written. */
-export function renderAction(action: Action): string {
+function renderAction(action: Action): string {
   switch (action.kind) {
     case 'addData': {
       const { partition, appendedAtMs } = action.options;
@@ -54,7 +55,7 @@ export function renderDifferences(differences: readonly RowDifference[]): string
   const lines = differences.slice(0, shownDifferences).map((difference) => {
     switch (difference.kind) {
       case 'value':
-        return `  row ${difference.row + 1}: ${difference.path === '' ? 'the row' : difference.path}: expected ${valueText(difference.expected)}, got ${valueText(difference.got)}`;
+        return `  row ${difference.row + 1}: ${pathText(difference.keys)}: expected ${valueText(difference.expected)}, got ${valueText(difference.got)}`;
       case 'missing':
         return `- row ${difference.row + 1}: nothing came for ${shorten(valueText(difference.expected))}`;
       case 'unexpected':
@@ -79,7 +80,6 @@ export function renderStory({ broker, query, clock, life, view }: QueryStory): s
     const entries = broker.stateOf(id);
     return `  ${id}: ${count(entries.length, 'key')}, ${entries.reduce((bytes, { key, value }) => bytes + key.length + value.length, 0)} bytes`;
   });
-  const topics = [...query.outputs, ...(query.deadLetters === null ? [] : [query.deadLetters])];
   const lifeText = typeof life === 'string' ? life : `ended: ${errorText(life.error)}`;
   return [
     `query ${query.name}: ${lifeText}, ${count(view.batches, 'batch', 'batches')}, ${view.replayedRecords} replayed; clock ${instantText(clock.nowMs())}`,
@@ -90,7 +90,7 @@ export function renderStory({ broker, query, clock, life, view }: QueryStory): s
     ...partitions,
     'state in the store:',
     ...(state.length === 0 ? ['  none'] : state),
-    ...topics.flatMap(({ topic }) =>
+    ...writtenTopics(query).flatMap(({ topic }) =>
       renderTopic(
         broker.readInOrder(topic).map(({ value }) => value),
         topic,
@@ -106,6 +106,12 @@ function renderTopic(values: readonly string[], topic: string): readonly string[
     ...(hidden > 0 ? [`  (${hidden} before)`] : []),
     ...values.slice(hidden).map((value) => `  ${shorten(value)}`),
   ];
+}
+
+/** A place in a row, in words. */
+export function pathText(keys: RowPath): string {
+  if (keys.length === 0) return 'the row';
+  return keys.map((key, index) => (typeof key === 'number' ? `[${key}]` : index === 0 ? key : `.${key}`)).join('');
 }
 
 /** A value as a test's author would write it. */
@@ -126,7 +132,8 @@ function instantText(instantMs: number): string {
   return Number.isFinite(instantMs) ? new Date(instantMs).toISOString() : String(instantMs);
 }
 
-function shorten(text: string): string {
+/** A text in one line of bearable length. */
+export function shorten(text: string): string {
   return text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text;
 }
 

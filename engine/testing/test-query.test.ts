@@ -97,10 +97,10 @@ describe('the query test driver', () => {
       addData([payment('p1', 'a', 0, 10)]),
       look,
       advanceClock(3_600_000),
-      addData([payment('p2', 'b', 1, 10)]),
       look,
     ]);
-    expect(stored).toEqual([0, 2]);
+    // A topic that is quiet has its state written as soon as that is due.
+    expect(stored).toEqual([0, 1]);
   });
 
   it('moves watermarks as a record would, without an answer, and a replay finds them again', async () => {

@@ -57,7 +57,9 @@ async function problemWith(driver: QueryDriver, checks: Checks, action: Action):
       return differences.length === 0 ? null : renderDifferences(differences);
     }
     case 'checkLedger': {
-      const lines = checks.ledger(action.counts);
+      const lines = checks
+        .ledger(action.counts)
+        .map(({ name, expected, got }) => `  ledger: ${name}: expected ${expected}, got ${got}`);
       return lines.length === 0 ? null : lines.join('\n');
     }
     case 'check':
@@ -90,6 +92,13 @@ function unexpectedEnd(driver: QueryDriver): string | null {
   return error === null ? null : `the query must be running; it ended with ${errorText(error)}`;
 }
 
+/** A count of the ledger that is not as expected. */
+export interface CountDifference {
+  readonly name: string;
+  readonly expected: number;
+  readonly got: number;
+}
+
 /** The checks of one test: they remember how far each topic was looked at. */
 export class Checks {
   readonly #driver: QueryDriver;
@@ -119,12 +128,12 @@ export class Checks {
     return compareRows(this.#rowsOf(topic ?? '', letters, of), rows);
   }
 
-  /** A line for each count that is not as expected. */
-  ledger(counts: Partial<LedgerCounts>): readonly string[] {
+  /** The counts that are not as expected. */
+  ledger(counts: Partial<LedgerCounts>): readonly CountDifference[] {
     const { ledger } = this.#driver.story.view;
     return Object.entries(counts).flatMap(([name, expected]) => {
       const got = ledger[name as keyof LedgerCounts];
-      return got === expected ? [] : [`  ledger: ${name}: expected ${expected}, got ${got}`];
+      return got === expected ? [] : [{ name, expected, got }];
     });
   }
 

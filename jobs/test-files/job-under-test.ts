@@ -1,0 +1,114 @@
+import { strict as assert } from 'node:assert';
+import { defaultBounds } from '../../engine/execution/query-definition.ts';
+import type { Encoder } from '../../engine/serde/encoder.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
+import type { QueryUnderTest, TopicUnderTest } from '../../engine/testing/query-under-test.ts';
+import type { CheckedJob } from '../checked-job.ts';
+import { assembleQuery } from '../runtime/assemble-query.ts';
+import { openDeadLetterEncoder, openEncoder, outputTopics } from '../runtime/open-outputs.ts';
+import { openModel } from '../runtime/open-model.ts';
+import { openLateEncoder } from '../runtime/open-late-encoder.ts';
+import { openWindowEncoder } from '../runtime/window-outputs.ts';
+import { openDecoder } from '../runtime/open-source.ts';
+
+/** What a job is tested with. */
+export interface JobTestOptions {
+  /** The model registry's directory; not looked at for a job that does not score. */
+  readonly modelsDirectory: string;
+  /** Partitions of its input, and of the topics for which the job says nothing else; default 1. */
+  readonly partitions?: number;
+}
+
+/** A job ready for the test kit. Dispose of it when its tests are done: it may hold a model. */
+export interface JobUnderTest extends QueryUnderTest, AsyncDisposable {}
+
+/**
+ * Makes a checked job ready for the test kit: its operators, its model, its limits, over topics in memory. Rows go in and come out as JSON, whatever the job's formats: a
+ * source that is a file or the simulator becomes the topic `input`, and sinks beside the first topic, which follow it, are left out.
+ *
+ *     await using job = await jobUnderTest(checked, { modelsDirectory: 'models' });
+ *     await testQuery(job, [addData([…]), checkAnswer([…])]);
+ *
+ * @throws {SluiceError} what the model throws.
+ */
+export async function jobUnderTest(
+  job: CheckedJob,
+  { modelsDirectory, partitions = 1 }: JobTestOptions,
+): Promise<JobUnderTest> {
+  const inJson = jsonFormOf(job);
+  const { source, deadLetters, late } = inJson;
+  const topic = source.kind === 'topic' ? source.topic : 'input';
+  const model = await openModel(inJson, modelsDirectory);
+  const outputs: TopicUnderTest[] = [];
+  const encoders: Encoder[] = [];
+  for (const output of outputTopics(inJson)) {
+    const count = output.partitions ?? partitions;
+    outputs.push({ topic: output.topic, partitions: count });
+    encoders.push(
+      inJson.windows === null
+        ? await openEncoder(inJson, model?.identity ?? null, output, count, noRegistry)
+        : await openWindowEncoder(inJson.windows, output, count, noRegistry),
+    );
+  }
+  const lateEncoder = await openLate(inJson, partitions);
+  const encodeDeadLetters = await openDeadLetterEncoder(inJson, partitions, noRegistry);
+  const bounds = { ...defaultBounds, flushEveryMs: job.state.flushEveryMs };
+  return {
+    name: job.name,
+    input: {
+      topic,
+      partitions,
+      schema: job.schema,
+      eventTimeField: source.eventTime.field,
+      keyFields: [source.key],
+      delayMs: source.eventTime.delayMs,
+    },
+    outputs,
+    ...(late.topic === null ? {} : { late: { topic: late.topic, partitions } }),
+    deadLetters: deadLetters.policy === 'fail' ? null : { topic: deadLetters.topic, partitions },
+    bounds,
+    open: (parts) =>
+      assembleQuery(inJson, {
+        ...parts,
+        input: topic,
+        decoder: openDecoder(inJson, noRegistry),
+        model,
+        encoders,
+        lateEncoder,
+        encodeDeadLetters,
+      }),
+    [Symbol.asyncDispose]: async () => {
+      await model?.scorer[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What writes the topic of late records; `null` for a job that has none. */
+async function openLate({ windows, late, source }: CheckedJob, partitions: number): Promise<Encoder | null> {
+  if (windows === null || late.topic === null) return null;
+  return openLateEncoder(
+    windows.inputSchema,
+    source.key,
+    { topic: late.topic, format: 'json' },
+    partitions,
+    noRegistry,
+  );
+}
+
+/** The job with everything that it reads and writes in JSON. */
+function jsonFormOf(job: CheckedJob): CheckedJob {
+  const { source, sinks, deadLetters } = job;
+  return {
+    ...job,
+    source: { ...source, format: 'json' },
+    sinks: sinks.map((sink) => (sink.kind === 'topic' ? { ...sink, format: 'json' } : sink)),
+    deadLetters: deadLetters.policy === 'fail' ? deadLetters : { ...deadLetters, format: 'json' },
+  };
+}
+
+/** JSON needs no registry of schemas. */
+const noRegistry: SchemaRegistry = {
+  name: 'no registry',
+  schemaById: () => assert.fail('a job in JSON reads no schema'),
+  register: () => assert.fail('a job in JSON registers no schema'),
+};
