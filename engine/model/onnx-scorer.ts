@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { SluiceError } from '../error.ts';
 import { startWorkerThread } from '../worker-thread.ts';
 import { bindModel } from './check-signature.ts';
+import type { ModelTrees } from './model-trees.ts';
 import type { OnnxReply, OnnxRequest } from './onnx-protocol.ts';
 import type { Scorer } from './scorer.ts';
 
@@ -12,6 +13,8 @@ export interface OnnxModel {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly features: readonly string[];
+  /** Its trees, where it is nothing but one ensemble of them: they are then scored without ONNX Runtime, in half the time. */
+  readonly trees?: ModelTrees | null;
 }
 
 interface Pending {
@@ -20,7 +23,7 @@ interface Pending {
 }
 
 /**
- * Scores with ONNX Runtime in a thread of its own. Made at plan time with {@link OnnxScorer.open}, which refuses a model whose inputs are not the
+ * Scores in a thread of its own, with ONNX Runtime, or, for trees, with what was seen to agree with it. Made at plan time with {@link OnnxScorer.open}, which refuses a model whose inputs are not the
  * features that it is given; disposed of with the query.
  */
 export class OnnxScorer implements Scorer {
@@ -28,6 +31,7 @@ export class OnnxScorer implements Scorer {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
+  #scoredBy: 'onnxruntime' | 'quick-scorer' = 'onnxruntime';
   #dead: SluiceError | null = null;
 
   private constructor(model: string) {
@@ -49,12 +53,23 @@ export class OnnxScorer implements Scorer {
       const opened = await scorer.#ask((id) => ({ kind: 'open', id, model: model.bytes }), []);
       assert(opened.kind === 'opened');
       const binding = bindModel(model.name, opened.signature, model.features);
-      await scorer.#ask((id) => ({ kind: 'bind', id, binding, featureCount: model.features.length }), []);
+      const { features, trees = null } = model;
+      const bound = await scorer.#ask(
+        (id) => ({ kind: 'bind', id, binding, featureCount: features.length, trees }),
+        [],
+      );
+      assert(bound.kind === 'bound');
+      scorer.#scoredBy = bound.scoredBy;
       return scorer;
     } catch (error) {
       await scorer[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Who computes: ONNX Runtime, or, for trees that it was seen to agree with it on, `QuickScorer`. */
+  get scoredBy(): 'onnxruntime' | 'quick-scorer' {
+    return this.#scoredBy;
   }
 
   async score(matrix: Float32Array, rowCount: number): Promise<Float32Array> {

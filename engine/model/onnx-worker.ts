@@ -3,7 +3,10 @@ import { parentPort } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { messageOf } from '../error.ts';
 import type { ModelBinding } from './check-signature.ts';
+import type { ModelTrees } from './model-trees.ts';
 import type { OnnxReply, OnnxRequest } from './onnx-protocol.ts';
+import { parityRows } from './parity-rows.ts';
+import { QuickScorer } from './quick-scorer.ts';
 import type { ModelSignature, ModelTensor } from './scorer.ts';
 
 /**
@@ -12,6 +15,11 @@ import type { ModelSignature, ModelTensor } from './scorer.ts';
  */
 let session: InferenceSession | null = null;
 let bound: { readonly binding: ModelBinding; readonly featureCount: number } | null = null;
+/** In the place of the session, once they were seen to agree. */
+let quick: QuickScorer | null = null;
+
+/** How far two scores of the same row may be apart: more than rounding explains is another model. */
+const maxParityDifference = 1e-6;
 
 function tensorOf(value: InferenceSession.ValueMetadata): ModelTensor {
   if (!value.isTensor) return { name: value.name, type: null, shape: [] };
@@ -54,6 +62,22 @@ function feedsOf(
   );
 }
 
+/** Takes the quick scorer where it gives what the session gives, over values about every threshold and missing ones. */
+async function bind(trees: ModelTrees | null, featureCount: number): Promise<'onnxruntime' | 'quick-scorer'> {
+  const candidate = trees === null ? null : QuickScorer.of(trees, featureCount);
+  if (trees === null || candidate === null) return 'onnxruntime';
+  const { matrix, rowCount } = parityRows(trees, featureCount);
+  const expected = await score(matrix, rowCount);
+  const agrees = candidate
+    .score(matrix, rowCount)
+    .every((probability, row) => Math.abs(probability - (expected[row] ?? NaN)) <= maxParityDifference);
+  if (!agrees) return 'onnxruntime';
+  quick = candidate;
+  await session?.release();
+  session = null;
+  return 'quick-scorer';
+}
+
 async function score(matrix: Float32Array, rowCount: number): Promise<Float32Array> {
   assert(session !== null && bound !== null, 'a model must be opened and bound before it scores');
   const { binding, featureCount } = bound;
@@ -73,9 +97,11 @@ async function answer(request: OnnxRequest): Promise<OnnxReply> {
       return { kind: 'opened', id, signature: await open(request.model) };
     case 'bind':
       bound = request;
-      return { kind: 'bound', id };
-    case 'score':
-      return { kind: 'scored', id, probabilities: await score(request.matrix, request.rowCount) };
+      return { kind: 'bound', id, scoredBy: await bind(request.trees, request.featureCount) };
+    case 'score': {
+      const { matrix, rowCount } = request;
+      return { kind: 'scored', id, probabilities: quick?.score(matrix, rowCount) ?? (await score(matrix, rowCount)) };
+    }
   }
 }
 

@@ -1,4 +1,7 @@
+import { SluiceError } from '../../engine/error.ts';
 import { OnnxScorer } from '../../engine/model/onnx-scorer.ts';
+import type { TreeEnsemble } from '../../learning/ensemble/tree-ensemble.ts';
+import { readTreeEnsemble } from '../../learning/onnx/read-tree-ensemble.ts';
 import { ModelRegistry } from '../../learning/registry/model-registry.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { scoredSchema } from '../../operators/score/score.ts';
@@ -22,7 +25,7 @@ export async function openModel(job: CheckedJob, modelsDirectory: string): Promi
     job.score.explain === 0
       ? null
       : explainAlerts({ name, bytes }, inputs, job.score.explain, scoredSchema(job.features.outputSchema));
-  const scorer = await OnnxScorer.open({ name, bytes, features });
+  const scorer = await OnnxScorer.open({ name, bytes, features, trees: treesOf(bytes, name) });
   const threshold = job.score.threshold === 'model' ? manifest.threshold.value : job.score.threshold;
   const identity = {
     name: manifest.name,
@@ -33,4 +36,14 @@ export async function openModel(job: CheckedJob, modelsDirectory: string): Promi
     features,
   };
   return { identity, scorer, inputs, threshold, explain };
+}
+
+/** The trees of a model that is made of them alone; `null` for another, which ONNX Runtime scores. */
+function treesOf(bytes: Uint8Array, name: string): TreeEnsemble | null {
+  try {
+    return readTreeEnsemble(bytes, name);
+  } catch (thrown) {
+    if (thrown instanceof SluiceError && thrown.code === 'MODEL_NOT_TREES') return null;
+    throw thrown;
+  }
 }
