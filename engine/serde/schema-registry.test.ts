@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../time/clock.ts';
-import { resolutionProblem, parseAvroSchema } from './avro-schema.ts';
 import { FileSchemaRegistry } from './file-schema-registry.ts';
 import { HttpSchemaRegistry } from './http-schema-registry.ts';
 import type { SchemaRegistry } from './schema-registry.ts';
+import { startConfluentServer } from './testing/confluent-server.ts';
 
 const version = (...names: readonly string[]): string =>
   JSON.stringify({
@@ -48,46 +48,10 @@ async function listen(
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A small server of Confluent's REST API, with its codes: ids count up, the same schema has one id, subjects are BACKWARD compatible. */
 async function confluentServer(): Promise<string> {
-  const schemas: string[] = [];
-  const subjects = new Map<string, number[]>();
-  return listen((request, response, body) => {
-    const answer = (status: number, value: object): void => {
-      response
-        .writeHead(status, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
-        .end(JSON.stringify(value));
-    };
-    const [, kind, name, last] = (request.url ?? '').split('/');
-    if (request.method === 'GET' && kind === 'schemas' && name === 'ids') {
-      const schema = schemas[Number(last) - 1];
-      if (schema === undefined) answer(404, { error_code: 40403, message: `Schema ${last ?? ''} not found` });
-      else answer(200, { schema });
-      return;
-    }
-    if (request.method !== 'POST' || kind !== 'subjects' || last !== 'versions') {
-      answer(404, { error_code: 404, message: 'HTTP 404 Not Found' });
-      return;
-    }
-    const { schema } = JSON.parse(body) as { schema: string };
-    let parsed;
-    try {
-      parsed = parseAvroSchema(schema);
-    } catch {
-      answer(422, { error_code: 42201, message: 'Input schema is an invalid Avro schema' });
-      return;
-    }
-    const versions = subjects.get(decodeURIComponent(name ?? '')) ?? [];
-    const latest = schemas[(versions.at(-1) ?? 0) - 1];
-    if (latest !== undefined && latest !== schema && resolutionProblem(parsed, parseAvroSchema(latest)) !== null) {
-      answer(409, { error_code: 409, message: 'Schema being registered is incompatible with an earlier schema' });
-      return;
-    }
-    const known = schemas.indexOf(schema);
-    const id = known < 0 ? schemas.push(schema) : known + 1;
-    subjects.set(decodeURIComponent(name ?? ''), [...versions, id]);
-    answer(200, { id });
-  });
+  const server = await startConfluentServer();
+  cleanups.push(async () => server[Symbol.asyncDispose]());
+  return server.url;
 }
 
 const http = (url: string, more: object = {}): HttpSchemaRegistry =>
