@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../engine/time/clock.ts';
@@ -10,7 +10,7 @@ import { violationsOf, type RealViolation } from './checker.ts';
 import type { FaultWorkerSettings } from './fault-worker.ts';
 import { InputFeed } from './input-feed.ts';
 import { dump, dumpCommits, RawAdmin, RawReader, type RawMessage } from './raw-kafka.ts';
-import { setTrap, type Trap } from './seams.ts';
+import { setTrap, takeTrap, type Trap } from './seams.ts';
 import { RedisUnderFaults, type ServicesUnderFaults } from './services-under-faults.ts';
 import { SinkUnderFaults } from './sink-under-faults.ts';
 import { readStoredState } from './stored-state.ts';
@@ -43,7 +43,10 @@ const partitions = 4;
 const recordsPerSecond = 500;
 /** How long after the last fault everything must have been caught up with. */
 const catchUpMs = 60_000;
+/** How long a trap may wait for a worker that has none of the partitions, or writes no state just then. */
+const trapPatienceMs = 8_000;
 const program = fileURLToPath(new URL('fault-worker.ts', import.meta.url));
+/** How long a worker may be silent before the group gives its partitions away. */
 export const sessionTimeoutMs = 1_500;
 
 /** A worker process of a run. */
@@ -184,20 +187,24 @@ export class FaultRun {
     await this.#end(worker, 'SIGKILL');
   }
 
+  async killAll(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => this.kill(worker)));
+  }
+
   /** Lets it leave in order. */
   async leave(worker: RunningWorker): Promise<void> {
     await this.#end(worker, 'SIGTERM');
   }
 
-  /** Sets a trap for a worker; whether it went into it within three seconds. Where it did not, the trap is gone. */
+  /** Sets a trap for a worker; whether it went into it in time. Where it did not, the trap is gone. */
   async trap(worker: RunningWorker, trap: Trap): Promise<boolean> {
     worker.isEnding ||= trap.signal === 'SIGKILL';
     setTrap(worker.trapFile, trap);
     const isIn = (): boolean =>
       trap.signal === 'SIGKILL' ? worker.child.signalCode !== null : stateOf(worker.child.pid ?? 0) === 'T';
-    if (await waitUntil(isIn, 3_000)) return true;
-    rmSync(worker.trapFile, { force: true });
-    if (await waitUntil(isIn, 100)) return true;
+    if (await waitUntil(isIn, trapPatienceMs)) return true;
+    // Where it cannot be taken away any more, the worker is about to go in.
+    if (!takeTrap(worker.trapFile)) return waitUntil(isIn, trapPatienceMs);
     worker.isEnding = false;
     return false;
   }
@@ -225,7 +232,7 @@ export class FaultRun {
     const violations: RealViolation[] = [];
     const behind = await this.#catchUp();
     if (behind !== null) violations.push({ invariant: 'I9', what: behind });
-    for (const worker of [...this.workers]) await this.leave(worker);
+    await Promise.all(this.workers.map((worker) => this.leave(worker)));
     for (const death of this.#deaths) violations.push({ invariant: 'I9', what: death });
     const halt = /^halted .*$/m.exec(this.#logs);
     if (halt !== null) violations.push({ invariant: 'I9', what: `a task halted: ${halt[0]}` });
@@ -254,7 +261,7 @@ export class FaultRun {
 
   /** Ends whatever still runs. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const worker of [...this.workers]) await this.kill(worker);
+    await this.killAll();
     await this.#feed.end();
     this.#isReading = false;
     await this.#reading;

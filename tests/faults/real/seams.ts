@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { TaskProducer } from '../../../engine/sink/kafka/task-producer.ts';
 import type { TaskState } from '../../../engine/state/redis/task-state.ts';
 import type { WorkerSeams } from '../../cluster/cluster-worker.ts';
@@ -16,13 +16,10 @@ export interface Trap {
 export function trappedSeams(trapFile: string): WorkerSeams {
   const reach = (seam: Seam): void => {
     if (!existsSync(trapFile)) return;
-    // Whoever set it may take it away at any moment.
-    const text = readIfThere(trapFile);
-    if (text === '') return;
-    const { at, signal } = JSON.parse(text) as Trap;
-    if (at !== seam) return;
-    rmSync(trapFile, { force: true });
-    process.kill(process.pid, signal);
+    // Whoever set it may take it away at any moment; only one of the two gets it.
+    const { at, signal } = trapIn(trapFile);
+    if (at !== seam || !takeTrap(trapFile)) return;
+    process.kill(process.pid, signal ?? 0);
   };
   return {
     producer: (producer) =>
@@ -51,11 +48,21 @@ export function setTrap(trapFile: string, trap: Trap): void {
   renameSync(`${trapFile}.new`, trapFile);
 }
 
-function readIfThere(file: string): string {
+/** Takes a trap away; whether it was still there. */
+export function takeTrap(trapFile: string): boolean {
   try {
-    return readFileSync(file, 'utf8');
+    renameSync(trapFile, `${trapFile}.taken`);
+    return true;
   } catch {
-    return '';
+    return false;
+  }
+}
+
+function trapIn(trapFile: string): Partial<Trap> {
+  try {
+    return JSON.parse(readFileSync(trapFile, 'utf8')) as Trap;
+  } catch {
+    return {};
   }
 }
 

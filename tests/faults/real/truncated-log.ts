@@ -21,7 +21,7 @@ export async function runTruncatedLog(
 ): Promise<RealRunResult> {
   await using run = await FaultRun.start(services, name, seed, { ...usualShape, flushEveryMs: 1_000_000 });
   await run.progress(300);
-  for (const worker of [...run.workers]) await run.kill(worker);
+  await run.killAll();
   using admin = new RawAdmin(services.directBroker);
   const before = await admin.positions(run.name, run.input, run.partitions);
   const committed = before.get(0) ?? 0;
