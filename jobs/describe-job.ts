@@ -3,6 +3,7 @@ import type { FeatureStep, RollingStep } from '../features/feature-plan.ts';
 import { modelColumns } from '../features/model-input.ts';
 import { layOut, type StoredColumn } from '../operators/rolling/rolling-layout.ts';
 import type { CheckedJob, SinkDefinition } from './checked-job.ts';
+import { planStages } from './runtime/stages.ts';
 import { describeWindows, type WindowDescription } from './describe-windows.ts';
 
 /** A job as `explain` shows it: the JSON form as it is, and what text and drawing are made of. Keys are stable; times are in milliseconds. */
@@ -26,11 +27,32 @@ export interface JobDescription {
   };
   /** In the order in which a record meets them. */
   readonly operators: readonly OperatorDescription[];
+  /** How the job is split on a cluster; one stage where nothing has to be exchanged. */
+  readonly stages: readonly StageDescription[];
   readonly features: { readonly count: number; readonly digest: string };
   /** `null` for a job that publishes features. */
   readonly model: ModelDescription | null;
   readonly sinks: readonly SinkDefinition[];
   readonly state: CheckedJob['state'];
+}
+
+/** What one group of workers does on a cluster; see `runtime/stages.ts`. */
+export interface StageDescription {
+  /** Its consumer group. */
+  readonly group: string;
+  /** The topic that it reads. */
+  readonly reads: string;
+  /** What keeps records together there. */
+  readonly key: readonly string[];
+  /** Rolling operators that run there, by their ids. */
+  readonly operators: readonly string[];
+  /** The topic through which its records go on; `null` for the last stage, which writes the results. */
+  readonly exchange: {
+    readonly topic: string;
+    readonly key: readonly string[];
+    /** `null`: as many as the input has. */
+    readonly partitions: number | null;
+  } | null;
 }
 
 /** One operator. */
@@ -148,6 +170,7 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
       deadLetters: job.deadLetters,
     },
     operators: [...describeDuplicates(job), ...steps, ...describeWindowSteps(job)],
+    stages: describeStages(job),
     features: { count: features.columns.length, digest: features.digest },
     model: score === null ? null : describeModel(job, score, inputs),
     sinks: job.sinks,
@@ -160,6 +183,16 @@ function describeWindowSteps({ windows, late }: CheckedJob): readonly OperatorDe
   if (windows === null) return [];
   const derived = windows.steps.flatMap((step) => (step.kind === 'derive' ? [describeDerive(step)] : []));
   return [...derived, describeWindows(windows, late)];
+}
+
+function describeStages(job: CheckedJob): readonly StageDescription[] {
+  return planStages(job).map(({ suffix, key, input, output, steps }) => ({
+    group: `${job.app}.${job.name}${suffix}`,
+    reads: input === 'source' ? originName(job) : input.topic,
+    key,
+    operators: steps.flatMap((step) => (step.kind === 'rolling' ? [step.definition.operatorId] : [])),
+    exchange: output === 'results' ? null : { topic: output.topic, key: output.key, partitions: output.partitions },
+  }));
 }
 
 function originName({ source }: CheckedJob): string {

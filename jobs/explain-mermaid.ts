@@ -1,5 +1,5 @@
 import { formatDuration } from '../engine/time/duration.ts';
-import type { JobDescription, OperatorDescription } from './describe-job.ts';
+import type { JobDescription, OperatorDescription, StageDescription } from './describe-job.ts';
 import { windowLabel } from './describe-windows.ts';
 import { sinkLabel } from './explain-labels.ts';
 
@@ -7,7 +7,7 @@ import { sinkLabel } from './explain-labels.ts';
  * A plan as a Mermaid flowchart, which Markdown viewers draw: what holds state is a cylinder, what comes from outside or goes there has slanted sides.
  * See https://mermaid.js.org/syntax/flowchart.html.
  */
-export function explainMermaid({ job, source, operators, model, sinks }: JobDescription): string {
+export function explainMermaid({ job, source, operators, stages, model, sinks }: JobDescription): string {
   const lines = ['flowchart TD', `  %% job ${job}`];
   let last = 'source';
   const add = (id: string, shape: Shape, ...text: readonly string[]): void => {
@@ -36,11 +36,28 @@ export function explainMermaid({ job, source, operators, model, sinks }: JobDesc
     lines.push(`  ${sink.kind === 'topic' ? 'commit' : topic} --> ${id}`);
     if (sink.kind === 'topic' && topic === 'commit') topic = id;
   });
+  if (stages.length > 1) lines.push(...stageLines(stages));
   if (source.deadLetters.policy === 'dead-letter') {
     add('deadLetters', 'outside', `topic ${source.deadLetters.topic}`, 'bad records');
     lines.push('  commit -.-> deadLetters');
   }
   return lines.join('\n');
+}
+
+/** The stages on a cluster, in a frame of their own: which groups there are, and the topics between them. */
+function stageLines(stages: readonly StageDescription[]): readonly string[] {
+  const lines = ['  subgraph cluster [on a cluster]'];
+  stages.forEach(({ group, key, operators, exchange }, index) => {
+    const id = `stage${index + 1}`;
+    lines.push(`    ${id}${node('step', [group, `key ${key.join(' + ')}`, ...operators])}`);
+    if (index > 0) lines.push(`    exchange${index} --> ${id}`);
+    if (exchange === null) return;
+    lines.push(
+      `    exchange${index + 1}${node('outside', [`topic ${exchange.topic}`, `key ${exchange.key.join(' + ')}`])}`,
+    );
+    lines.push(`    ${id} --> exchange${index + 1}`);
+  });
+  return [...lines, '  end'];
 }
 
 type Shape = 'outside' | 'state' | 'step';

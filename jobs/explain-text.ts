@@ -27,6 +27,7 @@ export function explainText(description: JobDescription): string {
     ...operators.map(operatorSection),
     model === null ? [] : modelSection(model),
     ['commit', `  results, positions and dead letters in one transaction; state ${stateText}`],
+    stagesSection(description),
     ['sinks', ...sinks.map((sink) => `  ${sinkLabel(sink)}`)],
     [`${features.count} feature columns, digest ${short(features.digest)}`],
   ];
@@ -54,6 +55,22 @@ function sourceSection({ source }: JobDescription): readonly string[] {
       ? [`  answers are exact for records up to ${latest} behind it; later ones are answered and flagged`]
       : []),
     `  bad records ${bad}`,
+  ];
+}
+
+/** Nothing for a job of one stage, which is the same on a cluster. */
+function stagesSection({ stages, source }: JobDescription): readonly string[] {
+  if (stages.length === 1) return [];
+  return [
+    `on a cluster  ${count(stages.length, 'stage')}, each a consumer group, with state by partition`,
+    ...stages.flatMap(({ group, reads, key, operators, exchange }, index) => [
+      `  ${index + 1}  ${group}  reads ${reads}, keyed by ${key.join(' + ')}`,
+      ...wrap('     computes  ', operators.length === 0 ? ['nothing, and passes records on'] : operators),
+      exchange === null
+        ? `     writes the results; those of one ${source.key} may come in another order than its records`
+        : `     writes ${exchange.topic}, keyed by ${exchange.key.join(' + ')}` +
+          (exchange.partitions === null ? '' : `, ${count(exchange.partitions, 'partition')}`),
+    ]),
   ];
 }
 

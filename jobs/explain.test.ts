@@ -106,6 +106,48 @@ describe('the plan as JSON', () => {
   });
 });
 
+describe('the stages of a plan', () => {
+  it('are one for each change of entity, with the exchanges between them', async () => {
+    const { stages } = await described(chained, [job, 'state: {', 'exchange: { partitions: 7 }\nstate: {']);
+    expect(stages).toEqual([
+      {
+        group: 'shop.scoring',
+        reads: 'payments',
+        key: ['card'],
+        operators: ['card/0', 'card/1'],
+        exchange: { topic: 'shop.scoring.exchange.terminal', key: ['terminal'], partitions: 7 },
+      },
+      {
+        group: 'shop.scoring.terminal',
+        reads: 'shop.scoring.exchange.terminal',
+        key: ['terminal'],
+        operators: ['terminal/0'],
+        exchange: null,
+      },
+    ]);
+  });
+
+  it('are said in text and drawn, and not where there is only one', async () => {
+    const text = explainJob(await jobOf(), 'text');
+    const section = text.slice(text.indexOf('on a cluster'), text.indexOf('sinks')).trimEnd();
+    expect(section).toBe(
+      [
+        'on a cluster  2 stages, each a consumer group, with state by partition',
+        '  1  shop.scoring  reads payments, keyed by card',
+        '     computes  card/0',
+        '     writes shop.scoring.exchange.terminal, keyed by terminal',
+        '  2  shop.scoring.terminal  reads shop.scoring.exchange.terminal, keyed by terminal',
+        '     computes  terminal/0',
+        '     writes the results; those of one card may come in another order than its records',
+      ].join('\n'),
+    );
+    expect(explainJob(await jobOf(), 'mermaid')).toContain('    stage1 --> exchange1\n');
+    const alone = await jobOf([job, '[card, terminal]', '[card]']);
+    expect(explainJob(alone, 'text')).not.toContain('on a cluster');
+    expect(explainJob(alone, 'mermaid')).not.toContain('stage1');
+  });
+});
+
 describe('the plan as text', () => {
   it('says of each operator its state, its bytes, its retention and what shares a scan', async () => {
     const text = explainJob(await jobOf(), 'text');

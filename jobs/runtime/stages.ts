@@ -49,8 +49,8 @@ export interface Stage {
  */
 export function planStages(job: CheckedJob): readonly Stage[] {
   const { source, features } = job;
-  // What is no topic is read by one task, which has all keys.
-  if (source.kind !== 'topic') return [wholeJob(job)];
+  // What is no topic is read by one task, which has all keys; windows run nowhere else yet.
+  if (source.kind !== 'topic' || job.windows !== null) return [wholeJob(job)];
   const parts = splitPlan(features, source.key);
   if (parts.length === 1) return [wholeJob(job)];
   const names = exchangeNames(parts.map(({ key }) => key));
