@@ -123,4 +123,14 @@ export interface ExchangeDefinition {
 /** How state is kept. */
 export interface StateDefinition {
   readonly flushEveryMs: number;
+  /** `null` where no feature values are kept for others to read. */
+  readonly online: OnlineDefinition | null;
+}
+
+/** Which entities' latest feature values are kept for others to read, and how long they outlive their last record. */
+export interface OnlineDefinition {
+  /** By the fields of their keys, joined by `+`; `null`: all that the features have. */
+  readonly entities: readonly string[] | null;
+  /** `null`: for ever. */
+  readonly ttlMs: number | null;
 }

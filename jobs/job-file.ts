@@ -58,6 +58,18 @@ export interface SinkPart {
   readonly partitions?: number | undefined;
 }
 
+/** What `state:` holds. */
+export interface StatePart {
+  readonly flushEvery?: number | undefined;
+  readonly online?: true | OnlinePart | undefined;
+}
+
+/** What `state.online:` holds where it is more than `true`. */
+export interface OnlinePart {
+  readonly entities?: readonly string[] | undefined;
+  readonly ttl?: number | undefined;
+}
+
 /** What a job file holds, but for its source, which is checked key by key. */
 export interface JobParts {
   readonly job: string;
@@ -77,7 +89,7 @@ export interface JobParts {
       }
     | undefined;
   readonly deadLetters: 'fail' | { readonly topic: string; readonly format?: string | undefined } | undefined;
-  readonly state: { readonly flushEvery?: number | undefined } | undefined;
+  readonly state: StatePart | undefined;
   readonly exchange: { readonly partitions?: number | undefined } | undefined;
   readonly guarantee: string | undefined;
 }
@@ -224,7 +236,24 @@ export const jobParts: PartSchemas<JobParts> = {
     .union([z.literal('fail'), z.strictObject({ topic: name, format: format.optional() })])
     .optional()
     .meta({ description: 'where bad records go, or "fail" to stop at the first; default the topic JOB-dead-letters' }),
-  state: z.strictObject({ flushEvery: durationText('zero').optional().meta({ description: 'default 1s' }) }).optional(),
+  state: z
+    .strictObject({
+      flushEvery: durationText('zero').optional().meta({ description: 'default 1s' }),
+      online: z
+        .union([
+          z.literal(true),
+          z.strictObject({
+            entities: z.array(name).min(1).optional().meta({ description: 'default: all; "card_id", "customer+day"' }),
+            ttl: durationText('positive').optional().meta({ description: 'how long a key outlives its last record' }),
+          }),
+        ])
+        .optional()
+        .meta({
+          description:
+            "keeps each key's latest feature values as a Redis hash, APP:online:{ENTITY}:KEY; needs the profile cluster",
+        }),
+    })
+    .optional(),
   exchange: z
     .strictObject({
       partitions: z

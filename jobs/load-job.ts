@@ -8,6 +8,7 @@ import type { SourceTexts } from '../engine/plan/render-diagnostics.ts';
 import { checkLate, checkOutputMode, checkWindows } from './check-windows.ts';
 import type { CheckedJob, LatePolicy } from './checked-job.ts';
 import { checkOutputs } from './check-sinks.ts';
+import { checkOnline } from './check-online.ts';
 import { checkParts } from './check-parts.ts';
 import { checkScore } from './check-score.ts';
 import { checkSource, type CheckedSource } from './check-source.ts';
@@ -56,6 +57,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
   const score = checkScore(document, parts.score, files);
   const inputTopic = source.definition?.kind === 'topic' ? source.definition.topic : null;
   const { sinks, deadLetters } = checkOutputs(document, parts, { inputTopic, lateTopic: late.topic }, files);
+  const online = checkOnline(document, parts.state?.online, features, files.diagnostics);
   const { definition, schema, origin } = source;
   if (files.diagnostics.length > 0 || definition === null || schema === null || origin === null || features === null) {
     return null;
@@ -73,7 +75,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     sinks,
     deadLetters,
     late,
-    state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs },
+    state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs, online },
     exchange: { partitions: parts.exchange?.partitions ?? null },
     guarantee: 'exactly-once',
     digest: jobDigest({ origin, source: definition, schema, late, features, windows }),

@@ -54,7 +54,7 @@ function jobOf(texts: readonly string[]): CheckedJob {
     sinks: [{ kind: 'topic', topic: 'out', format: 'json', partitions: null }],
     deadLetters: { policy: 'dead-letter', topic: 'bad', format: 'json' },
     late: { allowedLatenessMs: 5_000, policy: 'answer', topic: null },
-    state: { flushEveryMs: 0 },
+    state: { flushEveryMs: 0, online: null },
     exchange: { partitions: null },
     guarantee: 'exactly-once',
     digest: 'd',

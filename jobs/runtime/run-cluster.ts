@@ -5,6 +5,7 @@ import { errorFields, type Logger } from '../../engine/observability/logger.ts';
 import type { Encoder } from '../../engine/serde/encoder.ts';
 import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
 import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
+import { OnlineValues } from '../../engine/state/redis/online-values.ts';
 import type { Clock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleStage } from './assemble-stage.ts';
@@ -15,6 +16,7 @@ import { neededServices } from './cluster/needed-services.ts';
 import { checkPartitionsKept } from './cluster/recorded-partitions.ts';
 import { runFigures, type RunFigures } from './cluster/run-figures.ts';
 import { StageWorker } from './cluster/stage-worker.ts';
+import { keptOnline, withOnlineFeatures } from './online-features.ts';
 import { openModel } from './open-model.ts';
 import { openDeadLetterEncoder, openEncoder, outputTopics } from './open-outputs.ts';
 import { openDecoder } from './open-source.ts';
@@ -83,6 +85,7 @@ export async function openClusterRun(
     const { deadLetters } = job;
     const letterPartitions = deadLetters.policy === 'fail' ? 1 : countOf(deadLetters.topic);
     const encodeDeadLetters = await waiting(() => openDeadLetterEncoder(job, letterPartitions, registry));
+    const online = keptOnline(job);
     const workers = stages.map((stage, index) => {
       const [before, isLast] = [stages[index - 1], stage.output === 'results'];
       return new StageWorker({
@@ -92,10 +95,13 @@ export async function openClusterRun(
         digest: stage.digest,
         kafka,
         redis,
+        // Only the last stage has every feature of a record.
+        online:
+          isLast && job.state.online !== null ? new OnlineValues(redis, { app: job.app, ...job.state.online }) : null,
         logger,
         clock,
-        openQuery: (partition, source, commitLog) =>
-          assembleStage(job, stage, {
+        openQuery: (partition, source, commitLog) => {
+          const query = assembleStage(job, stage, {
             partition,
             source,
             input,
@@ -107,7 +113,9 @@ export async function openClusterRun(
             upstreamPartitions: countOf(before === undefined ? input : topicOf(before)),
             downstreamPartitions: stage.output === 'results' ? 1 : countOf(stage.output.topic),
             ...(bounds === undefined ? {} : { bounds }),
-          }),
+          });
+          return withOnlineFeatures(query, isLast ? online : []);
+        },
       });
     });
     return {
@@ -178,6 +186,8 @@ async function runStages(workers: readonly StageWorker[], trigger: Trigger, stop
   );
   // Every stage hands over before the first error, which is the cause, is given on.
   const first = Promise.all(runs);
+  // It is asked for only when all have ended, and must not count as unheard until then.
+  first.catch(() => undefined);
   await Promise.allSettled(runs);
   await first;
 }

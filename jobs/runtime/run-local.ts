@@ -13,6 +13,7 @@ import { openEmbeddedRegistry } from './embedded-registry.ts';
 import { openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, openEncoder, outputTopics } from './open-outputs.ts';
 import { openFollowers, type FollowerProfile, type OutputFollowers } from './follow-outputs.ts';
+import { refuseOnline } from './online-features.ts';
 import { openModel } from './open-model.ts';
 import { openDecoder, openFileSource, openTopicSource } from './open-source.ts';
 import { openSimulatorSource } from './simulator-source.ts';
@@ -50,10 +51,11 @@ export interface LocalRun extends AsyncDisposable {
 /**
  * Opens a job on the embedded profile: makes the topics that it writes, loads its model, and puts the query together.
  *
- * @throws {SluiceError} what the model, the topics, the sinks and the source throw.
+ * @throws {SluiceError} `ONLINE_NEEDS_REDIS`; what the model, the topics, the sinks and the source throw.
  */
 export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Promise<LocalRun> {
   const { storage, directory, modelsDirectory, logger, bounds } = profile;
+  refuseOnline(job);
   const model = await openModel(job, modelsDirectory);
   const registry = openEmbeddedRegistry(directory, storage.clock);
   const input = await openInput(job, storage, registry);

@@ -14,7 +14,10 @@ import { GroupTasks, type TaskSignals } from '../../../engine/source/kafka/group
 import { KafkaSource } from '../../../engine/source/kafka/kafka-source.ts';
 import type { Source } from '../../../engine/source/source.ts';
 import type { RedisClient } from '../../../engine/state/redis/connect-redis.ts';
+import { OnlineTaskState } from '../../../engine/state/redis/online-task-state.ts';
+import type { OnlineValues } from '../../../engine/state/redis/online-values.ts';
 import { RedisTaskState } from '../../../engine/state/redis/redis-task-state.ts';
+import type { TaskState } from '../../../engine/state/redis/task-state.ts';
 import type { Clock } from '../../../engine/time/clock.ts';
 import type { ClusterKafka } from './cluster-settings.ts';
 import { partitionsChanged } from './recorded-partitions.ts';
@@ -32,6 +35,8 @@ export interface StageWorkerOptions {
   readonly kafka: ClusterKafka;
   /** Shared by all tasks of the process; outlives the worker. */
   readonly redis: RedisClient;
+  /** Where the online values go that its query hands on with the state; `null` for a stage that has none. */
+  readonly online: OnlineValues | null;
   readonly logger: Logger;
   readonly clock: Clock;
   /** The query of one task. Called once for each acquisition. */
@@ -132,17 +137,18 @@ export class StageWorker {
     trigger: Trigger,
     { stop, lost }: TaskSignals,
   ): Promise<void> {
-    const { name, topic, partitions, digest, kafka, redis, clock } = this.#options;
+    const { name, topic, partitions, digest, kafka, redis, clock, online } = this.#options;
     if (partition >= partitions) throw partitionsChanged(name, topic, partitions, partition + 1);
     const task = `${name}.${topic}-${partition}`;
     const source = await this.#openSource(partition, trigger);
+    const keepOnline = (state: TaskState): TaskState => (online === null ? state : new OnlineTaskState(state, online));
     const commitLog = new TaskCommitLog({
       task,
       partition,
       openProducer: () =>
         KafkaTaskProducer.open({ settings: kafka.client, transactionalId: task, group, topic, partition }),
       committed: () => group.committed(partition),
-      state: new RedisTaskState(redis, { task, owner: randomUUID() }),
+      state: keepOnline(new RedisTaskState(redis, { task, owner: randomUUID() })),
       servesJob: (committed) => committed === digest,
       lost,
     });
