@@ -22,5 +22,6 @@ export { near } from './compare-rows.ts';
 export { disordered } from './disordered.ts';
 export { forEveryCrashPoint } from './for-every-crash-point.ts';
 export { inMemoryQuery } from './in-memory-query.ts';
+export type { QueryUnderTest } from './query-under-test.ts';
 export { arbitraryStream } from './stream-arbitrary.ts';
 export { testQuery } from './test-query.ts';

@@ -1,8 +1,7 @@
 import { Schema } from '../../engine/record/schema.ts';
 import type { SectionStep } from '../../engine/execution/section.ts';
 import type { QueryBounds } from '../../engine/execution/query-definition.ts';
-import { inMemoryQuery } from '../../engine/testing/in-memory-query.ts';
-import type { QueryUnderTest } from '../../engine/testing/query-under-test.ts';
+import { inMemoryQuery, type QueryUnderTest } from '../../engine/testing/index.ts';
 import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
 import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
 import { RollingLogic } from '../../operators/rolling/rolling-logic.ts';
