@@ -54,7 +54,7 @@ export function withOnlineFeatures(query: QueryDefinition, entities: readonly On
  * Notes the latest feature values of each key since the state was last taken: those of the record that is last in the stream's total order, (event time,
  * partition, offset), as the record was answered. It reads no state and changes no record.
  */
-export class OnlineFeatures implements StatefulLogic {
+class OnlineFeatures implements StatefulLogic {
   readonly operatorId: string;
   readonly #entity: OnlineEntity;
   #latest = new Map<string, OnlineRow>();
