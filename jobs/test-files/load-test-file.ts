@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path';
 import type { Action } from '../../engine/testing/action.ts';
 import { near, type Row } from '../../engine/testing/compare-rows.ts';
 import type { Schema } from '../../engine/record/schema.ts';
@@ -62,7 +61,7 @@ export async function loadTestFile(path: string): Promise<TestFileOutcome> {
       ? undefined
       : checkShape(document, [], testFile, files.diagnostics);
   if (document === null || parts === undefined) return broken(files.diagnostics, files.sources);
-  const jobFile = parts.job === undefined ? path.replace(ending, '.yaml') : join(dirname(path), parts.job);
+  const jobFile = parts.job === undefined ? path.replace(ending, '.yaml') : files.resolve(parts.job);
   const outcome = await loadJob(jobFile);
   if (!outcome.ok) return broken(outcome.diagnostics, new Map([...files.sources, ...outcome.sources]));
   const { job } = outcome;
