@@ -40,6 +40,7 @@ async function runDoctor(path: string, options: DoctorOptions): Promise<void> {
     settings,
     modelsDirectory: options.models,
     clock: systemClock,
+    purpose: 'examine',
     threads: threadCount(),
   });
   process.stdout.write(options.format === 'json' ? `${JSON.stringify(results, null, 2)}\n` : tableOf(results));

@@ -1,7 +1,9 @@
 import { Option, type Command } from 'commander';
+import { SluiceError } from '../../engine/error.ts';
 import { jsonLogger } from '../../engine/observability/logger.ts';
 import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
+import { sumFigures } from '../../jobs/runtime/cluster/run-figures.ts';
 import { openClusterRun } from '../../jobs/runtime/run-cluster.ts';
 import { runClusterWorkers } from '../../jobs/runtime/run-cluster-workers.ts';
 import { preflight } from '../../jobs/runtime/preflight.ts';
@@ -78,7 +80,7 @@ async function runCluster(job: CheckedJob, path: string, options: RunOptions): P
   const logger = jsonLogger(worker === undefined ? 'sluice' : `sluice worker ${worker}`);
   if (worker !== undefined) stopWithParent(stop);
   else {
-    const checks = { settings, modelsDirectory: models, clock: systemClock, threads: threadCount() };
+    const checks = { settings, modelsDirectory: models, clock: systemClock, purpose: 'start', threads: threadCount() };
     const results = await preflight(job, checks);
     const toRead = results.filter(({ outcome }) => outcome !== 'ok');
     if (toRead.length > 0) process.stderr.write(tableOf(toRead));
@@ -99,9 +101,13 @@ async function runCluster(job: CheckedJob, path: string, options: RunOptions): P
     );
   }
   const profile = { settings, modelsDirectory: models, logger, clock: systemClock };
-  await using run = await openClusterRun(job, profile, stop.signal);
-  await run.run(trigger, stop.signal);
-  return run.figures;
+  await using run = await openClusterRun(job, profile, stop.signal).catch((error: unknown) => {
+    // Told to end while it waited for a service: it had not begun.
+    if (stop.signal.aborted && error instanceof SluiceError && error.retryable === 'transient') return null;
+    throw error;
+  });
+  await run?.run(trigger, stop.signal);
+  return run?.figures ?? sumFigures([]);
 }
 
 function workerArgs(path: string, { models, trigger, config }: RunOptions): readonly string[] {

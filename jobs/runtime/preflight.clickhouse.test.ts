@@ -8,7 +8,7 @@ import { systemClock } from '../../engine/time/clock.ts';
 import { startClickHouse, type ClickHouseService } from '../../tools/services/start-clickhouse.ts';
 import { jobOf } from '../testing/job-folder.ts';
 import type { CheckResult } from './cluster/checklist.ts';
-import { preflight } from './preflight.ts';
+import { preflight, type PreflightProfile } from './preflight.ts';
 
 let dir: string;
 let server: ClickHouseService;
@@ -24,9 +24,18 @@ afterAll(async () => {
 });
 
 /** What is found of ClickHouse alone; the other services are not named. */
-async function found(clickHouse: Parameters<typeof preflight>[1]['settings']['clickHouse']): Promise<CheckResult[]> {
+async function found(
+  clickHouse: PreflightProfile['settings']['clickHouse'],
+  purpose: PreflightProfile['purpose'] = 'examine',
+): Promise<CheckResult[]> {
   const settings = { kafka: null, redis: null, clickHouse, schemaRegistry: null };
-  const results = await preflight(await jobOf(), { settings, modelsDirectory: dir, clock: systemClock, threads: 64 });
+  const results = await preflight(await jobOf(), {
+    settings,
+    modelsDirectory: dir,
+    clock: systemClock,
+    purpose,
+    threads: 64,
+  });
   return results.filter(({ thing }) => thing.startsWith('ClickHouse'));
 }
 
@@ -47,6 +56,14 @@ describe("the checks of a job's ClickHouse", () => {
     expect(results.map(({ code, outcome }) => code ?? outcome)).toEqual(['CLICKHOUSE_REFUSED', 'not looked at']);
     expect(JSON.stringify(results)).not.toMatch(/hunter/);
   }, 60_000);
+
+  it('refuse one that does not answer, but for a job that starts: it does without', async () => {
+    const nowhere = { url: 'http://127.0.0.1:1' };
+    expect(await found(nowhere)).toMatchObject([{ code: 'CLICKHOUSE_UNAVAILABLE' }, { outcome: 'not looked at' }]);
+    expect(await found(nowhere, 'start')).toMatchObject([
+      { outcome: 'warned', words: expect.stringContaining('127.0.0.1:1') },
+    ]);
+  });
 
   it('warn where the job names a table, and nobody says where', async () => {
     expect(await found(null)).toMatchObject([

@@ -1,7 +1,7 @@
 import { ClusterClickHouse } from '../../engine/clickhouse/clickhouse-access.ts';
 import { migrationStatus, type MigrationStatus } from '../../engine/clickhouse/migrations.ts';
 import { checkClickHouseVersion } from '../../engine/clickhouse/check-version.ts';
-import { SluiceError } from '../../engine/error.ts';
+import { messageOf, SluiceError } from '../../engine/error.ts';
 import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
 import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import type { Clock } from '../../engine/time/clock.ts';
@@ -22,6 +22,8 @@ export interface PreflightProfile {
   readonly settings: ClusterSettings;
   readonly modelsDirectory: string;
   readonly clock: Clock;
+  /** `start`: what a job can do without for now, a ClickHouse that is away, is warned of and not refused. */
+  readonly purpose: 'start' | 'examine';
   /** libuv's threads (`UV_THREADPOOL_SIZE`), which the client's transactions wait on. */
   readonly threads: number;
 }
@@ -108,7 +110,7 @@ const migrationWords: Readonly<Record<MigrationStatus['state'], string>> = {
   unknown: 'of a newer Sluice',
 };
 
-async function checkClickHouse(job: CheckedJob, { settings }: PreflightProfile): Promise<Checklist> {
+async function checkClickHouse(job: CheckedJob, { settings, purpose }: PreflightProfile): Promise<Checklist> {
   const checklist = new Checklist();
   const address = settings.clickHouse;
   if (!job.sinks.some(({ kind }) => kind === 'clickhouse')) return checklist;
@@ -123,9 +125,17 @@ async function checkClickHouse(job: CheckedJob, { settings }: PreflightProfile):
     return checklist;
   }
   await using access = new ClusterClickHouse(address);
-  const answers = await checklist.check('ClickHouse', async () =>
-    fine(`release ${await checkClickHouseVersion(access)}`),
-  );
+  let isAway = false;
+  const answers = await checklist.check('ClickHouse', async () => {
+    try {
+      return fine(`release ${await checkClickHouseVersion(access)}`);
+    } catch (error) {
+      isAway = purpose === 'start' && error instanceof SluiceError && error.retryable === 'transient';
+      if (!isAway) throw error;
+      return warned(`${messageOf(error)}. The job does without; \`sluice sink\` will be behind until then`);
+    }
+  });
+  if (isAway) return checklist;
   if (!answers) {
     checklist.skip(['ClickHouse tables'], 'ClickHouse is refused');
     return checklist;

@@ -54,6 +54,8 @@ export async function runClusterWorkers(options: ClusterWorkersOptions, stopped:
     }
   });
   const first = Promise.all(workers);
+  // It is asked for only when all have ended, and must not count as unheard until then.
+  first.catch(() => undefined);
   await Promise.allSettled(workers);
   await first;
   return sumFigures(figures);
@@ -70,7 +72,8 @@ async function keepRunning(
     const startedMs = clock.monotonicMs();
     const end = await runWorker(options, worker, ended);
     if (end.figures !== null) figures.push(end.figures);
-    if (end.code === 0) return;
+    // One that was told to stop before it could hear of it had not begun.
+    if (end.code === 0 || (ended.aborted && end.signal === 'SIGTERM')) return;
     const how = end.signal === null ? `exit code ${end.code ?? '?'}` : end.signal;
     if (end.code === namedError || ended.aborted) {
       throw new SluiceError(

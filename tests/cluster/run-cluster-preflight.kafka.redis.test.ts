@@ -90,7 +90,7 @@ async function topic(suffix: string, partitions: number, topicSettings: Record<s
 }
 
 async function produce(count: number): Promise<void> {
-  const producer = new kafka.Producer({ 'bootstrap.servers': broker.bootstrap });
+  const producer = new kafka.Producer({ 'bootstrap.servers': broker.bootstrap, 'enable.idempotence': true });
   await kafkaCall<kafka.Metadata>((done) => producer.connect({}, done));
   for (let i = 0; i < count; i++) {
     const record = { card: `c${i % 5}`, at: 1_700_000_000_000 + i };
@@ -105,6 +105,7 @@ async function checks(job: CheckedJob, changes: Partial<ClusterSettings> = {}): 
     settings: { ...settings, ...changes },
     modelsDirectory: join(dir, 'models'),
     clock: systemClock,
+    purpose: 'examine',
     threads: 64,
   });
 }

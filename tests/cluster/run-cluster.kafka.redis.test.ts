@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,7 +43,7 @@ afterAll(async () => {
 });
 
 /** A job of its own, with a topic that has the input's partitions; gives the job file's path. */
-async function newJob(name: string): Promise<string> {
+async function newJob(name: string, features: 'of the card' | 'of two entities' = 'of the card'): Promise<string> {
   const folder = join(dir, name);
   for (const sub of ['jobs', 'features']) mkdirSync(join(folder, sub), { recursive: true });
   writeFileSync(
@@ -54,6 +54,14 @@ features:
   sum_30d: { sum: amount, over: 30d, current: include }
 `,
   );
+  writeFileSync(
+    join(folder, 'features/shop.yaml'),
+    `entity: shop
+features:
+  shop_count_30d: { count: true, over: 30d, current: include }
+  shop_share: { expr: shop_count_30d / count_30d }
+`,
+  );
   const file = join(folder, 'jobs/job.yaml');
   writeFileSync(
     file,
@@ -61,10 +69,10 @@ features:
 app: shop
 source:
   topic: ${name}.in
-  fields: { id: string, card: string, at: timestamp, amount: double }
+  fields: { id: string, card: string, shop: string, at: timestamp, amount: double }
   key: card
   eventTime: { field: at, delay: 1s }
-features: [card]
+features: ${features === 'of the card' ? '[card]' : '[card, shop]'}
 sinks: [{ topic: ${name}.out }]
 deadLetters: { topic: ${name}.bad }
 state: { flushEvery: 200ms }
@@ -75,15 +83,20 @@ state: { flushEvery: 200ms }
   return file;
 }
 
-/** Sends records `[from, to)`: a card always to the same partition, its amounts 1, 2, 3 … */
+/**
+ * Sends records `[from, to)`: a card always to the same partition, its amounts 1, 2, 3 … Idempotent: a send that is made again (the topic is new, and has no leader
+ * yet) would otherwise come after those that followed it.
+ */
 async function produce(name: string, from: number, to: number, further: readonly string[] = []): Promise<void> {
-  const producer = new kafka.Producer({ 'bootstrap.servers': broker.bootstrap });
+  const producer = new kafka.Producer({ 'bootstrap.servers': broker.bootstrap, 'enable.idempotence': true });
   await kafkaCall<kafka.Metadata>((done) => producer.connect({}, done));
   for (let i = from; i < to; i++) {
     const card = i % cards;
+    const shop = `s${i % 7}`;
     const record = {
       id: `r${i}`,
       card: `c${card}`,
+      shop,
       at: 1_700_000_000_000 + i * 1_000,
       amount: Math.floor(i / cards) + 1,
     };
@@ -109,7 +122,10 @@ class Reader {
     this.#source = source;
   }
 
+  /** Opens a topic once it is there. */
   static async open(topic: string): Promise<Reader> {
+    using admin = new KafkaAdmin(settings);
+    await expect.poll(() => admin.partitionCount(topic), { timeout: 100_000, interval: 200 }).toBe(partitions);
     const source = await KafkaSource.open({ settings, topic, partitions: 'all' });
     await source.seek((await source.ranges()).map(({ partition }) => ({ partition, offset: 0 })));
     return new Reader(source);
@@ -187,7 +203,7 @@ function expectAnsweredOnce(values: readonly string[], count: number): void {
   const byId = new Map(answers.map((answer) => [answer.id, answer]));
   for (let i = 0; i < count; i++) {
     const n = Math.floor(i / cards) + 1;
-    expect(byId.get(`r${i}`)?.features).toEqual({ count_30d: n, sum_30d: (n * (n + 1)) / 2 });
+    expect(byId.get(`r${i}`)?.features).toMatchObject({ count_30d: n, sum_30d: (n * (n + 1)) / 2 });
   }
 }
 
@@ -196,7 +212,6 @@ describe('sluice run --profile cluster', () => {
     const job = await newJob('payments');
     await produce('payments', 0, 4_000, ['{"id": "bad"']);
     const first = run(job, '--workers', '2');
-    await expect.poll(() => first.stderr.includes('created topic payments.out'), { timeout: 60_000 }).toBe(true);
     const reader = await Reader.open('payments.out');
     await reader.until(({ length }) => length >= 1_000);
     const workers = await childrenOf(first.child);
@@ -209,6 +224,7 @@ describe('sluice run --profile cluster', () => {
       0,
       expect.stringContaining('has died by SIGKILL and is started again'),
     ]);
+    expect(first.stderr).toContain('created topic payments.out');
 
     const second = run(job, '--workers', '2');
     await produce('payments', 8_000, 9_000);
@@ -223,7 +239,53 @@ describe('sluice run --profile cluster', () => {
     await bad.toEnd();
     expect(bad.values.map((value) => (JSON.parse(value) as { readonly stage: string }).stage)).toEqual(['decode']);
     await bad[Symbol.asyncDispose]();
-  }, 240_000);
+  }, 400_000);
+
+  it("answers each record once over two stages, for features of an entity that is not the topic's key", async () => {
+    const job = await newJob('entities', 'of two entities');
+    await produce('entities', 0, 2_000);
+    const first = run(job, '--workers', '2');
+    const reader = await Reader.open('entities.out');
+    await reader.until(({ length }) => length >= 500);
+    const [victim = 0] = await childrenOf(first.child);
+    process.kill(victim, 'SIGKILL');
+    await reader.until(({ length }) => length >= 2_000);
+    await produce('entities', 2_000, 3_000);
+    await reader.until(({ length }) => length >= 3_000);
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toBe(0);
+    await reader.toEnd();
+    expectAnsweredOnce(reader.values, 3_000);
+    // A shop's records come from all partitions: each counts all of those before it in the order in which the exchange has them.
+    const last = new Map<string, number>();
+    for (const value of reader.values) {
+      const { shop, features } = JSON.parse(value) as {
+        readonly shop: string;
+        readonly features: Record<string, number>;
+      };
+      last.set(shop, Math.max(last.get(shop) ?? 0, features['shop_count_30d'] ?? 0));
+    }
+    expect(Object.fromEntries(last)).toEqual(
+      Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`s${i}`, Math.ceil((3_000 - i) / 7)])),
+    );
+    await reader[Symbol.asyncDispose]();
+  }, 400_000);
+
+  it('ends all of its workers, by the name of the error, where waiting mends nothing', async () => {
+    const job = await newJob('stops');
+    writeFileSync(job, readFileSync(job, 'utf8').replace('deadLetters: { topic: stops.bad }', 'deadLetters: fail'));
+    await produce('stops', 0, 200, ['{"id": "bad"']);
+    const child = run(job, '--workers', '2');
+    expect(await child.ended).toBe(1);
+    expect(child.stderr).toContain('error BAD_RECORD');
+    expect(child.stderr).toContain('error WORKER_FAILED');
+    expect(child.stdout).toBe('');
+    // Nothing of the batch that holds it was committed, and the others were worked on.
+    const reader = await Reader.open('stops.out');
+    await reader.toEnd();
+    expect(new Set(reader.values).size).toBe(reader.values.length);
+    await reader[Symbol.asyncDispose]();
+  }, 300_000);
 
   it('works off what is there and ends, and finds nothing to do the next time', async () => {
     const job = await newJob('nightly');
@@ -236,7 +298,7 @@ describe('sluice run --profile cluster', () => {
     await reader.toEnd();
     expectAnsweredOnce(reader.values, 2_000);
     await reader[Symbol.asyncDispose]();
-  }, 120_000);
+  }, 300_000);
 });
 
 /** The processes that a process has started. */
