@@ -298,7 +298,7 @@ function rowsOf(
     return field === null ? [] : [[nameOf(field), values] as const];
   });
   const row = fc.record({ ...Object.fromEntries(written), at: instants, card: fc.constantFrom('c1', 'c2') });
-  return fc.array(row as fc.Arbitrary<Readonly<Record<string, unknown>>>, { minLength: 1, maxLength: 4 });
+  return fc.array(row, { minLength: 1, maxLength: 4 });
 }
 
 const cases = (candidates: readonly Change[], direction: Direction): fc.Arbitrary<Case> =>

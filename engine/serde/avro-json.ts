@@ -89,23 +89,17 @@ class JsonText {
 
 /** A value as avsc read it, with nothing lost. */
 function jsonOf(value: unknown): string {
-  switch (typeof value) {
-    case 'number':
-      if (!Number.isFinite(value)) return `"${value}"`;
-      return Object.is(value, -0) ? '-0' : String(value);
-    case 'bigint':
-      return String(value);
-    case 'object':
-      if (value === null) return 'null';
-      if (value instanceof JsonText) return value.text;
-      if (value instanceof Uint8Array) return JSON.stringify(Buffer.from(value).toString('base64'));
-      if (Array.isArray(value)) return `[${value.map((item) => jsonOf(item)).join(',')}]`;
-      return `{${Object.entries(value)
-        .map(([name, member]) => `${JSON.stringify(name)}:${jsonOf(member)}`)
-        .join(',')}}`;
-    default:
-      return JSON.stringify(value);
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) return `"${value}"`;
+    return Object.is(value, -0) ? '-0' : String(value);
   }
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (value instanceof JsonText) return value.text;
+  if (value instanceof Uint8Array) return JSON.stringify(Buffer.from(value).toString('base64'));
+  if (Array.isArray(value)) return `[${value.map((item) => jsonOf(item)).join(',')}]`;
+  const members = Object.entries(value).map(([name, member]) => `${JSON.stringify(name)}:${jsonOf(member)}`);
+  return `{${members.join(',')}}`;
 }
 
 /** Reads a `long` as a number where that is exact, else as a bigint. */

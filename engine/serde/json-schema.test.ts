@@ -223,7 +223,7 @@ function isValid(schema: Readonly<Record<string, Json>>, value: Json): boolean {
   }
   if (typeof value !== 'string') return true;
   const { minLength = 0, maxLength = Infinity, pattern = '' } = schema as Record<string, never>;
-  const length = [...value].length;
+  const length = Array.from(value).length;
   if (length < minLength || length > maxLength || !new RegExp(pattern, 'u').test(value)) return false;
   return schema['format'] !== 'uuid' || /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
 }

@@ -40,8 +40,8 @@ export class JsonShape {
       group.field < 0 ? new JsonShape(group.members, closed, group.name) : undefined,
     );
     this.guesses = new Int32Array(guessedKeys).fill(-1);
-    groups.slice(0, guessedKeys).forEach((_, name) => {
-      this.guesses[name] = name;
+    groups.slice(0, guessedKeys).forEach((_, index) => {
+      this.guesses[index] = index;
     });
   }
 

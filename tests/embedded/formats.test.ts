@@ -241,7 +241,7 @@ async function textsIn(
     if (polled?.kind !== 'messages') throw new Error('the topic ends before its end');
     const messages = format === 'avro' ? await reader.inJson(polled.messages) : polled.messages;
     for (let i = 0; i < messages.messageCount; i++) {
-      texts.push(`${Buffer.from(messageValue(messages, i)).toString()}`);
+      texts.push(Buffer.from(messageValue(messages, i)).toString());
       expect(messageKey(messages, i).length).toBeGreaterThan(0);
     }
     left -= messages.messageCount;
