@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { messageValue } from '../../engine/record/message-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import { PlanDocument } from '../../engine/plan/plan-document.ts';
 import { encodeDeadLetters } from '../../engine/serde/dead-letter-encoder.ts';
@@ -50,6 +51,7 @@ function jobOf(texts: readonly string[]): CheckedJob {
     features: planOf(texts),
     windows: null,
     outputMode: 'append',
+    trigger: { kind: 'realtime', everyMs: 0, maxOffsetsPerTrigger: null },
     score: null,
     sinks: [{ kind: 'topic', topic: 'out', format: 'json', partitions: null }],
     deadLetters: { policy: 'dead-letter', topic: 'bad', format: 'json' },
@@ -167,6 +169,9 @@ function chooser(seed: number): (below: number) => number {
   };
 }
 
+/** A task of a stage in the middle of things. */
+const among = { partition: 0, upstreamPartitions: 2, downstreamPartitions: 2 };
+
 const twoEntities = [
   'entity: card\nfeatures:\n  avg_1m: { avg: amount, over: 1m }\n  ratio: { expr: amount / avg_1m }\n',
   'entity: terminal\nfeatures:\n  n_1m: { count: true, over: 1m, current: include }\n  risk: { avg: fraud, over: 1m, delay: 20s }\n  spent: { sum: ratio, over: 3m }\n',
@@ -233,9 +238,51 @@ describe('the stages of a job', () => {
     await fc.assert(property, { numRuns: 40 });
   });
 
-  it('give an exchange the columns, the position and the time at which the input took the record', async () => {
+  it('are joined by a topic that is called after the application, the job and the entity', () => {
+    expect(new Chain(jobOf(twoEntities), [], { input: 2, exchange: 2 }).exchanges).toEqual([
+      'app.job.exchange.terminal',
+    ]);
+  });
+
+  it('let other keys be answered while the partition of a key with most of the records stands still', async () => {
+    const rows = Array.from({ length: 1_000 }, (_, i): StreamRow => {
+      const terminal = i % 10 === 0 ? 2 + (i % 37) : 1;
+      const common = { amount: 1, fraud: false, mcc: null, timeMs: 1_700_000_000_000 + i * 10 };
+      return { ...common, partition: i % 2, card: `c${i % 50}`, terminal };
+    });
+    const chain = new Chain(jobOf(twoEntities), rows, { input: 2, exchange: 4 });
+    const [first, second, ...behind] = chain.tasks;
+    for (const task of [first, second]) await task?.work(1_000);
+    const lags = behind.map(({ lag }) => lag);
+    const hot = behind[lags.indexOf(Math.max(...lags))];
+    expect(hot?.lag).toBeGreaterThanOrEqual(900);
+    for (const task of behind) if (task !== hot) while (task.lag > 0) await task.work(10);
+    expect(chain.texts('out').flat()).toHaveLength(1_000 - (hot?.lag ?? 0));
+    while ((hot?.lag ?? 0) > 0) await hot?.work(100);
+    expect(chain.texts('out').flat()).toHaveLength(1_000);
+  });
+
+  it('name the position in the job’s input in every dead letter, with bytes only where they are that record’s', () => {
     const job = jobOf(twoEntities);
-    const chain = new Chain(job, [], { input: 2, exchange: 2 });
-    expect(chain.exchanges).toEqual(['app.job.exchange.terminal']);
+    const [, last] = planStages(job);
+    if (last === undefined) throw new Error('the job has two stages');
+    const query = assembleStage(job, last, { ...partsOf(job, 2), decoder: null, ...among });
+    const letter = {
+      partition: 1,
+      offset: 5,
+      stage: 'score',
+      code: 'C',
+      message: 'm',
+      value: Buffer.from('x'),
+    } as const;
+    const written = query.encodeDeadLetters([
+      { ...letter, topic: 'in' },
+      { ...letter, topic: 'app.job.exchange.terminal' },
+    ]);
+    const values = [0, 1].map((index) => JSON.parse(Buffer.from(messageValue(written, index)).toString()) as object);
+    expect(values).toMatchObject([
+      { topic: 'in', partition: 1, offset: 5, value: null },
+      { topic: 'app.job.exchange.terminal', value: Buffer.from('x').toString('base64') },
+    ]);
   });
 });
