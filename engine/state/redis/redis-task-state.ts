@@ -4,7 +4,7 @@ import type { StateEntry, StateWrite } from '../state-store.ts';
 import { checkRedisKeepsState } from './check-redis.ts';
 import type { RedisClient } from './connect-redis.ts';
 import { redisFailure } from './redis-failure.ts';
-import { claimScript, readScript, writeScript } from './state-scripts.ts';
+import { claimScript, forgetScript, readScript, writeScript } from './state-scripts.ts';
 import {
   stateWentBack,
   taskFenced,
@@ -68,13 +68,33 @@ export class RedisTaskState implements TaskState {
 
   async claim(minEpoch: number): Promise<TaskClaim> {
     await checkRedisKeepsState(this.#client);
-    const [epoch, offset, metadata] = (await this.#client
+    const [epoch, offset, metadata, torn] = (await this.#client
       .eval(claimScript, 1, this.#header, this.#owner, String(minEpoch))
-      .catch((error: unknown) => this.#fail('claim', error))) as [number, string | null, string | null];
+      .catch((error: unknown) => this.#fail('claim', error))) as [
+      number,
+      string | null,
+      string | null,
+      (readonly string[] | null)?,
+    ];
     this.#epoch = epoch;
-    this.#offset = offset === null ? null : Number(offset);
     this.#writingTo = null;
+    if (torn !== null && torn !== undefined) {
+      await this.#forget(torn);
+      this.#offset = null;
+      return { epoch, offset: null, metadata: null };
+    }
+    this.#offset = offset === null ? null : Number(offset);
     return { epoch, offset: this.#offset, metadata };
+  }
+
+  /** Deletes a state of which a part is from a write that the rest of it never saw. */
+  async #forget(hashes: readonly string[]): Promise<void> {
+    const args = [this.#header, ...hashes, this.#owner, String(this.#claimed)];
+    const answer = await this.#client
+      .eval(forgetScript, 1 + hashes.length, ...args)
+      .catch((error: unknown) => this.#fail('clear', error));
+    if (answer === 'OK') return;
+    throw answer === 'FENCED' ? taskFenced(this.#task) : stateWentBack(this.#task);
   }
 
   async write({ to, metadata, writes }: TaskStateWrite): Promise<TaskStateAnswer> {

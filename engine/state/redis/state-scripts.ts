@@ -4,11 +4,15 @@
  *
  * A task's header is a hash `owner, epoch, offset, metadata`; each stateful operator has a hash of its keys' values. Only absolute values
  * are ever written, so a command that arrives twice, or late, finds that the header says otherwise and does nothing.
+ *
+ * A write sets `began` first and `offset` last. Redis carries both out or neither, but for one case: an append-only file that ends within a transaction (a
+ * power failure, a full disk) is cut behind the last whole command of it, its MULTI is left open, and the next start but one carries out
+ * what is left of it with whatever was appended since (seen in Redis 7.0.15). The state is then torn, and `began` says so.
  */
 
 /**
- * Takes the task over. KEYS: header. ARGV: owner, lowest epoch that is too low. Gives {epoch, offset or false, metadata or false}. The
- * same owner asking again is given the epoch it has.
+ * Takes the task over. KEYS: header. ARGV: owner, lowest epoch that is too low. Gives {epoch, offset or false, metadata or false, false or,
+ * where the state is torn, the keys of its hashes}. The same owner asking again is given the epoch it has.
  */
 export const claimScript = `
 local head = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'offset', 'metadata')
@@ -18,12 +22,18 @@ if head[1] ~= ARGV[1] or epoch <= floor then
   epoch = math.max(epoch, floor) + 1
   redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', string.format('%d', epoch))
 end
-return {epoch, head[3], head[4]}
+local began = redis.call('HGET', KEYS[1], 'began')
+if not began or began == head[3] then return {epoch, head[3], head[4], false} end
+local hashes = {}
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 5) == 'hash ' then hashes[#hashes + 1] = string.sub(field, 6) end
+end
+return {epoch, head[3], head[4], hashes}
 `;
 
 /** What both scripts below ask first: whether the header names this owner. Gives nil where it does. */
 const checkOwner = `
-local head = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'offset')
+local head = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'offset', 'began')
 local epoch, own = tonumber(head[2] or '0'), tonumber(ARGV[2])
 if epoch > own or (epoch == own and head[1] ~= ARGV[1]) then return 'FENCED' end
 if epoch < own then return 'MISMATCH' end
@@ -39,6 +49,12 @@ local at = head[3] or ''
 export const writeScript: string = `${checkOwner}
 if at == ARGV[4] then return 'ALREADY' end
 if at ~= ARGV[3] then return 'MISMATCH' end
+local began = {'began', ARGV[4]}
+for k = 2, #KEYS do
+  began[#began + 1] = 'hash ' .. KEYS[k]
+  began[#began + 1] = ''
+end
+redis.call('HSET', KEYS[1], unpack(began))
 local next = 6
 for k = 2, #KEYS do
   local sets, deletes = tonumber(ARGV[next]), tonumber(ARGV[next + 1])
@@ -67,6 +83,7 @@ return 'OK'
  */
 export const readScript: string = `${checkOwner}
 if at ~= ARGV[3] and at ~= ARGV[4] then return 'MISMATCH' end
+if head[4] and head[4] ~= at then return 'MISMATCH' end
 local values = {}
 local next = 5
 while next <= #ARGV do
@@ -76,4 +93,11 @@ while next <= #ARGV do
   next = last + 1
 end
 return values
+`;
+
+/** Deletes a torn state, so that it is rebuilt from nothing. KEYS: header, then its hashes. ARGV: owner, epoch. */
+export const forgetScript: string = `${checkOwner}
+for k = 2, #KEYS do redis.call('UNLINK', KEYS[k]) end
+redis.call('HDEL', KEYS[1], 'offset', 'metadata', 'began')
+return 'OK'
 `;
