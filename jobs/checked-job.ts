@@ -18,6 +18,7 @@ export interface CheckedJob {
   /** `null` for a job that answers each record. */
   readonly windows: WindowPlan | null;
   readonly outputMode: OutputMode;
+  readonly trigger: TriggerDefinition;
   /** `null` for a job that publishes features alone. */
   readonly score: ScoreDefinition | null;
   readonly sinks: readonly SinkDefinition[];
@@ -118,6 +119,15 @@ export interface LatePolicy {
 export interface ExchangeDefinition {
   /** Of the topics between stages; `null`: as many as the input has. */
   readonly partitions: number | null;
+}
+
+/** When batches are read, and how much at once. It changes how the stream is cut into batches, and so no result. */
+export interface TriggerDefinition {
+  readonly kind: 'realtime' | 'processingTime' | 'availableNow' | 'once';
+  /** `processingTime`: how often; otherwise 0. */
+  readonly everyMs: number;
+  /** `null`: all that is there. */
+  readonly maxOffsetsPerTrigger: number | null;
 }
 
 /** How state is kept. */

@@ -34,6 +34,7 @@ export interface JobDescription {
   readonly model: ModelDescription | null;
   readonly sinks: readonly SinkDefinition[];
   readonly state: CheckedJob['state'];
+  readonly trigger: CheckedJob['trigger'];
 }
 
 /** What one group of workers does on a cluster; see `runtime/stages.ts`. */
@@ -175,6 +176,7 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
     model: score === null ? null : describeModel(job, score, inputs),
     sinks: job.sinks,
     state: job.state,
+    trigger: job.trigger,
   };
 }
 

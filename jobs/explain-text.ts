@@ -37,7 +37,7 @@ export function explainText(description: JobDescription): string {
     .join('\n\n');
 }
 
-function sourceSection({ source }: JobDescription): readonly string[] {
+function sourceSection({ source, trigger }: JobDescription): readonly string[] {
   const { kind, name, format, key, fields, rules, eventTime, late, deadLetters } = source;
   const form = kind === 'topic' ? `, ${format}` : '';
   const latest = formatDuration(eventTime.delayMs + late.allowedLatenessMs);
@@ -55,6 +55,7 @@ function sourceSection({ source }: JobDescription): readonly string[] {
       ? [`  answers are exact for records up to ${latest} behind it; later ones are answered and flagged`]
       : []),
     `  bad records ${bad}`,
+    ...triggerLines(trigger),
   ];
 }
 
@@ -72,6 +73,14 @@ function stagesSection({ stages, source }: JobDescription): readonly string[] {
           (exchange.partitions === null ? '' : `, ${count(exchange.partitions, 'partition')}`),
     ]),
   ];
+}
+
+/** When records are read; nothing where it is as soon as they are there. */
+function triggerLines({ kind, everyMs, maxOffsetsPerTrigger }: JobDescription['trigger']): readonly string[] {
+  const limit = maxOffsetsPerTrigger === null ? '' : `, at most ${maxOffsetsPerTrigger} at once, split by lag`;
+  if (kind === 'realtime') return limit === '' ? [] : [`  read as soon as they are there${limit}`];
+  if (kind === 'processingTime') return [`  read every ${formatDuration(everyMs)}${limit}`];
+  return [`  reads what is there at the start (${kind})${limit}, and ends`];
 }
 
 function operatorSection(operator: OperatorDescription): readonly string[] {

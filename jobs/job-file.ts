@@ -70,6 +70,9 @@ export interface OnlinePart {
   readonly ttl?: number | undefined;
 }
 
+/** What `trigger:` holds. */
+export type TriggerPart = 'realtime' | 'availableNow' | 'once' | { readonly processingTime: number };
+
 /** What a job file holds, but for its source, which is checked key by key. */
 export interface JobParts {
   readonly job: string;
@@ -79,6 +82,8 @@ export interface JobParts {
   readonly features: 'none' | readonly string[];
   readonly windows: WindowsPart | undefined;
   readonly outputMode: OutputMode | undefined;
+  readonly trigger: TriggerPart | undefined;
+  readonly maxOffsetsPerTrigger: number | undefined;
   readonly score: ScorePart | undefined;
   readonly sinks: readonly SinkPart[];
   readonly late:
@@ -218,6 +223,18 @@ export const jobParts: PartSchemas<JobParts> = {
     description:
       'of windows: each result once, when it is final (append, the default); with every change; the whole table',
   }),
+  trigger: z
+    .union([z.enum(['realtime', 'availableNow', 'once']), z.strictObject({ processingTime: durationText('positive') })])
+    .optional()
+    .meta({
+      description:
+        'when the next batch begins: as soon as there is something (realtime, the default), every so often, or only for what is there now (availableNow; once: without the limit)',
+    }),
+  maxOffsetsPerTrigger: z
+    .int()
+    .min(1)
+    .optional()
+    .meta({ description: 'the most records that are read at once, split among partitions by how far each is behind' }),
   score: score.optional().meta({ description: 'without it the job publishes features' }),
   sinks: z.array(sink).min(1).meta({ description: 'where results go; the others follow the first topic' }),
   late: z

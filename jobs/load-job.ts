@@ -6,7 +6,7 @@ import { inReadingOrder } from '../engine/plan/diagnostic.ts';
 import { PlanDocument } from '../engine/plan/plan-document.ts';
 import type { SourceTexts } from '../engine/plan/render-diagnostics.ts';
 import { checkLate, checkOutputMode, checkWindows } from './check-windows.ts';
-import type { CheckedJob, LatePolicy } from './checked-job.ts';
+import type { CheckedJob, LatePolicy, TriggerDefinition } from './checked-job.ts';
 import { checkOutputs } from './check-sinks.ts';
 import { checkOnline } from './check-online.ts';
 import { checkParts } from './check-parts.ts';
@@ -71,6 +71,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     features,
     windows,
     outputMode,
+    trigger: triggerOf(parts),
     score,
     sinks,
     deadLetters,
@@ -79,6 +80,16 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     exchange: { partitions: parts.exchange?.partitions ?? null },
     guarantee: 'exactly-once',
     digest: jobDigest({ origin, source: definition, schema, late, features, windows }),
+  });
+}
+
+function triggerOf({ trigger = 'realtime', maxOffsetsPerTrigger = null }: Partial<JobParts>): TriggerDefinition {
+  const isTimed = typeof trigger === 'object';
+  return Object.freeze({
+    kind: isTimed ? 'processingTime' : trigger,
+    everyMs: isTimed ? trigger.processingTime : 0,
+    // As Spark has it: once takes all that is there.
+    maxOffsetsPerTrigger: trigger === 'once' ? null : maxOffsetsPerTrigger,
   });
 }
 

@@ -7,6 +7,7 @@ import type { StateReader } from '../state/state-store.ts';
 import type { PartitionWatermarks } from '../time/partition-watermarks.ts';
 import type { WatermarkRule } from '../time/stamp-watermarks.ts';
 import type { CommitLog } from './commit-log.ts';
+import type { Pace } from './paced-reader.ts';
 import type { Section } from './section.ts';
 
 /** What a task's state starts from: nothing, or what the store holds, as of these watermarks. */
@@ -67,6 +68,8 @@ export interface QueryBounds {
    * written whenever that share allows.
    */
   readonly flushEveryMs: number;
+  /** Absent: the next batch is read as soon as there is something, and room. */
+  readonly pace?: Pace;
 }
 
 /** Bounds that suit one machine. */

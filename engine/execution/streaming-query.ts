@@ -12,6 +12,7 @@ import { stampWatermarks } from '../time/stamp-watermarks.ts';
 import type { StateFlush } from './commit-log.ts';
 import type { Flight } from './flight.ts';
 import { takeRanges } from './offset-ranges.ts';
+import { PacedReader } from './paced-reader.ts';
 import type { QueryDefinition, Scored } from './query-definition.ts';
 import { recover, type Recovered } from './recover.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
@@ -163,6 +164,8 @@ export class StreamingQuery {
     retry: Retry,
   ): Promise<void> {
     const { source, bounds } = this.#query;
+    const reader =
+      bounds.pace === undefined ? source : new PacedReader(source, bounds.pace, this.#clock, task.nextOffsets);
     const ends = trigger === 'availableNow' ? await source.ranges() : null;
     const isDone = (): boolean =>
       ends !== null && ends.every(({ partition, endOffset }) => (task.nextOffsets.get(partition) ?? 0) >= endOffset);
@@ -173,7 +176,7 @@ export class StreamingQuery {
       }
       if (isDone()) break;
       const { maxBatchRecords: maxRecords, maxPollWaitMs: maxWaitMs } = bounds;
-      const poll = (): Promise<Polled | null | 'end'> => source.poll({ maxRecords, maxWaitMs, signal });
+      const poll = (): Promise<Polled | null | 'end'> => reader.poll({ maxRecords, maxWaitMs, signal });
       const polled = await retryTransient(poll, this.#clock, signal, this.#onRetry);
       if (polled === 'end') break;
       if (polled === null) {

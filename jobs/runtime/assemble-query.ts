@@ -69,8 +69,13 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
       if (parts.encodeDeadLetters === null) throw refused(job, letters);
       return parts.encodeDeadLetters(letters);
     },
-    bounds: { ...defaultBounds, flushEveryMs: job.state.flushEveryMs, ...parts.bounds },
+    bounds: { ...defaultBounds, flushEveryMs: job.state.flushEveryMs, ...paceOf(job), ...parts.bounds },
   };
+}
+
+/** The job's pace, where it has one. */
+function paceOf({ trigger: { everyMs, maxOffsetsPerTrigger } }: CheckedJob): Pick<QueryBounds, 'pace'> {
+  return everyMs === 0 && maxOffsetsPerTrigger === null ? {} : { pace: { everyMs, maxOffsetsPerTrigger } };
 }
 
 /** A profile that cannot do what the job's windows need must not run them. */

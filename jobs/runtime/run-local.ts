@@ -89,12 +89,17 @@ export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Prom
   const followers = await openFollowers(job, { ...profile, registry });
   return {
     query,
-    run: (trigger, signal) => runBoth(query, followers, trigger, signal),
+    run: (trigger, signal) => runBoth(query, followers, endsByItself(job) ? 'availableNow' : trigger, signal),
     [Symbol.asyncDispose]: async () => {
       await followers[Symbol.asyncDispose]();
       await model?.scorer[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Whether the job's own trigger takes what is there now, and no more. */
+function endsByItself({ trigger: { kind } }: CheckedJob): boolean {
+  return kind === 'availableNow' || kind === 'once';
 }
 
 /** The topic of late records and what writes it; `null` for a job that has none. */
