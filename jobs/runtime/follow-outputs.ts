@@ -52,18 +52,24 @@ interface OpenSink {
 export async function openFollowers(job: CheckedJob, profile: FollowerProfile): Promise<OutputFollowers> {
   const [topic] = outputTopics(job);
   const opened: OpenSink[] = [];
-  for (const definition of topic === undefined ? [] : job.sinks) {
-    const sink = await openSink(definition, topic?.format ?? 'json', profile);
-    if (sink !== null) opened.push(sink);
+  const close = async (): Promise<void> => {
+    for (const sink of opened.toReversed()) await sink.close();
+  };
+  try {
+    for (const definition of topic === undefined ? [] : job.sinks) {
+      const sink = await openSink(definition, topic?.format ?? 'json', profile);
+      if (sink !== null) opened.push(sink);
+    }
+  } catch (thrown) {
+    await close();
+    throw thrown;
   }
   return {
     follow: async (trigger, signal) => {
       if (topic === undefined) return;
       await Promise.all(opened.map(({ sink }) => followOne(job, topic.topic, sink, profile, trigger, signal)));
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const { close } of opened.toReversed()) await close();
-    },
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -77,8 +83,13 @@ async function openSink(
       return null;
     case 'clickhouse': {
       const clickHouse = await EmbeddedClickHouse.open({ directory: profile.directory, clock: profile.storage.clock });
-      const migrations = await readMigrations(pathToFileURL(`${packageFile('schemas/clickhouse')}/`));
-      await applyMigrations(await clickHouse.client(), migrations);
+      try {
+        const migrations = await readMigrations(pathToFileURL(`${packageFile('schemas/clickhouse')}/`));
+        await applyMigrations(await clickHouse.client(), migrations);
+      } catch (thrown) {
+        await clickHouse[Symbol.asyncDispose]();
+        throw thrown;
+      }
       const avro = format === 'avro' ? { avro: profile.registry } : {};
       const sink = new ClickHouseSink({ clickHouse, table: definition.table, ...avro });
       return { sink, close: async () => clickHouse[Symbol.asyncDispose]() };

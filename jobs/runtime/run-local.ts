@@ -12,6 +12,7 @@ import { assembleQuery } from './assemble-query.ts';
 import { openEmbeddedRegistry } from './embedded-registry.ts';
 import { openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, openEncoder, outputTopics } from './open-outputs.ts';
+import type { BoundModel } from './bind-model.ts';
 import { openFollowers, type FollowerProfile, type OutputFollowers } from './follow-outputs.ts';
 import { refuseOnline } from './online-features.ts';
 import { openModel } from './open-model.ts';
@@ -54,9 +55,19 @@ export interface LocalRun extends AsyncDisposable {
  * @throws {SluiceError} `ONLINE_NEEDS_REDIS`; what the model, the topics, the sinks and the source throw.
  */
 export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Promise<LocalRun> {
-  const { storage, directory, modelsDirectory, logger, bounds } = profile;
   refuseOnline(job);
-  const model = await openModel(job, modelsDirectory);
+  const model = await openModel(job, profile.modelsDirectory);
+  try {
+    return await openWith(job, model, profile);
+  } catch (thrown) {
+    // The scoring thread would keep the process alive.
+    await model?.scorer[Symbol.asyncDispose]();
+    throw thrown;
+  }
+}
+
+async function openWith(job: CheckedJob, model: BoundModel | null, profile: LocalProfile): Promise<LocalRun> {
+  const { storage, directory, logger, bounds } = profile;
   const registry = openEmbeddedRegistry(directory, storage.clock);
   const input = await openInput(job, storage, registry);
   const encoders: Encoder[] = [];
@@ -135,7 +146,7 @@ async function runBoth(
   const ends = [query.run(trigger, signal).catch(stopOther), followers.follow(trigger, signal).catch(stopOther)];
   // Both are waited for, so that neither is cut off in its last commit; the first error is the cause.
   const first = Promise.all(ends);
-  await Promise.allSettled(ends);
+  await Promise.allSettled([first, ...ends]);
   await first;
 }
 
