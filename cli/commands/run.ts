@@ -29,6 +29,8 @@ interface RunOptions extends DirectoryOption, ModelsOption, ConfigOption {
 
 /** libuv's threads for a worker whose parent was not started by `bin/sluice`, which says why so many. */
 const threadPoolSize = '64';
+/** How long a worker whose parent is gone may take to hand over. */
+const orphanPatienceMs = 60_000;
 
 /** `sluice run`: a job, until it is stopped. */
 export function addRunCommand(program: Command): void {
@@ -117,6 +119,10 @@ function workerArgs(path: string, { models, trigger, config }: RunOptions): read
 
 /** A worker whose parent is gone, whatever became of it, hands over and ends as if it had been told to. */
 function stopWithParent(stop: AbortController): void {
-  process.once('disconnect', () => stop.abort());
+  process.once('disconnect', () => {
+    stop.abort();
+    // Nobody is left to end it where the services that it says good-bye to are gone, too; what it had open is settled by whoever comes next.
+    void systemClock.sleep(orphanPatienceMs).then(() => process.exit(1));
+  });
   process.channel?.unref();
 }

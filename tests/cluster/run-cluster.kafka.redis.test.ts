@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import kafka from '@confluentinc/kafka-javascript';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { messageValue } from '../../engine/record/message-batch.ts';
 import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
 import { kafkaCall } from '../../engine/source/kafka/kafka-failure.ts';
@@ -130,7 +130,8 @@ class Reader {
   /** Opens a topic once it is there. */
   static async open(topic: string): Promise<Reader> {
     using admin = new KafkaAdmin(settings);
-    await expect.poll(() => admin.partitionCount(topic), { timeout: 100_000, interval: 200 }).toBe(partitions);
+    const isThere = async (): Promise<boolean> => (await admin.partitionCount(topic)) === partitions;
+    await vi.waitUntil(isThere, { timeout: 100_000, interval: 200 });
     const source = await KafkaSource.open({ settings, topic, partitions: 'all' });
     await source.seek(Array.from({ length: partitions }, (_, partition) => ({ partition, offset: 0 })));
     return new Reader(source);
