@@ -29,7 +29,7 @@ import { startRedis, type RedisService } from '../../tools/services/start-redis.
 
 const partitions = 4;
 const exchangePartitions = 3;
-const records = 8_000;
+const recordCount = 8_000;
 const cards = 60;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -182,8 +182,8 @@ interface Answer {
   readonly features: Readonly<Record<string, number | null>>;
 }
 
-function parsed<T>({ value }: MessageInput): T {
-  return JSON.parse(Buffer.from(value).toString()) as T;
+function parsed({ value }: MessageInput): unknown {
+  return JSON.parse(Buffer.from(value).toString());
 }
 
 /** The features of the second stage as the operators of one process compute them over the exchange as it was written, a partition in one go. */
@@ -249,7 +249,7 @@ describe('a job whose features are of two entities, on a cluster', () => {
     const { file, job } = await newJob();
     using admin = new KafkaAdmin({ brokers: [broker.bootstrap], clientId: 'test' });
     await admin.createTopic({ topic: 'payments', partitions });
-    await produce(0, records / 2, [{ card: 'c1', text: '{"id": "bad"' }]);
+    await produce(0, recordCount / 2, [{ card: 'c1', text: '{"id": "bad"' }]);
     const environment = {
       ...process.env,
       NO_COLOR: '1',
@@ -269,15 +269,15 @@ describe('a job whose features are of two entities, on a cluster', () => {
     await answers.until(500);
     const [victim] = (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')).trim().split(' ');
     process.kill(Number(victim), 'SIGKILL');
-    await produce(records / 2, records, [recordOf(records - 1)]);
-    await answers.until(records);
+    await produce(recordCount / 2, recordCount, [recordOf(recordCount - 1)]);
+    await answers.until(recordCount);
     child.kill('SIGTERM');
     await ended;
     running.delete(child);
 
-    const published = (await answers.toEnd()).map((message) => parsed<Answer>(message));
+    const published = (await answers.toEnd()).map((message) => parsed(message) as Answer);
     const ids = published.map(({ id }) => id);
-    expect(ids.toSorted()).toEqual(Array.from({ length: records }, (_, i) => `r${i}`).toSorted());
+    expect(ids.toSorted()).toEqual(Array.from({ length: recordCount }, (_, i) => `r${i}`).toSorted());
     const input = await (await TopicReader.open('payments')).toEnd();
     const sentAt = new Map(
       input.flatMap((message) => {
@@ -289,12 +289,10 @@ describe('a job whose features are of two entities, on a cluster', () => {
     const positionOf = (answer: Answer): string => `${answer.source_partition}/${answer.source_offset}`;
     for (const answer of published) expect(sentAt.get(positionOf(answer))?.id).toBe(answer.id);
     const bad = await (await TopicReader.open('bad')).toEnd();
-    expect(bad.map((message) => parsed<{ topic: string; stage: string }>(message))).toMatchObject([
-      { topic: 'payments', stage: 'decode' },
-    ]);
+    expect(bad.map((message) => parsed(message))).toMatchObject([{ topic: 'payments', stage: 'decode' }]);
 
     const exchanged = await (await TopicReader.open('shop.scoring.exchange.terminal')).toEnd();
-    expect(exchanged).toHaveLength(records);
+    expect(exchanged).toHaveLength(recordCount);
     const arrivals = new Map<string, number | undefined>(
       input.map(({ partition, offset, timestampMs }) => [`${partition}/${offset}`, timestampMs]),
     );
