@@ -31,7 +31,7 @@ export interface ExpressionPlace {
 }
 
 /** Compiles the expression at a place; says there what is wrong with it, and gives `null`. */
-export function compileAt(
+function compileAt(
   text: string,
   { document, path, schema, diagnostics }: ExpressionPlace,
 ): CompiledExpression | null {
