@@ -13,7 +13,7 @@ import { dump, dumpCommits, RawAdmin, RawReader, type RawMessage } from './raw-k
 import { setTrap, takeTrap, type Trap } from './seams.ts';
 import { RedisUnderFaults, type ServicesUnderFaults } from './services-under-faults.ts';
 import { SinkUnderFaults } from './sink-under-faults.ts';
-import { readStoredState } from './stored-state.ts';
+import { readStoredState, type StoredState } from './stored-state.ts';
 
 /** How one run is shaped, beside its seed. */
 export interface RunShape {
@@ -243,7 +243,6 @@ export class FaultRun {
   /** What the checker finds as things are now. */
   async check(): Promise<RealViolation[]> {
     const { directBroker, sql } = this.services;
-    const task = (partition: number): string => `${this.name}.${this.input}-${partition}`;
     const byTopic = (topic: string): Promise<RawMessage[]> =>
       dump(directBroker, { [`${this.name}.${topic}`]: partitions });
     const outputs = await byTopic('out');
@@ -254,9 +253,15 @@ export class FaultRun {
       deadLetters: await byTopic('dead'),
       seen: this.#seen,
       commits: await dumpCommits(directBroker, this.name, this.input),
-      state: await readStoredState(this.redis.directPort, task, partitions),
+      state: await this.storedState(),
       logs: this.#logs,
     });
+  }
+
+  /** What is in its Redis now. */
+  storedState(): Promise<StoredState> {
+    const task = (partition: number): string => `${this.name}.${this.input}-${partition}`;
+    return readStoredState(this.redis.directPort, task, partitions);
   }
 
   /** Ends whatever still runs. */

@@ -150,7 +150,7 @@ export class RawAdmin implements Disposable {
     );
   }
 
-  /** The positions of a group by partition, as last committed; those of transactions under way are left out. */
+  /** The positions of a group by partition, as last committed; those of transactions under way are left out. The group must exist: the client crashes otherwise. */
   async positions(groupId: string, topic: string, partitions: number): Promise<Map<number, number>> {
     const listed = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
     const [group] = await asPromise<kafka.GroupResults[]>((done) =>

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '../../../engine/time/clock.ts';
 import { startClickHouse, type ClickHouseService } from '../../../tools/services/start-clickhouse.ts';
 import { startKafka, type KafkaService } from '../../../tools/services/start-kafka.ts';
 import { startRedis, type RedisService } from '../../../tools/services/start-redis.ts';
@@ -53,12 +54,22 @@ export class ServicesUnderFaults implements AsyncDisposable {
   async restartBroker(): Promise<void> {
     const { port, directPort } = this.#broker;
     await this.#broker.kill();
-    this.#broker = await startKafka({
+    const options = {
       dir: join(this.dir, 'kafka'),
       port,
       settings: brokerSettings,
       proxied: { advertisedPort: this.kafkaProxy.port, directPort },
-    });
+    };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#broker = await startKafka(options);
+        return;
+      } catch (error) {
+        // A client of somebody else may have been given one of its ports for a moment.
+        if (attempt === 5) throw error;
+        await systemClock.sleep(1_000);
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -82,11 +93,10 @@ export class RedisUnderFaults implements AsyncDisposable {
   }
 
   static async start(dir: string): Promise<RedisUnderFaults> {
-    let port = 0;
-    const proxy = await startTcpProxy(() => port);
-    const server = await startRedis({ dir });
-    port = server.port;
-    return new RedisUnderFaults(dir, proxy, server);
+    let current: RedisUnderFaults | null = null;
+    const proxy = await startTcpProxy(() => current?.directPort ?? 0);
+    current = new RedisUnderFaults(dir, proxy, await startRedis({ dir }));
+    return current;
   }
 
   /** Of the server itself, past the proxy. */
@@ -104,10 +114,10 @@ export class RedisUnderFaults implements AsyncDisposable {
 
   /** Kills it, does something to its files, and starts it again. */
   async restart(meanwhile: () => void = () => undefined): Promise<void> {
-    const { port } = this.#server;
     await this.#server.kill();
     meanwhile();
-    this.#server = await startRedis({ dir: this.#dir, port });
+    // On another port, for all that the proxy cares: somebody may have taken the former one.
+    this.#server = await startRedis({ dir: this.#dir });
   }
 
   /** Keeps a copy of its append-only file as it is on disk now. */
