@@ -11,6 +11,7 @@ import { EmbeddedClickHouse } from '../engine/clickhouse/embedded-clickhouse.ts'
 import { applyMigrations } from '../engine/clickhouse/migrations.ts';
 import { followTopic } from '../engine/execution/follower.ts';
 import type { MessageBatch } from '../engine/record/message-batch.ts';
+import { listedSchemas } from '../engine/serde/testing/listed-schemas.ts';
 import { ClickHouseSink } from '../engine/sink/clickhouse/clickhouse-sink.ts';
 import { EmbeddedTopicSource } from '../engine/source/embedded/embedded-topic-source.ts';
 import { EmbeddedCommitLog } from '../engine/storage/embedded-commit-log.ts';
@@ -212,7 +213,7 @@ async function clickHouse(directory: string): Promise<void> {
   const writes: number[] = [];
   await followTopic({
     source: new EmbeddedTopicSource(storage, 'fraud_predictions'),
-    sink: new ClickHouseSink({ clickHouse: server, table: 'predictions' }),
+    sink: new ClickHouseSink({ clickHouse: server, table: 'predictions', registry: listedSchemas() }),
     positions: new EmbeddedPositions(storage, 'clickhouse', 'fraud_predictions'),
     clock: systemClock,
     signal: stop.signal,

@@ -57,7 +57,10 @@ const sinkParts: PartSchemas<SinkParts> = {
   copy: z
     .array(
       z.strictObject({
-        topic: z.string().min(1).meta({ description: 'a topic of JSON objects; only what is committed is read' }),
+        topic: z
+          .string()
+          .min(1)
+          .meta({ description: 'a topic of JSON objects or of Avro records; only what is committed is read' }),
         clickhouse: z
           .string()
           .regex(tableName, 'a table: letters, digits and _, after a database and a dot or alone')

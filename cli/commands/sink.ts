@@ -4,6 +4,7 @@ import { SluiceError } from '../../engine/error.ts';
 import { jsonLogger } from '../../engine/observability/logger.ts';
 import { renderDiagnostics } from '../../engine/plan/render-diagnostics.ts';
 import { systemClock } from '../../engine/time/clock.ts';
+import { clusterRegistry } from '../../jobs/runtime/cluster/cluster-registry.ts';
 import { runSinkJob } from '../../jobs/runtime/sink-run.ts';
 import { loadSinkJob, type SinkJob } from '../../jobs/sink-job.ts';
 import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
@@ -21,7 +22,8 @@ export function addSinkCommand(program: Command): void {
 
 async function runSink(path: string, options: ConfigOption): Promise<void> {
   const job = await loadCheckedSinkJob(path);
-  const { kafka, clickHouse: address } = await loadClusterSettings(options);
+  const settings = await loadClusterSettings(options);
+  const { kafka, clickHouse: address } = settings;
   if (kafka === null || address === null) {
     const missing = kafka === null ? 'Kafka: set SLUICE_KAFKA_BROKERS' : 'ClickHouse: set SLUICE_CLICKHOUSE_URL';
     throw new SluiceError('SETTINGS_INVALID', `a sink job must know where its services are; nothing names ${missing}`);
@@ -33,6 +35,7 @@ async function runSink(path: string, options: ConfigOption): Promise<void> {
     {
       kafka: kafka.client,
       clickHouse,
+      registry: clusterRegistry(settings, systemClock),
       logger: jsonLogger('sluice'),
       clock: systemClock,
       sessionTimeoutMs: kafka.sessionTimeoutMs,

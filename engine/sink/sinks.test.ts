@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll } from 'vitest';
 import { EmbeddedClickHouse } from '../clickhouse/embedded-clickhouse.ts';
+import { listedSchemas } from '../serde/testing/listed-schemas.ts';
 import { systemClock } from '../time/clock.ts';
 import { ClickHouseSink } from './clickhouse/clickhouse-sink.ts';
 import { ConsoleSink } from './console/console-sink.ts';
@@ -36,7 +37,7 @@ sinkConformance('ClickHouse, read with FINAL', async () => {
   });
   return {
     ...nothingToClose,
-    open: () => Promise.resolve(new ClickHouseSink({ clickHouse, table })),
+    open: () => Promise.resolve(new ClickHouseSink({ clickHouse, table, registry: listedSchemas() })),
     seen: async () => {
       const rows = await client.query({ query: `SELECT place, text FROM ${table} FINAL`, format: 'JSONEachRow' });
       return linesOf(await rows.text());

@@ -90,8 +90,7 @@ async function openSink(
         await clickHouse[Symbol.asyncDispose]();
         throw thrown;
       }
-      const avro = format === 'avro' ? { avro: profile.registry } : {};
-      const sink = new ClickHouseSink({ clickHouse, table: definition.table, ...avro });
+      const sink = new ClickHouseSink({ clickHouse, table: definition.table, registry: profile.registry });
       return { sink, close: async () => clickHouse[Symbol.asyncDispose]() };
     }
     case 'jsonl':

@@ -1,6 +1,7 @@
 import type { ClickHouseAccess } from '../../engine/clickhouse/clickhouse-access.ts';
 import type { SluiceError } from '../../engine/error.ts';
 import { followTopic, type FollowerProgress } from '../../engine/execution/follower.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { ClickHouseSink } from '../../engine/sink/clickhouse/clickhouse-sink.ts';
 import { KafkaTaskProducer } from '../../engine/sink/kafka/kafka-task-producer.ts';
 import type { ConsumerGroup } from '../../engine/source/kafka/consumer-group.ts';
@@ -16,6 +17,7 @@ export interface CopyOptions {
   readonly copy: Copy;
   readonly kafka: KafkaSettings;
   readonly clickHouse: ClickHouseAccess;
+  readonly registry: SchemaRegistry;
   readonly group: ConsumerGroup;
   readonly groupId: string;
   readonly bounds: CopyBounds;
@@ -56,7 +58,7 @@ export function copyBounds(partitionCount: number): CopyBounds {
  * @throws {SluiceError} what `followTopic` throws. After a `transient` error, or `TASK_FENCED`, it is begun anew.
  */
 export async function copyPartition(options: CopyOptions, partition: number, signals: TaskSignals): Promise<void> {
-  const { copy, kafka, clickHouse, group, groupId, bounds, clock } = options;
+  const { copy, kafka, clickHouse, registry, group, groupId, bounds, clock } = options;
   const { topic, table } = copy;
   const { readAheadKiB, ...chunks } = bounds;
   await using source = await KafkaSource.open({ settings: kafka, topic, partitions: [partition], readAheadKiB });
@@ -69,7 +71,7 @@ export async function copyPartition(options: CopyOptions, partition: number, sig
     committed: () => group.committed(partition),
     lost: signals.lost,
   });
-  await using sink = new ClickHouseSink({ clickHouse, table });
+  await using sink = new ClickHouseSink({ clickHouse, table, registry });
   await followTopic({
     source,
     sink,

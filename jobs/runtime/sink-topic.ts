@@ -4,6 +4,7 @@ import { checkTable } from '../../engine/clickhouse/check-table.ts';
 import type { FollowerProgress } from '../../engine/execution/follower.ts';
 import { retryTransient } from '../../engine/execution/retry-transient.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { ConsumerGroup } from '../../engine/source/kafka/consumer-group.ts';
 import { GroupTasks } from '../../engine/source/kafka/group-tasks.ts';
 import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
@@ -16,6 +17,8 @@ import { copyBounds, copyPartition, type CopyBounds, type CopyOptions } from './
 export interface SinkCluster {
   readonly kafka: KafkaSettings;
   readonly clickHouse: ClickHouseAccess;
+  /** Where the schemas of topics in Avro are. */
+  readonly registry: SchemaRegistry;
   readonly logger: Logger;
   readonly clock: Clock;
   /** `null` for the group's default. */
@@ -105,11 +108,12 @@ export class TopicCopy {
       // A partition came before the call that joins had returned: it is begun again a moment later.
       throw new SluiceError('KAFKA_UNAVAILABLE', 'the group is still being joined', { retryable: 'transient' });
     }
-    const { kafka, clickHouse, clock, onProgress } = this.#cluster;
+    const { kafka, clickHouse, registry, clock, onProgress } = this.#cluster;
     return {
       copy: this.#copy,
       kafka,
       clickHouse,
+      registry,
       groupId: this.#groupId,
       ...joined,
       clock,

@@ -1,6 +1,7 @@
 import { ClusterClickHouse } from '../../engine/clickhouse/clickhouse-access.ts';
 import { jsonLogger } from '../../engine/observability/logger.ts';
 import { systemClock } from '../../engine/time/clock.ts';
+import { listedSchemas } from '../../engine/serde/testing/listed-schemas.ts';
 import { runSinkJob } from '../runtime/sink-run.ts';
 import type { Copy } from '../sink-job.ts';
 import type { CopyBounds } from '../runtime/sink-partition.ts';
@@ -34,6 +35,7 @@ async function work(settings: SinkProgramSettings): Promise<void> {
     {
       kafka: { brokers, clientId: name },
       clickHouse,
+      registry: listedSchemas(),
       clock: systemClock,
       sessionTimeoutMs,
       bounds,

@@ -3,6 +3,7 @@ import { ClusterClickHouse } from '../../clickhouse/clickhouse-access.ts';
 import { EmbeddedClickHouse } from '../../clickhouse/embedded-clickhouse.ts';
 import { applyMigrations, readMigrations } from '../../clickhouse/migrations.ts';
 import type { MessageBatch } from '../../record/message-batch.ts';
+import { listedSchemas } from '../../serde/testing/listed-schemas.ts';
 import { messageBatchOf, type MessageInput } from '../../storage/message-batch-builder.ts';
 import { Storage } from '../../storage/storage.ts';
 import { Program } from '../../storage/testing/program.ts';
@@ -47,7 +48,7 @@ describe('the ClickHouse sink', () => {
   }
 
   it('puts predictions into typed columns, features by name, and where they stand', async () => {
-    await using sink = new ClickHouseSink({ clickHouse, table: 'predictions' });
+    await using sink = new ClickHouseSink({ clickHouse, table: 'predictions', registry: listedSchemas() });
     await sink.write(batchOf('typed', predictionMessages(0, 200), 5_000));
     const [seventh] = await rows("SELECT * FROM predictions_current WHERE transaction_id = 'tx 7'");
     expect(seventh).toEqual({
@@ -82,7 +83,7 @@ describe('the ClickHouse sink', () => {
   });
 
   it('writes a chunk once, however often it is sent', async () => {
-    await using sink = new ClickHouseSink({ clickHouse, table: 'predictions' });
+    await using sink = new ClickHouseSink({ clickHouse, table: 'predictions', registry: listedSchemas() });
     await (await clickHouse.client()).command({ query: 'TRUNCATE TABLE predictions' });
     const chunk = batchOf('repeated', predictionMessages(0, 500));
     for (let time = 0; time < 3; time++) await sink.write(chunk);
@@ -90,7 +91,7 @@ describe('the ClickHouse sink', () => {
   });
 
   it('counts right through the views while rows that were cut otherwise are still there twice', async () => {
-    await using sink = new ClickHouseSink({ clickHouse, table: 'predictions' });
+    await using sink = new ClickHouseSink({ clickHouse, table: 'predictions', registry: listedSchemas() });
     const client = await clickHouse.client();
     await client.command({ query: 'TRUNCATE TABLE predictions' });
     await client.command({ query: 'SYSTEM STOP MERGES predictions' });
@@ -114,7 +115,7 @@ describe('the ClickHouse sink', () => {
   });
 
   it('takes dead letters, and leaves their bytes out', async () => {
-    await using sink = new ClickHouseSink({ clickHouse, table: 'dead_letters' });
+    await using sink = new ClickHouseSink({ clickHouse, table: 'dead_letters', registry: listedSchemas() });
     const letter = {
       topic: 'transactions',
       partition: 1,
@@ -133,7 +134,7 @@ describe('the ClickHouse sink', () => {
   });
 
   it('says which message a table refuses, and takes none of its chunk', async () => {
-    await using sink = new ClickHouseSink({ clickHouse, table: 'dead_letters' });
+    await using sink = new ClickHouseSink({ clickHouse, table: 'dead_letters', registry: listedSchemas() });
     const good = JSON.stringify({ topic: 'a', partition: 1, offset: 1 });
     const bad = JSON.stringify({ topic: 'a', partition: 'one', offset: 2 });
     const before = await rows('SELECT count() AS rows FROM dead_letters');
@@ -148,7 +149,7 @@ describe('the ClickHouse sink', () => {
       code: 'SINK_MESSAGE_INVALID',
     });
     expect(await rows('SELECT count() AS rows FROM dead_letters')).toEqual(before);
-    await using nowhere = new ClickHouseSink({ clickHouse, table: 'missing' });
+    await using nowhere = new ClickHouseSink({ clickHouse, table: 'missing', registry: listedSchemas() });
     await expect(nowhere.write(batchOf('letters', [{ value: good }]))).rejects.toMatchObject({
       code: 'CLICKHOUSE_REFUSED',
     });
@@ -157,7 +158,7 @@ describe('the ClickHouse sink', () => {
   it('calls a server that does not answer away, not wrong', async () => {
     // Port 9 is the discard service's: nobody listens there.
     await using away = new ClusterClickHouse({ url: 'http://127.0.0.1:9' });
-    await using sink = new ClickHouseSink({ clickHouse: away, table: 'predictions' });
+    await using sink = new ClickHouseSink({ clickHouse: away, table: 'predictions', registry: listedSchemas() });
     await expect(sink.write(batchOf('t', [{ value: '{}' }]))).rejects.toMatchObject({
       code: 'CLICKHOUSE_UNAVAILABLE',
       retryable: 'transient',

@@ -3,9 +3,10 @@ import { finished } from 'node:stream/promises';
 import { ClickHouseError, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
 import { SluiceError } from '../../error.ts';
 import type { ClickHouseAccess } from '../../clickhouse/clickhouse-access.ts';
-import type { MessageBatch } from '../../record/message-batch.ts';
+import { sliceMessages, type MessageBatch } from '../../record/message-batch.ts';
 import { AvroJson } from '../../serde/avro-json.ts';
 import type { SchemaRegistry } from '../../serde/schema-registry.ts';
+import { framedSchemaId, NOT_FRAMED } from '../../serde/wire-format.ts';
 import type { Sink } from '../sink.ts';
 import { InsertBody } from './insert-body.ts';
 import { insertFailure } from './insert-failure.ts';
@@ -20,8 +21,8 @@ export interface ClickHouseSinkOptions {
    * default. It must replace rows of the same message (ReplacingMergeTree by a position), or may hold some twice after a crash.
    */
   readonly table: string;
-  /** Where the schemas of messages in Avro are; without it, messages are JSON objects. */
-  readonly avro?: SchemaRegistry;
+  /** Where the schemas of messages in Avro are. Messages say themselves whether they are: Confluent's framing begins with a byte that no JSON begins with. */
+  readonly registry: SchemaRegistry;
 }
 
 /**
@@ -59,13 +60,15 @@ export class ClickHouseSink implements Sink {
   readonly delivery = 'exactly-once';
   readonly #options: ClickHouseSinkOptions;
   readonly #json: InsertBody = new InsertBody();
-  readonly #avro: { readonly rows: NativeBody; readonly asJson: AvroJson } | null;
+  readonly #native: NativeBody;
+  readonly #avroJson: AvroJson;
 
   constructor(options: ClickHouseSinkOptions) {
-    const { table, avro } = options;
+    const { table, registry } = options;
     this.name = `clickhouse ${table}`;
     this.#options = options;
-    this.#avro = avro === undefined ? null : { rows: new NativeBody(table, avro), asJson: new AvroJson(avro) };
+    this.#native = new NativeBody(table, registry);
+    this.#avroJson = new AvroJson(registry);
   }
 
   /**
@@ -73,25 +76,39 @@ export class ClickHouseSink implements Sink {
    *   `AVRO_UNREADABLE`, and what the registry throws.
    */
   async write(messages: MessageBatch): Promise<void> {
-    if (messages.messageCount === 0) return;
+    // A topic whose format was changed has both; each run is an insert of its own then, cut the same whenever the chunk is sent.
+    for (let from = 0; from < messages.messageCount;) {
+      const isAvro = isFramed(messages, from);
+      let to = from + 1;
+      while (to < messages.messageCount && isFramed(messages, to) === isAvro) to++;
+      const run = to - from === messages.messageCount ? messages : sliceMessages(messages, from, to);
+      await this.#writeRun(run, isAvro ? 'avro' : 'json');
+      from = to;
+    }
+  }
+
+  async #writeRun(messages: MessageBatch, format: 'avro' | 'json'): Promise<void> {
     const { clickHouse, table } = this.#options;
     try {
       const client = await clickHouse.client();
+      if (format === 'json') {
+        await this.#insert(client, messages, { into: jsonRows, body: this.#json.of(messages) });
+        return;
+      }
       try {
-        await this.#insert(client, messages);
+        await this.#insert(client, messages, await this.#rowsOfAvro(client, messages));
       } catch (thrown) {
-        if (this.#avro === null || !(thrown instanceof ClickHouseError || thrown instanceof SluiceError)) throw thrown;
+        if (!(thrown instanceof ClickHouseError || thrown instanceof SluiceError)) throw thrown;
         // The table may have been altered since it was looked at: once more, with another look. A chunk that is there already is dropped by its token.
-        this.#avro.rows.forget();
-        await this.#insert(client, messages);
+        this.#native.forget();
+        await this.#insert(client, messages, await this.#rowsOfAvro(client, messages));
       }
     } catch (thrown) {
       throw insertFailure(table, messages, thrown);
     }
   }
 
-  async #insert(client: ClickHouseClient, messages: MessageBatch): Promise<void> {
-    const { into, body } = await this.#rows(client, messages);
+  async #insert(client: ClickHouseClient, messages: MessageBatch, { into, body }: InsertRows): Promise<void> {
     // `insert` would make JSON of objects; these are bytes already.
     const { stream } = await client.exec({
       query: `INSERT INTO ${this.#options.table} ${into}`,
@@ -101,17 +118,21 @@ export class ClickHouseSink implements Sink {
     await finished(stream.resume());
   }
 
-  async #rows(client: ClickHouseClient, messages: MessageBatch): Promise<InsertRows> {
-    const json = { into: 'FORMAT JSONEachRow' };
-    if (this.#avro === null) return { ...json, body: this.#json.of(messages) };
-    const rows = await this.#avro.rows.of(messages, client);
-    return rows ?? { ...json, body: this.#json.of(await this.#avro.asJson.inJson(messages)) };
+  async #rowsOfAvro(client: ClickHouseClient, messages: MessageBatch): Promise<InsertRows> {
+    const rows = await this.#native.of(messages, client);
+    return rows ?? { into: jsonRows, body: this.#json.of(await this.#avroJson.inJson(messages)) };
   }
 
   /** Closes it; nothing may be called afterwards. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+}
+
+const jsonRows = 'FORMAT JSONEachRow';
+
+function isFramed({ values }: MessageBatch, index: number): boolean {
+  return framedSchemaId(values.data, values.offsets[index] ?? 0, values.offsets[index + 1] ?? 0) !== NOT_FRAMED;
 }
 
 /** The topic and the offsets that a chunk covers, by partition: the same messages have the same token, and others have another. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedClickHouse } from '../../clickhouse/embedded-clickhouse.ts';
 import type { MessageBatch } from '../../record/message-batch.ts';
 import { AvroJson } from '../../serde/avro-json.ts';
-import type { SchemaRegistry } from '../../serde/schema-registry.ts';
+import { listedSchemas } from '../../serde/testing/listed-schemas.ts';
 import { messageBatchOf } from '../../storage/message-batch-builder.ts';
 import { temporaryDirectory } from '../../storage/testing/temporary-directory.ts';
 import { systemClock } from '../../time/clock.ts';
@@ -98,15 +98,6 @@ const row = fc.record({
   left_out_too: fc.option(fc.array(double)),
 });
 
-/** A registry of schemas given beforehand: the id is the place in the list. */
-function registryOf(...schemas: readonly unknown[]): SchemaRegistry {
-  return {
-    name: 'a list',
-    schemaById: (id) => Promise.resolve(id < schemas.length ? JSON.stringify(schemas[id]) : null),
-    register: () => Promise.reject(new Error('nothing is registered here')),
-  };
-}
-
 function framed(schemaId: number, record: Uint8Array): Uint8Array {
   return Uint8Array.of(0, 0, 0, 0, schemaId, ...record);
 }
@@ -149,9 +140,9 @@ describe('messages in Avro as rows of ClickHouse', () => {
     await createTable('from_binary');
     await createTable('from_json');
     const type = avro.Type.forSchema(recordSchema as unknown as avro.Schema, { wrapUnions: false });
-    const registry = registryOf(recordSchema);
-    await using binary = new ClickHouseSink({ clickHouse, table: 'from_binary', avro: registry });
-    await using json = new ClickHouseSink({ clickHouse, table: 'from_json' });
+    const registry = listedSchemas(recordSchema);
+    await using binary = new ClickHouseSink({ clickHouse, table: 'from_binary', registry });
+    await using json = new ClickHouseSink({ clickHouse, table: 'from_json', registry });
     const client = await clickHouse.client();
     const samples = fc.sample(row, { numRuns: 2_000, seed: 7 });
     const values = samples.map((value, index) => framed(0, type.toBuffer({ id: `row ${index}`, ...value })));
@@ -184,21 +175,33 @@ describe('messages in Avro as rows of ClickHouse', () => {
     await createTable('decimals', `n Decimal(18, 2), ${place}`);
     await createTable('without_place', 'n Int64, topic_offset UInt64');
     await createTable('whole', `n Int64, ${place}`);
-    const registry = registryOf(small, { ...small, name: 'Other' });
+    const registry = listedSchemas(small, { ...small, name: 'Other' });
     const client = await clickHouse.client();
     const mixed = batchOf('t', [smallValue(1), smallValue(2, 1)]);
     expect(await new NativeBody('whole', registry).of(mixed, client)).toBeNull();
     for (const table of ['decimals', 'without_place', 'whole']) {
       expect(await new NativeBody('decimals', registry).of(batchOf('t', [smallValue(1)]), client)).toBeNull();
-      await using sink = new ClickHouseSink({ clickHouse, table, avro: registry });
+      await using sink = new ClickHouseSink({ clickHouse, table, registry });
       await sink.write(mixed);
       expect(await rows(`SELECT toInt64(n) AS n FROM ${table} ORDER BY n`)).toEqual([{ n: 1 }, { n: 2 }]);
     }
   });
 
+  it('and in JSON go into one table, where a topic changed from one to the other', async () => {
+    await createTable('both', `n Int64, ${place}`);
+    await using sink = new ClickHouseSink({ clickHouse, table: 'both', registry: listedSchemas(small) });
+    const json = (n: number): Uint8Array => Buffer.from(JSON.stringify({ n }));
+    const messages = batchOf('t', [json(1), json(2), smallValue(3), smallValue(4), json(5)]);
+    await sink.write(messages);
+    await sink.write(messages);
+    expect(await rows('SELECT DISTINCT n, topic_offset FROM both ORDER BY n')).toEqual(
+      [1, 2, 3, 4, 5].map((n) => ({ n, topic_offset: n - 1 })),
+    );
+  });
+
   it('fit a table that is altered while they are written', async () => {
     await createTable('altered', `n Int32, ${place}`);
-    await using sink = new ClickHouseSink({ clickHouse, table: 'altered', avro: registryOf(small) });
+    await using sink = new ClickHouseSink({ clickHouse, table: 'altered', registry: listedSchemas(small) });
     await sink.write(batchOf('t', [smallValue(1)], 0));
     await (await clickHouse.client()).command({ query: 'ALTER TABLE altered MODIFY COLUMN n Int64' });
     await sink.write(batchOf('t', [smallValue(2 ** 40)], 1));
@@ -207,8 +210,8 @@ describe('messages in Avro as rows of ClickHouse', () => {
 
   it('name the message that is no such record, or does not fit its column, and take none of its chunk', async () => {
     await createTable('bytes', `n UInt8, ${place}`);
-    const registry = registryOf(small);
-    await using sink = new ClickHouseSink({ clickHouse, table: 'bytes', avro: registry });
+    const registry = listedSchemas(small);
+    await using sink = new ClickHouseSink({ clickHouse, table: 'bytes', registry });
     const refused = (values: readonly Uint8Array[]): Promise<unknown> =>
       sink.write(batchOf('t', values, 40)).catch((error: unknown) => error);
     expect(await refused([smallValue(1), smallValue(256)])).toMatchObject({

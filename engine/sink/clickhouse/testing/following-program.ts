@@ -1,5 +1,6 @@
 import { EmbeddedClickHouse } from '../../../clickhouse/embedded-clickhouse.ts';
 import { followTopic } from '../../../execution/follower.ts';
+import { listedSchemas } from '../../../serde/testing/listed-schemas.ts';
 import { EmbeddedTopicSource } from '../../../source/embedded/embedded-topic-source.ts';
 import { EmbeddedPositions } from '../../../storage/embedded-positions.ts';
 import { Storage } from '../../../storage/storage.ts';
@@ -17,7 +18,7 @@ const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 await using storage = await Storage.open({ directory, access: 'write', clock: systemClock, checkpointIntervalMs: 50 });
 await using clickHouse = await EmbeddedClickHouse.open({ directory, clock: systemClock });
 say(`clickhouse ${clickHouse.endpoint.pid}`);
-const sink = new ClickHouseSink({ clickHouse, table: 'predictions' });
+const sink = new ClickHouseSink({ clickHouse, table: 'predictions', registry: listedSchemas() });
 await followTopic({
   source: new EmbeddedTopicSource(storage, 'fraud_predictions'),
   sink: {
