@@ -9,6 +9,8 @@ import { startRedis, type RedisService } from '../../../tools/services/start-red
 import { startTcpProxy, type TcpProxy } from '../../../tools/services/tcp-proxy.ts';
 import { sizeOf } from '../../../tools/services/launched-process.ts';
 
+/** Of util-linux, which every Debian has. */
+const limitProgram = 'prlimit';
 const brokerSettings = { 'group.min.session.timeout.ms': '1000' };
 
 /**
@@ -154,7 +156,7 @@ export class RedisUnderFaults implements AsyncDisposable {
   }
 
   #limitFiles(limit: string): void {
-    execFileSync('prlimit', ['--pid', String(this.#server.process.pid), `--fsize=${limit}`]);
+    execFileSync(limitProgram, ['--pid', String(this.#server.process.pid), `--fsize=${limit}`]);
   }
 
   get #appendOnly(): string {
