@@ -9,7 +9,9 @@ import { systemClock } from '../time/clock.ts';
 import { ClickHouseSink } from './clickhouse/clickhouse-sink.ts';
 import { ConsoleSink } from './console/console-sink.ts';
 import { openJsonLinesSink } from './file/json-lines-sink.ts';
-import { sinkConformance } from './sink.conformance.ts';
+import { ThreadedClickHouseSink } from './clickhouse/threaded-clickhouse-sink.ts';
+import { sinkConformance, type SinkUnderTest } from './sink.conformance.ts';
+import type { Sink } from './sink.ts';
 
 let directory: string;
 let clickHouse: EmbeddedClickHouse;
@@ -28,7 +30,8 @@ afterAll(async () => {
 const nothingToClose = { [Symbol.asyncDispose]: () => Promise.resolve() };
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
-sinkConformance('ClickHouse, read with FINAL', async () => {
+/** A table with nothing in it, and how it is read. */
+async function tableUnderTest(openSink: (table: string) => Sink): Promise<SinkUnderTest> {
   const table = `conformance_${tests++}`;
   const client = await clickHouse.client();
   await client.command({
@@ -37,12 +40,21 @@ sinkConformance('ClickHouse, read with FINAL', async () => {
   });
   return {
     ...nothingToClose,
-    open: () => Promise.resolve(new ClickHouseSink({ clickHouse, table, registry: listedSchemas() })),
+    open: () => Promise.resolve(openSink(table)),
     seen: async () => {
       const rows = await client.query({ query: `SELECT place, text FROM ${table} FINAL`, format: 'JSONEachRow' });
       return linesOf(await rows.text());
     },
   };
+}
+
+sinkConformance('ClickHouse, read with FINAL', () =>
+  tableUnderTest((table) => new ClickHouseSink({ clickHouse, table, registry: listedSchemas() })),
+);
+
+sinkConformance('ClickHouse written to by a thread, read with FINAL', () => {
+  const registry = { kind: 'directory', directory: join(directory, 'schemas') } as const;
+  return tableUnderTest((table) => new ThreadedClickHouseSink({ clickHouse, table, registry }));
 });
 
 sinkConformance('a file of JSON lines', () => {

@@ -5,7 +5,7 @@ import type { Trigger } from '../../engine/execution/streaming-query.ts';
 import { followTopic, type FollowerProgress } from '../../engine/execution/follower.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
 import { packageFile } from '../../engine/package-file.ts';
-import { ClickHouseSink } from '../../engine/sink/clickhouse/clickhouse-sink.ts';
+import { ThreadedClickHouseSink } from '../../engine/sink/clickhouse/threaded-clickhouse-sink.ts';
 import { ConsoleSink } from '../../engine/sink/console/console-sink.ts';
 import { openJsonLinesSink } from '../../engine/sink/file/json-lines-sink.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
@@ -14,6 +14,7 @@ import { boundToNow } from '../../engine/source/bounded-source.ts';
 import { EmbeddedPositions } from '../../engine/storage/embedded-positions.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob, MessageFormat, SinkDefinition } from '../checked-job.ts';
+import { embeddedRegistrySettings } from './embedded-registry.ts';
 import { jsonOfAvro } from './json-of-avro.ts';
 import { outputTopics } from './open-outputs.ts';
 import { openTopicSource } from './open-source.ts';
@@ -90,8 +91,15 @@ async function openSink(
         await clickHouse[Symbol.asyncDispose]();
         throw thrown;
       }
-      const sink = new ClickHouseSink({ clickHouse, table: definition.table, registry: profile.registry });
-      return { sink, close: async () => clickHouse[Symbol.asyncDispose]() };
+      const registry = embeddedRegistrySettings(profile.directory);
+      const sink = new ThreadedClickHouseSink({ clickHouse, table: definition.table, registry });
+      return {
+        sink,
+        close: async () => {
+          await sink[Symbol.asyncDispose]();
+          await clickHouse[Symbol.asyncDispose]();
+        },
+      };
     }
     case 'jsonl':
       return taking(format, await openJsonLinesSink(definition.path), profile.registry);
