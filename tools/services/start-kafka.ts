@@ -63,7 +63,8 @@ export interface KafkaService extends RunningService {
 /**
  * A single broker that is its own controller. Internal topics have few partitions and one replica, and groups do not wait for more members.
  * The controller never takes the broker for dead while it lives: a partition without a leader loses the commit markers that are on
- * their way to it (see {@link fenceFormerSelf}), and a loaded machine or a pause would otherwise be enough.
+ * their way to it (see {@link fenceFormerSelf}), and a loaded machine or a pause would otherwise be enough. Nothing is deleted for its age:
+ * a message is as old as its event time says, and tests' and recordings' are years old.
  */
 function serverProperties(
   dir: string,
@@ -90,6 +91,7 @@ function serverProperties(
     'share.coordinator.state.topic.min.isr': '1',
     'group.initial.rebalance.delay.ms': '0',
     'broker.session.timeout.ms': '3600000',
+    'log.retention.ms': '-1',
     'num.network.threads': '2',
     'num.io.threads': '4',
     'log.cleaner.dedupe.buffer.size': '16777216',
