@@ -31,10 +31,7 @@ export interface ExpressionPlace {
 }
 
 /** Compiles the expression at a place; says there what is wrong with it, and gives `null`. */
-function compileAt(
-  text: string,
-  { document, path, schema, diagnostics }: ExpressionPlace,
-): CompiledExpression | null {
+function compileAt(text: string, { document, path, schema, diagnostics }: ExpressionPlace): CompiledExpression | null {
   const outcome = tryCompileExpression(text, schema);
   if (outcome.problems === null) return outcome.expression;
   for (const { span, message, expected, nearest } of outcome.problems) {

@@ -37,7 +37,12 @@ function ruleLabel(rule: ValueRule): string {
       return `enum ${rule.values.join(' | ')}`;
     case 'uuid':
       return 'uuid';
-    default:
+    case 'minimum':
+    case 'maximum':
+    case 'exclusiveMinimum':
+    case 'exclusiveMaximum':
+    case 'minLength':
+    case 'maxLength':
       return `${rule.rule} ${rule.than}`;
   }
 }

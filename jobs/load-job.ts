@@ -83,13 +83,13 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
   });
 }
 
-function triggerOf({ trigger = 'realtime', maxOffsetsPerTrigger = null }: Partial<JobParts>): TriggerDefinition {
+function triggerOf({ trigger = 'realtime', maxOffsetsPerTrigger }: Partial<JobParts>): TriggerDefinition {
   const isTimed = typeof trigger === 'object';
   return Object.freeze({
     kind: isTimed ? 'processingTime' : trigger,
     everyMs: isTimed ? trigger.processingTime : 0,
     // As Spark has it: once takes all that is there.
-    maxOffsetsPerTrigger: trigger === 'once' ? null : maxOffsetsPerTrigger,
+    maxOffsetsPerTrigger: trigger === 'once' ? null : (maxOffsetsPerTrigger ?? null),
   });
 }
 

@@ -12,7 +12,7 @@ import { testFile } from './test-files/test-file.ts';
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * All JSON Schemas that are published in `schemas/`, by file name: {@link editorSchemas}, and those of messages, made of the Avro schemas beside them. Written by
+ * All JSON Schemas that are published in `schemas/`, by file name: those by which editors check files, and those of messages, made of the Avro schemas beside them. Written by
  * `npm run schemas`.
  */
 export function publishedSchemas(): ReadonlyMap<string, JsonSchema> {

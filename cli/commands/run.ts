@@ -82,8 +82,8 @@ async function runCluster(job: CheckedJob, path: string, options: RunOptions): P
   const logger = jsonLogger(worker === undefined ? 'sluice' : `sluice worker ${worker}`);
   if (worker !== undefined) stopWithParent(stop);
   else {
-    const checks = { settings, modelsDirectory: models, clock: systemClock, purpose: 'start', threads: threadCount() };
-    const results = await preflight(job, checks);
+    const examined = { settings, modelsDirectory: models, clock: systemClock };
+    const results = await preflight(job, { ...examined, purpose: 'start', threads: threadCount() });
     const toRead = results.filter(({ outcome }) => outcome !== 'ok');
     if (toRead.length > 0) process.stderr.write(tableOf(toRead));
     refuseIfAny(results);

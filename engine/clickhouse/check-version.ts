@@ -28,7 +28,7 @@ export async function checkClickHouseVersion(clickHouse: ClickHouseAccess): Prom
   );
 }
 
-/** Whether a version such as `26.7.5.10` is {@link oldest} or later. */
+/** Whether a version such as `26.7.5.10` is `oldest` or later. */
 export function isNewEnough(version: string): boolean {
   const [year = 0, month = 0] = version.split('.').map(Number);
   return year > oldest.year || (year === oldest.year && month >= oldest.month);

@@ -31,6 +31,7 @@ const formatsOf: Readonly<Record<string, readonly string[]>> = {
   integer: ['timestamp-millis'],
 };
 
+/** Whether a value read from JSON is an object, neither an array nor null. Asked by `readJsonSchema` before it looks for keywords. */
 export function isMapping(value: unknown): value is Keywords {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -64,7 +64,12 @@ export type Expectation =
     }
   | { readonly kind: 'checkDeadLetters'; readonly rows: readonly Row[]; readonly of: 'all' | 'new' }
   | { readonly kind: 'checkLedger'; readonly counts: Partial<LedgerCounts> }
-  | { readonly kind: 'check'; readonly what: string; readonly look: (view: QueryView) => void }
+  | {
+      readonly kind: 'check';
+      readonly what: string;
+      /** Throws where what it sees does not hold. */
+      readonly look: (view: QueryView) => void;
+    }
   | { readonly kind: 'expectFailure'; readonly failure: ExpectedFailure };
 
 /** One step of a test, as plain data. Made by the functions below. */

@@ -46,6 +46,7 @@ export class MemorySource implements Source {
     return picked.length === 0 ? null : { kind: 'messages', messages: batchOf(this.#topic, picked) };
   }
 
+  /** Holds nothing that must be closed. */
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 

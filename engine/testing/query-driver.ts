@@ -174,6 +174,7 @@ export class QueryDriver implements AsyncDisposable {
     return error;
   }
 
+  /** Kills the query if it still runs; resolves once it has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#crash();
   }

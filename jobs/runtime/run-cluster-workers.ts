@@ -11,6 +11,7 @@ export interface ClusterWorkersOptions {
   /** The program and its arguments; each worker is given what `argsOf` adds. Its last line of output must be its figures. */
   readonly program: string;
   readonly args: readonly string[];
+  /** The arguments by which a worker learns which one it is. */
   readonly argsOf: (worker: number) => readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;

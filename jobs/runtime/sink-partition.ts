@@ -22,7 +22,9 @@ export interface CopyOptions {
   readonly groupId: string;
   readonly bounds: CopyBounds;
   readonly clock: Clock;
+  /** Told after each chunk that is in the table. */
   readonly onProgress: (partition: number, progress: FollowerProgress) => void;
+  /** Told of each failure that is tried again, before the wait. */
   readonly onRetry: (partition: number, error: SluiceError, delayMs: number) => void;
 }
 

@@ -16,6 +16,7 @@ import { stampWatermarks } from '../../engine/time/stamp-watermarks.ts';
 export class MemoryLog {
   readonly #topics = new Map<string, MessageInput[][]>();
 
+  /** Makes a topic that is empty; one of the same name is forgotten. */
   createTopic(topic: string, partitions: number): void {
     this.#topics.set(
       topic,
@@ -28,10 +29,12 @@ export class MemoryLog {
     return this.#partition(topic, partition);
   }
 
+  /** 0 for a topic that there is not. */
   partitionCount(topic: string): number {
     return this.#topics.get(topic)?.length ?? 0;
   }
 
+  /** Appends messages to the partitions that they name; their offsets are given here. */
   append(messages: MessageBatch): void {
     for (let index = 0; index < messages.messageCount; index++) {
       const partition = messages.partitions[index] ?? 0;

@@ -3,7 +3,7 @@ import { leafFeature, type TreeEnsemble } from '../ensemble/tree-ensemble.ts';
 /**
  * The contributions of every leaf, worked out once. What a leaf gives a row depends only on which of the features asked on the way to it let the row
  * through: at depth 4 these are at most 16 cases a leaf, and a row is explained by looking up one of them for each (Yang 2021, "Fast TreeSHAP", version 2).
- * Six times as fast as walking down with {@link TreeExplainer}'s paths, which stays for trees whose tables would be too large.
+ * Six times as fast as walking down with `TreeExplainer`'s paths, which stays for trees whose tables would be too large.
  */
 export class ShapleyTables {
   readonly #ensemble: TreeEnsemble;
@@ -106,7 +106,7 @@ interface PathFeature {
 
 /** The different features on the way to each node, in the order in which they are first asked. */
 function pathsOf(ensemble: TreeEnsemble, shareOfParent: Float64Array): readonly (readonly PathFeature[])[] {
-  const paths = new Array<readonly PathFeature[]>(ensemble.feature.length).fill([]);
+  const paths = Array.from(ensemble.feature, (): readonly PathFeature[] => []);
   for (let node = 0; node < paths.length; node++) {
     const feature = ensemble.feature[node] as number;
     if (feature === leafFeature) continue;
