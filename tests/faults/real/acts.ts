@@ -162,8 +162,39 @@ const killSink: Act = async (run) => {
   run.faults++;
 };
 
+/** The name of an {@link Act}. */
+export type ActName =
+  | 'killWorker'
+  | 'killBeforeCommit'
+  | 'killAfterCommit'
+  | 'killBeforeStateWrite'
+  | 'killAfterStateWrite'
+  | 'freezeWorker'
+  | 'freezeBeforeCommit'
+  | 'freezeBeforeStateWrite'
+  | 'comeAndGo'
+  | 'restartRedis'
+  | 'redisGoesBack'
+  | 'redisLosesItsTail'
+  | 'redisLosesAll'
+  | 'freezeRedis'
+  | 'fullDisk'
+  | 'cutKafka'
+  | 'cutKafkaByBytes'
+  | 'withholdKafka'
+  | 'refuseKafka'
+  | 'slowKafka'
+  | 'cutRedis'
+  | 'cutRedisByBytes'
+  | 'withholdRedis'
+  | 'refuseRedis'
+  | 'slowRedis'
+  | 'restartBroker'
+  | 'clickHouseAway'
+  | 'killSink';
+
 /** Every kind of fault. */
-export const acts = {
+export const acts: Readonly<Record<ActName, Act>> = {
   killWorker,
   killBeforeCommit: killAt('before the commit'),
   killAfterCommit: killAt('after the commit'),
@@ -192,7 +223,4 @@ export const acts = {
   restartBroker,
   clickHouseAway,
   killSink,
-} as const satisfies Readonly<Record<string, Act>>;
-
-/** The name of an {@link Act}. */
-export type ActName = keyof typeof acts;
+};
