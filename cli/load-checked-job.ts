@@ -1,4 +1,5 @@
-import { diagnosticsToJson, renderDiagnostics } from '../engine/plan/render-diagnostics.ts';
+import type { Diagnostic } from '../engine/plan/diagnostic.ts';
+import { diagnosticsToJson, renderDiagnostics, type SourceTexts } from '../engine/plan/render-diagnostics.ts';
 import { SluiceError } from '../engine/error.ts';
 import type { CheckedJob } from '../jobs/checked-job.ts';
 import { loadJob } from '../jobs/load-job.ts';
@@ -13,8 +14,21 @@ export type DiagnosticFormat = 'text' | 'json';
  */
 export async function loadCheckedJob(path: string, format: DiagnosticFormat = 'text'): Promise<CheckedJob> {
   const outcome = await loadJob(path);
-  if (outcome.ok) return outcome.job;
-  const { diagnostics, sources } = outcome;
+  return outcome.ok ? outcome.job : refuse(path, outcome, format);
+}
+
+/** What is wrong with a file. */
+interface Unsound {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly sources: SourceTexts;
+}
+
+/**
+ * Prints every problem in a file and ends the command. Called with what `loadJob`, `loadSinkJob` or `loadTestFile` found.
+ *
+ * @throws {SluiceError} `JOB_INVALID`, always.
+ */
+export function refuse(path: string, { diagnostics, sources }: Unsound, format: DiagnosticFormat = 'text'): never {
   if (format === 'json') process.stdout.write(`${diagnosticsToJson(diagnostics)}\n`);
   else process.stderr.write(renderDiagnostics(diagnostics, sources));
   const count = diagnostics.length;

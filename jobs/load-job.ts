@@ -15,6 +15,7 @@ import { checkSource, type CheckedSource } from './check-source.ts';
 import { jobDigest } from './job-digest.ts';
 import { JobFiles } from './job-files.ts';
 import { jobParts, type JobParts } from './job-file.ts';
+import { isSinkJob } from './sink-job.ts';
 
 const defaultFlushEveryMs = 1_000;
 
@@ -47,6 +48,12 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
   if (document === null) return null;
   files.diagnostics.push(...document.diagnostics);
   if (document.diagnostics.length > 0) return null;
+  if (isSinkJob(document)) {
+    const message = 'this is a sink job, which copies topics and computes nothing';
+    const expected = `a job with a source; this one is run by \`sluice sink ${path}\``;
+    files.diagnostics.push(document.atKey(['copy'], { code: 'JOB_IS_SINK', message, expected }));
+    return null;
+  }
   const parts = checkParts(document, [], jobParts, files.diagnostics);
   if (parts === null) return null;
   const source = parts.source === undefined ? noSource : await checkSource(document, files);

@@ -71,13 +71,18 @@ const sinkParts: PartSchemas<SinkParts> = {
     .meta({ description: 'which topic goes where' }),
 };
 
+/** Whether a file is a sink job's: it says what to copy. Asked of a file that is to be run as a job, where every key would be found wrong. */
+export function isSinkJob({ value }: PlanDocument): boolean {
+  return typeof value === 'object' && value !== null && 'copy' in value && !('source' in value);
+}
+
 /** A whole sink job's file: the JSON Schema for editors is made of it. */
 export const sinkFile: z.ZodType = z
   .strictObject(sinkParts)
   .meta({ title: 'Sluice sink job', description: 'Topics that are copied to ClickHouse, message by message' });
 
 /**
- * Reads and checks the file of a sink job. Called by `sluice sink`; looks at no service.
+ * Reads and checks the file of a sink job. Called by `sluice sink` and `sluice validate`; looks at no service.
  *
  * @param path the file's.
  */

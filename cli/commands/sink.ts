@@ -2,11 +2,11 @@ import type { Command } from 'commander';
 import { ClusterClickHouse } from '../../engine/clickhouse/clickhouse-access.ts';
 import { SluiceError } from '../../engine/error.ts';
 import { jsonLogger } from '../../engine/observability/logger.ts';
-import { renderDiagnostics } from '../../engine/plan/render-diagnostics.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { clusterRegistry } from '../../jobs/runtime/cluster/cluster-registry.ts';
 import { runSinkJob } from '../../jobs/runtime/sink-run.ts';
-import { loadSinkJob, type SinkJob } from '../../jobs/sink-job.ts';
+import { loadSinkJob } from '../../jobs/sink-job.ts';
+import { refuse } from '../load-checked-job.ts';
 import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
 import { stopSignal } from '../stop-signal.ts';
 
@@ -21,7 +21,8 @@ export function addSinkCommand(program: Command): void {
 }
 
 async function runSink(path: string, options: ConfigOption): Promise<void> {
-  const job = await loadCheckedSinkJob(path);
+  const outcome = await loadSinkJob(path);
+  const job = outcome.ok ? outcome.job : refuse(path, outcome);
   const settings = await loadClusterSettings(options);
   const { kafka, clickHouse: address } = settings;
   if (kafka === null || address === null) {
@@ -41,17 +42,5 @@ async function runSink(path: string, options: ConfigOption): Promise<void> {
       sessionTimeoutMs: kafka.sessionTimeoutMs,
     },
     signal,
-  );
-}
-
-async function loadCheckedSinkJob(path: string): Promise<SinkJob> {
-  const outcome = await loadSinkJob(path);
-  if (outcome.ok) return outcome.job;
-  const { diagnostics, sources } = outcome;
-  process.stderr.write(renderDiagnostics(diagnostics, sources));
-  const count = diagnostics.length;
-  throw new SluiceError(
-    'JOB_INVALID',
-    `${path} must be sound before anything starts; it has ${count} problem${count === 1 ? '' : 's'}`,
   );
 }

@@ -1,6 +1,7 @@
 /** Codes of what can be wrong with a plan's files. Stable: people search for them, and tests assert on them. */
 export type DiagnosticCode =
   | 'FILE_UNREADABLE'
+  | 'JOB_IS_SINK'
   | 'YAML_SYNTAX'
   | 'KEY_UNKNOWN'
   | 'KEY_MISSING'
