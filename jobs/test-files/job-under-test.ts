@@ -11,6 +11,9 @@ import { openLateEncoder } from '../runtime/open-late-encoder.ts';
 import { openWindowEncoder } from '../runtime/window-outputs.ts';
 import { openDecoder } from '../runtime/open-source.ts';
 
+// With it, who imports this from another package has all that a job's test needs.
+export { loadJob } from '../load-job.ts';
+
 /** What a job is tested with. */
 export interface JobTestOptions {
   /** The model registry's directory; not looked at for a job that does not score. */

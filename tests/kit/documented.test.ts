@@ -39,3 +39,21 @@ it('every line of code that the page shows is in a test that runs', async () => 
   expect(shown.length).toBeGreaterThan(20);
   expect(shown.filter((line) => line !== '' && !lines.has(line))).toEqual([]);
 });
+
+it('the names by which other packages import the kit lead to its sources', async () => {
+  const { exports } = JSON.parse(await readFile(join(top, 'package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, string>>;
+  };
+  const sourceOf = async (name: string): Promise<object> => {
+    const built = exports[name] ?? '';
+    return (await import(join(top, built.replace('./dist/', '').replace(/\.js$/, '.ts')))) as object;
+  };
+  expect(await sourceOf('./testing')).toMatchObject({ testQuery: expect.any(Function) });
+  expect(await sourceOf('./testing/jobs')).toMatchObject({
+    jobUnderTest: expect.any(Function),
+    loadJob: expect.any(Function),
+  });
+  const page = await readFile(join(top, 'docs/testing.md'), 'utf8');
+  expect(page).toContain('`sluice/testing`');
+  expect(page).toContain('`sluice/testing/jobs`');
+});

@@ -12,8 +12,7 @@ import {
   testQuery,
   type Action,
 } from '../../../engine/testing/index.ts';
-import { loadJob } from '../../../jobs/load-job.ts';
-import { jobUnderTest, type JobUnderTest } from '../../../jobs/test-files/job-under-test.ts';
+import { jobUnderTest, loadJob, type JobUnderTest } from '../../../jobs/test-files/job-under-test.ts';
 
 const top = fileURLToPath(new URL('../../..', import.meta.url));
 const payment = (id: string, time: string, amount: number): Record<string, unknown> => ({
