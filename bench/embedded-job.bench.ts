@@ -10,7 +10,7 @@ import { SimulatedProducer } from '../jobs/runtime/simulated-producer.ts';
 
 /**
  * The whole embedded job over a full topic: decode, deduplicate, features, score in its thread, explain alerts, commit, and ClickHouse beside it. Prints what
- * the query alone takes, and until ClickHouse has the last row.
+ * the query alone takes, and until ClickHouse has the last row; with predictions in Avro and in JSON, in turns, since the machine's speed changes as it runs.
  *
  *     npm run bench -- embedded-job
  */
@@ -20,10 +20,15 @@ const dayMs = 86_400_000;
 
 const outcome = await loadJob(packageFile('jobs/fraud-scoring.yaml'));
 if (!outcome.ok) throw new Error('the job is not sound');
-const { job } = outcome;
+const { job: shipped } = outcome;
+const formats = ['avro', 'json'] as const;
 const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 
-for (let round = 1; round <= 3; round++) {
+for (let run = 0; run < 3 * formats.length; run++) {
+  const round = 1 + Math.floor(run / formats.length);
+  const format = formats[run % formats.length] ?? 'json';
+  const sinks = shipped.sinks.map((sink) => (sink.kind === 'topic' ? { ...sink, format } : sink));
+  const job = { ...shipped, sinks };
   const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   {
     await using storage = await Storage.open({ directory, access: 'write', clock: systemClock });
@@ -58,7 +63,7 @@ for (let round = 1; round <= 3; round++) {
     const allMs = performance.now() - startedMs;
     const { user, system } = process.cpuUsage(cpuBefore);
     process.stdout.write(
-      `round ${round}  ${count(total)} transactions: committed at ${count((total / scoredMs) * 1_000)} tx/s; ` +
+      `round ${round}  ${format}  ${count(total)} transactions: committed at ${count((total / scoredMs) * 1_000)} tx/s; ` +
         `in ClickHouse too at ${count((total / allMs) * 1_000)} tx/s; ${((user + system) / total).toFixed(1)} µs of this process's CPU each\n`,
     );
   }

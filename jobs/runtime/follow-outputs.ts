@@ -41,6 +41,9 @@ export interface FollowerProfile {
   readonly onProgress?: ((sink: string, progress: FollowerProgress) => void) | undefined;
 }
 
+/** Rows of a chunk at most, while there are many to catch up with: each insert is flushed to the disk, which costs the same however many rows it has. */
+const chunkRows = 50_000;
+
 interface OpenSink {
   readonly sink: Sink;
   readonly close: () => Promise<void>;
@@ -130,6 +133,7 @@ async function followOne(
     sink,
     positions,
     clock: storage.clock,
+    chunkRows,
     signal,
     onProgress: (progress) => onProgress?.(sink.name, progress),
     onRetry: (error, delayMs) =>

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS predictions
     model_version LowCardinality(String),
     model_digest LowCardinality(String),
     feature_set_digest LowCardinality(String),
-    features Map(String, Nullable(Float64)) COMMENT 'what the model was given, by name',
+    features Map(LowCardinality(String), Nullable(Float64)) COMMENT 'what the model was given, by name',
     reasons Array(String),
     late Bool,
     degraded Bool,

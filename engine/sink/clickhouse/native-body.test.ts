@@ -49,6 +49,17 @@ const recordSchema = {
       },
     },
     {
+      name: 'listed',
+      type: {
+        type: 'record',
+        name: 'Listed',
+        fields: [
+          { name: 'x', type: 'double' },
+          { name: 'y', type: optional('double') },
+        ],
+      },
+    },
+    {
       name: 'flat',
       type: {
         type: 'record',
@@ -68,7 +79,7 @@ const columns = `
   id String, text Nullable(String), text_or_empty String, word LowCardinality(String), number Float64, maybe Nullable(Float64),
   whole_as_double Float64, tiny UInt8, signed Nullable(Int32), large Int64, flag Bool, flag_as_byte UInt8,
   at DateTime64(3, 'UTC'), fine DateTime64(6, 'UTC'), finer Nullable(DateTime64(6, 'UTC')), tags Array(String),
-  features Map(String, Nullable(Float64)), "flat.a" Float64, "flat.b" LowCardinality(Nullable(String)),
+  features Map(String, Nullable(Float64)), listed Map(LowCardinality(String), Nullable(Float64)), "flat.a" Float64, "flat.b" LowCardinality(Nullable(String)),
   no_field UInt16 DEFAULT 7, number_twice Float64 ALIAS number * 2,
   topic_partition UInt32, topic_offset UInt64, topic_timestamp DateTime64(3, 'UTC')`;
 
@@ -94,6 +105,7 @@ const row = fc.record({
   finer: millis,
   tags: fc.array(text, { maxLength: 3 }),
   features: fc.record({ ratio: fc.option(double), count: fc.integer(), night: fc.option(fc.boolean()) }),
+  listed: fc.record({ x: double, y: fc.option(double) }),
   flat: fc.record({ a: double, left_out: fc.option(text), b: fc.option(fc.constantFrom('x', 'y')) }),
   left_out_too: fc.option(fc.array(double)),
 });

@@ -15,6 +15,8 @@ import {
 export class NativeColumn {
   readonly #header: Uint8Array;
   readonly #step: NativeStep;
+  /** Whether a map's keys are places in a list of them. */
+  readonly #hasListedKeys: boolean;
   /** A byte for each value: 1 where it is null. */
   nulls: Uint8Array = new Uint8Array(0);
   /** Of Float64 columns, and of maps: the values. */
@@ -36,6 +38,7 @@ export class NativeColumn {
       ...lengthPrefixed(column.type.replace(/^LowCardinality\((.*)\)$/, '$1')),
     ]);
     this.#step = step;
+    this.#hasListedKeys = column.type.startsWith('Map(LowCardinality(');
   }
 
   /** Begins a block of so many rows. */
@@ -102,33 +105,58 @@ export class NativeColumn {
 
   /** Where each map ends, all keys, whether each value is null, all values. The keys are the same for each row. */
   #mapParts(rowCount: number): readonly Uint8Array[] {
-    const { members, keys } = this.#step;
+    const { members } = this.#step;
     const ends = new Uint32Array(rowCount * 2);
     for (let row = 0; row < rowCount; row++) ends[row * 2] = (row + 1) * members.length;
-    this.#repeatKeys(keys, rowCount);
     const valueCount = rowCount * members.length;
+    const values = [this.nulls.subarray(0, valueCount), bytesOf(this.doubles, valueCount)];
+    if (this.#hasListedKeys)
+      return [listVersion, bytesOf(ends, rowCount * 2), ...this.#listedKeys(rowCount), ...values];
+    return [bytesOf(ends, rowCount * 2), this.#repeated(this.#step.keys, rowCount), ...values];
+  }
+
+  /**
+   * Keys of type LowCardinality (ClickHouse's source, `SerializationLowCardinality`): what follows, how many keys the list has, the list, which begins with the
+   * empty text, how many places follow, and the places, a byte each.
+   */
+  #listedKeys(rowCount: number): readonly Uint8Array[] {
+    const { members, keys } = this.#step;
+    const places = Uint8Array.from(members, (_, place) => place + 1);
     return [
-      bytesOf(ends, rowCount * 2),
-      this.texts.subarray(0, keys.length * rowCount),
-      this.nulls.subarray(0, valueCount),
-      bytesOf(this.doubles, valueCount),
+      wordPair(listOfItsOwn),
+      wordPair(members.length + 1),
+      Uint8Array.of(0),
+      keys,
+      wordPair(rowCount * members.length),
+      this.#repeated(places, rowCount),
     ];
   }
 
-  /** Keeps the keys of as many rows as the largest block had. */
-  #repeatKeys(keys: Uint8Array, rowCount: number): void {
-    const size = keys.length * rowCount;
-    if (this.texts.length >= size) return;
-    this.texts = new Uint8Array(size);
-    this.texts.set(keys);
-    for (let filled = keys.length; filled < size; filled *= 2) {
-      this.texts.copyWithin(filled, 0, Math.min(filled, size - filled));
+  /** A pattern as often as there are rows; kept for as many as the largest block had. */
+  #repeated(pattern: Uint8Array, rowCount: number): Uint8Array {
+    const size = pattern.length * rowCount;
+    if (this.texts.length < size) {
+      this.texts = new Uint8Array(size);
+      this.texts.set(pattern);
+      for (let filled = pattern.length; filled < size; filled *= 2) {
+        this.texts.copyWithin(filled, 0, Math.min(filled, size - filled));
+      }
     }
+    return this.texts.subarray(0, size);
   }
 
   #reserveWords(count: number): void {
     if (this.words.length < count * 2) this.words = new Uint32Array(count * 2);
   }
+}
+
+/** The one version of a list of keys that there is. */
+const listVersion = wordPair(1);
+/** Places of one byte, in a list that comes with the block and is no one else's. */
+const listOfItsOwn = 0x600;
+
+function wordPair(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value, 0).buffer);
 }
 
 function integersOf(widthBytes: number, count: number): Uint8Array | Uint16Array | Uint32Array {

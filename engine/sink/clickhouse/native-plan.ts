@@ -67,7 +67,7 @@ export interface NativePlan {
 
 /**
  * Plans how records of an Avro schema become columns of ClickHouse's `Native` format: fields go to the columns of their names, members of a record to columns
- * `record.member`, or all into one column of type `Map(String, Nullable(Float64))` that is named as the record. What has no column is left out.
+ * `record.member`, or all into one column of type `Map(LowCardinality(String), Nullable(Float64))` (or without `LowCardinality`) that is named as the record. What has no column is left out.
  *
  * @returns `null` where a field and its column are of types that this does not know; such messages go as JSON.
  */
@@ -140,8 +140,12 @@ function valueStep(into: TableColumn, column: number, node: AvroNode): NativeSte
   return value.read === READ_LONG && integer !== null ? step(WRITE_INTEGER, integer) : null;
 }
 
+const mapTypes = ['Map(LowCardinality(String), Nullable(Float64))', 'Map(String, Nullable(Float64))'];
+/** A key's place in the list of them is a byte, and 0 is the empty text's. */
+const maxListedKeys = 255;
+
 function mapStep(into: TableColumn, column: number, node: AvroNode, fields: readonly AvroField[]): NativeStep | null {
-  if (into.type !== 'Map(String, Nullable(Float64))') return null;
+  if (!mapTypes.includes(into.type) || fields.length > maxListedKeys) return null;
   const members: NativeStep[] = [];
   const keys: number[] = [];
   for (const field of fields) {
