@@ -21,6 +21,8 @@ import { randomStream, streamBatch, streamSchema, type StreamRow } from '../test
 import { runPlan } from '../testing/run-plan.ts';
 
 const session = new Session();
+/** For forty queries of dozens of window functions each, with other tests beside them: it took 83 s on a machine with much else to do. */
+const propertyTimeoutMs = 240_000;
 afterAll(() => session.close());
 
 function planOf(allowedLatenessMs: number, ...texts: string[]): FeaturePlan {
@@ -107,21 +109,25 @@ features:
 `;
 
 describe('the SQL of a feature plan', () => {
-  it('gives in ClickHouse what the operators give, for random streams with disorder, ties, nulls and late rows', () => {
-    fc.assert(
-      fc.property(
-        randomStream,
-        fc.constantFrom(0, 3_000, 60_000),
-        fc.constantFrom(0, 10_000),
-        fc.constantFrom([everyFunction], [everyFunction, chained, otherEntities, delayed, ofRecord]),
-        (rows, watermarkDelayMs, allowedLatenessMs, files) => {
-          const plan = planOf(allowedLatenessMs, ...files);
-          expect(difference(plan, rows, watermarkDelayMs)).toBeNull();
-        },
-      ),
-      { numRuns: 40 },
-    );
-  });
+  it(
+    'gives in ClickHouse what the operators give, for random streams with disorder, ties, nulls and late rows',
+    { timeout: propertyTimeoutMs },
+    () => {
+      fc.assert(
+        fc.property(
+          randomStream,
+          fc.constantFrom(0, 3_000, 60_000),
+          fc.constantFrom(0, 10_000),
+          fc.constantFrom([everyFunction], [everyFunction, chained, otherEntities, delayed, ofRecord]),
+          (rows, watermarkDelayMs, allowedLatenessMs, files) => {
+            const plan = planOf(allowedLatenessMs, ...files);
+            expect(difference(plan, rows, watermarkDelayMs)).toBeNull();
+          },
+        ),
+        { numRuns: 40 },
+      );
+    },
+  );
 
   it('does so with late rows among them, which the streams above must have', () => {
     const rows = fc.sample(randomStream, { numRuns: 40, seed: 7 }).flat();
