@@ -24,9 +24,9 @@ const { job: shipped } = outcome;
 const formats = ['avro', 'json'] as const;
 const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 
-for (let run = 0; run < 3 * formats.length; run++) {
-  const round = 1 + Math.floor(run / formats.length);
-  const format = formats[run % formats.length] ?? 'json';
+for (let turn = 0; turn < 3 * formats.length; turn++) {
+  const round = 1 + Math.floor(turn / formats.length);
+  const format = formats[turn % formats.length] ?? 'json';
   const sinks = shipped.sinks.map((sink) => (sink.kind === 'topic' ? { ...sink, format } : sink));
   const job = { ...shipped, sinks };
   const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
