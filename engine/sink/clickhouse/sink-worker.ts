@@ -34,5 +34,5 @@ async function write({ address, messages }: SinkThreadRequest): Promise<SinkThre
 }
 
 parentPort?.on('message', (request: SinkThreadRequest) => {
-  void write(request).then((reply) => parentPort?.postMessage(reply));
+  void write(request).then((reply) => parentPort?.postMessage(reply, []));
 });

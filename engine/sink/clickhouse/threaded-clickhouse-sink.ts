@@ -54,7 +54,7 @@ export class ThreadedClickHouseSink implements Sink {
       this.#dead ??
       (await new Promise<SinkThreadReply>((settle) => {
         this.#settle = settle;
-        this.#worker.postMessage(request);
+        this.#worker.postMessage(request, []);
       }));
     if (reply.kind === 'written') return;
     const { code, message, retryable, fields } = reply;
