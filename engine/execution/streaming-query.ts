@@ -175,9 +175,6 @@ export class StreamingQuery {
         continue;
       }
       if (isDone()) break;
-      // While there is a backlog and nothing to wait for, promises alone would carry the query on for ever: signals, timers, followers and other threads' answers come
-      // only when the event loop turns.
-      await new Promise((resolve) => setImmediate(resolve));
       const { maxBatchRecords: maxRecords, maxPollWaitMs: maxWaitMs } = bounds;
       const poll = (): Promise<Polled | null | 'end'> => reader.poll({ maxRecords, maxWaitMs, signal });
       const polled = await retryTransient(poll, this.#clock, signal, this.#onRetry);

@@ -48,6 +48,25 @@ describe('an embedded topic as a source', () => {
     expect(new Set(partitions)).toEqual(new Set([0, 1, 2]));
   });
 
+  it('lets the event loop turn while there is a backlog, so that whoever stops its reader is heard', async () => {
+    using directory = temporaryDirectory();
+    await using storage = await Storage.open({ directory: directory.path, access: 'write', clock: systemClock });
+    storage.createTopic('topic', { partitionCount: 1 });
+    await storage.append(
+      messageBatchOf(
+        'topic',
+        Array.from({ length: 400 }, () => ({ value: 'x' })),
+      ),
+    );
+    const source = new EmbeddedTopicSource(storage, 'topic');
+    await source.seek([{ partition: 0, offset: 0 }]);
+    let isStopped = false;
+    let polls = 0;
+    setImmediate(() => (isStopped = true));
+    for (; polls < 400 && !isStopped; polls++) await source.poll({ maxRecords: 1, maxWaitMs: 1_000 });
+    expect(polls).toBeLessThan(20);
+  });
+
   it('refuses a topic that is not there, and names the nearest', async () => {
     using directory = temporaryDirectory();
     await using storage = await Storage.open({ directory: directory.path, access: 'write', clock: systemClock });

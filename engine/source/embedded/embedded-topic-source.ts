@@ -40,6 +40,9 @@ export class EmbeddedTopicSource implements Source {
   /** @throws {SluiceError} `OFFSET_OUT_OF_RANGE` when retention has overtaken a position; `TOPIC_MISSING`, `STORAGE_CORRUPT` */
   async poll(bounds: PollBounds): Promise<Polled | null> {
     const { appended, clock } = this.#storage;
+    // A backlog is there at once, and promises alone would carry its reader on until it is worked off: signals, timers, followers and other threads' answers
+    // come only when the event loop turns.
+    await new Promise((resolve) => setImmediate(resolve));
     const messages = await appended.until(() => this.#read(bounds.maxRecords), bounds.maxWaitMs, clock, bounds.signal);
     return messages === null ? null : { kind: 'messages', messages };
   }
