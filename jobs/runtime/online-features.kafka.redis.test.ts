@@ -157,6 +157,7 @@ describe('feature values that a job keeps online', { timeout: 240_000 }, () => {
     const wanted = wantedOf(await answers(800));
     expect(wanted.size).toBe(16);
     await expect.poll(async () => inOrder(await stored()), patience).toEqual(inOrder(wanted));
+    await worker.kill();
   });
 
   it('are refused in words where there is no Redis', async () => {
