@@ -4,8 +4,8 @@ import pc from 'picocolors';
 import { SluiceError } from '../../engine/error.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import type { CheckOutcome, CheckResult } from '../../jobs/runtime/cluster/checklist.ts';
-import { preflight } from '../../jobs/runtime/preflight.ts';
 import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
+import { loadClusterPart } from '../load-cluster-part.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
 import { modelsDirectory, type ModelsOption } from '../models-directory.ts';
 import { threadCount } from '../thread-count.ts';
@@ -36,6 +36,7 @@ export function addDoctorCommand(program: Command): void {
 async function runDoctor(path: string, options: DoctorOptions): Promise<void> {
   const job = await loadCheckedJob(path);
   const settings = await loadClusterSettings(options);
+  const { preflight } = await loadClusterPart(() => import('../../jobs/runtime/preflight.ts'));
   const results = await preflight(job, {
     settings,
     modelsDirectory: options.models,

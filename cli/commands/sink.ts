@@ -4,9 +4,9 @@ import { SluiceError } from '../../engine/error.ts';
 import { jsonLogger } from '../../engine/observability/logger.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { clusterRegistry } from '../../jobs/runtime/cluster/cluster-registry.ts';
-import { runSinkJob } from '../../jobs/runtime/sink-run.ts';
 import { loadSinkJob } from '../../jobs/sink-job.ts';
 import { refuse } from '../load-checked-job.ts';
+import { loadClusterPart } from '../load-cluster-part.ts';
 import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
 import { stopSignal } from '../stop-signal.ts';
 
@@ -31,6 +31,7 @@ async function runSink(path: string, options: ConfigOption): Promise<void> {
   }
   const { signal } = stopSignal();
   await using clickHouse = new ClusterClickHouse(address);
+  const { runSinkJob } = await loadClusterPart(() => import('../../jobs/runtime/sink-run.ts'));
   await runSinkJob(
     job,
     {
