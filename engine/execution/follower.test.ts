@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SluiceError } from '../error.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
 import type { Sink } from '../sink/sink.ts';
-import type { PartitionOffset } from '../source/source.ts';
+import type { PartitionOffset, Source } from '../source/source.ts';
 import { EmbeddedTopicSource } from '../source/embedded/embedded-topic-source.ts';
 import { EmbeddedPositions } from '../storage/embedded-positions.ts';
 import { messageBatchOf } from '../storage/message-batch-builder.ts';
@@ -206,6 +207,33 @@ describe('a follower', () => {
     };
     await expect(test.follow()).rejects.toBe(refused);
     await expect(test.follow()).rejects.toBe(refused);
+    expect(test.sink.chunks).toHaveLength(1);
+  });
+
+  it('ends with the error of a source that fails while a chunk is being written, and has written that chunk', async () => {
+    await using test = await rig(60);
+    const lost = new SluiceError('STORAGE_DAMAGED', 'lost');
+    const whole = new EmbeddedTopicSource(test.storage, 'topic');
+    let begin = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    let polls = 0;
+    const source: Source = {
+      name: whole.name,
+      ranges: () => whole.ranges(),
+      seek: (positions) => whole.seek(positions),
+      poll: async (options) => {
+        if (polls++ === 0) return await whole.poll(options);
+        await begun;
+        throw lost;
+      },
+      [Symbol.asyncDispose]: () => whole[Symbol.asyncDispose](),
+    };
+    // The poll for the chunk behind fails some turns of the event loop before this one is written.
+    test.sink.before = async () => {
+      begin();
+      for (let turns = 0; turns < 3; turns++) await setImmediate();
+    };
+    await expect(test.follow({ source, chunkRows: 1 })).rejects.toBe(lost);
     expect(test.sink.chunks).toHaveLength(1);
   });
 

@@ -3,6 +3,7 @@ import type { MessageBatch } from '../record/message-batch.ts';
 import type { Sink } from '../sink/sink.ts';
 import type { PartitionOffset, PartitionRange, Source } from '../source/source.ts';
 import type { Clock } from '../time/clock.ts';
+import { allEnded } from './all-ended.ts';
 import type { OffsetRange } from './commit-log.ts';
 import { coveredRanges, gatherMessages } from './gather-messages.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
@@ -94,22 +95,16 @@ export async function followTopic(options: FollowOptions): Promise<void> {
     await writeChunk(options, at, messages, 'repeated');
   }
   await source.seek(offsetsOf(at));
-  let collecting = collect(options);
-  for (;;) {
-    const { polls, ended } = await collecting;
-    if (options.signal.aborted) return;
+  for (let collected = await collect(options); !options.signal.aborted;) {
+    const { polls, ended } = collected;
     const first = polls[0];
     if (first === undefined) await passUnseen(options, at);
-    if (ended === 'goes on') collecting = collect(options);
-    if (first !== undefined) {
-      try {
-        await writeChunk(options, at, gatherMessages(first.topic, polls), 'first');
-      } finally {
-        // Whoever is told of an error may close the source, which must not be in the midst of a poll then.
-        await Promise.allSettled([collecting]);
-      }
-    }
-    if (ended === 'ended') return;
+    const [next] = await allEnded([
+      ended === 'goes on' ? collect(options) : Promise.resolve(null),
+      first === undefined ? Promise.resolve() : writeChunk(options, at, gatherMessages(first.topic, polls), 'first'),
+    ]);
+    if (next === null) return;
+    collected = next;
   }
 }
 

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { SluiceError } from '../../engine/error.ts';
+import { allEnded } from '../../engine/execution/all-ended.ts';
 import type { Logger } from '../../engine/observability/logger.ts';
 import type { Clock } from '../../engine/time/clock.ts';
 import { sumFigures, type RunFigures } from './cluster/run-figures.ts';
@@ -54,11 +55,7 @@ export async function runClusterWorkers(options: ClusterWorkersOptions, stopped:
       throw error;
     }
   });
-  const first = Promise.all(workers);
-  // It is asked for only when all have ended, and must not count as unheard until then.
-  first.catch(() => undefined);
-  await Promise.allSettled(workers);
-  await first;
+  await allEnded(workers);
   return sumFigures(figures);
 }
 

@@ -1,3 +1,4 @@
+import { allEnded } from '../../engine/execution/all-ended.ts';
 import type { QueryBounds } from '../../engine/execution/query-definition.ts';
 import { retryTransient } from '../../engine/execution/retry-transient.ts';
 import type { Trigger } from '../../engine/execution/streaming-query.ts';
@@ -185,9 +186,5 @@ async function runStages(workers: readonly StageWorker[], trigger: Trigger, stop
     }),
   );
   // Every stage hands over before the first error, which is the cause, is given on.
-  const first = Promise.all(runs);
-  // It is asked for only when all have ended, and must not count as unheard until then.
-  first.catch(() => undefined);
-  await Promise.allSettled(runs);
-  await first;
+  await allEnded(runs);
 }

@@ -1,3 +1,4 @@
+import { allEnded } from '../../engine/execution/all-ended.ts';
 import type { QueryBounds } from '../../engine/execution/query-definition.ts';
 import { StreamingQuery, type Trigger } from '../../engine/execution/streaming-query.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
@@ -143,11 +144,8 @@ async function runBoth(
     failed.abort();
     throw error;
   };
-  const ends = [query.run(trigger, signal).catch(stopOther), followers.follow(trigger, signal).catch(stopOther)];
-  // Both are waited for, so that neither is cut off in its last commit; the first error is the cause.
-  const first = Promise.all(ends);
-  await Promise.allSettled([first, ...ends]);
-  await first;
+  // Both are waited for, so that neither is cut off in its last commit.
+  await allEnded([query.run(trigger, signal).catch(stopOther), followers.follow(trigger, signal).catch(stopOther)]);
 }
 
 interface Input {
