@@ -1,7 +1,9 @@
 import { concatMap, map, of, tap, type Observable, type OperatorFunction } from 'rxjs';
+import type { DeadLetter } from '../record/dead-letter.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { StatefulLogic } from '../state/stateful-logic.ts';
 import type { StateWrite } from '../state/state-store.ts';
+import type { RejectedRecords } from './rejected-records.ts';
 
 /** What an operator's missing rows mean in the ledger; `keeps` for one that passes every row on. */
 export type RowFate = 'keeps' | 'filtered' | 'duplicate';
@@ -14,7 +16,7 @@ export interface SectionStep {
 
 /**
  * What an operator gives whose outputs are records of their own, such as a window's results: fewer than its inputs, or more, or none. Each input row is in
- * exactly one of `taken`, `filtered` and `late`; outputs are counted for themselves.
+ * exactly one of `taken`, `filtered`, `late` and the section's `rejected`; outputs are counted for themselves.
  */
 export interface Emitted {
   /** The outputs, in order; each has the position of the record that brought it out. */
@@ -25,6 +27,8 @@ export interface Emitted {
   readonly filtered: number;
   /** The input rows that came too late for it, with their own columns. */
   readonly late: RecordBatch;
+  /** Outputs that an operator behind this one failed on, under the positions of the records that brought them out; absent for none. */
+  readonly spoiled?: readonly DeadLetter[];
 }
 
 /** The operators of a query in order, with the logics whose state they move. Built anew for each acquisition of the task. */
@@ -33,6 +37,8 @@ export interface Section {
   /** Behind the steps, for a query whose outputs are not its inputs with more columns. It gives one result a batch. */
   readonly emit?: OperatorFunction<RecordBatch, Emitted>;
   readonly logics: readonly StatefulLogic[];
+  /** Where the operators put records that a person's function failed on; absent where there is no such function. */
+  readonly rejected?: RejectedRecords;
 }
 
 /** What came out of a section for one batch. */
@@ -42,7 +48,9 @@ export interface SectionResult {
   readonly filtered: number;
   readonly duplicate: number;
   /** What became of the records that `emit` was given; `null` where each row of `records` is a record that was read. */
-  readonly absorbed: Pick<Emitted, 'taken' | 'late'> | null;
+  readonly absorbed: Pick<Emitted, 'taken' | 'late' | 'spoiled'> | null;
+  /** Records that an operator failed on; in no other count. */
+  readonly deadLetters: readonly DeadLetter[];
 }
 
 /**
@@ -50,6 +58,9 @@ export interface SectionResult {
  * batches is the state of all logics at the same offset.
  */
 export function runSection(section: Section): OperatorFunction<RecordBatch, SectionResult> {
+  const { rejected } = section;
+  const rejectedCount = (): number => rejected?.count ?? 0;
+  const takeRejected = (): readonly DeadLetter[] => rejected?.take() ?? [];
   return concatMap((input) => {
     const counts = { filtered: 0, duplicate: 0 };
     let batch$: Observable<RecordBatch> = of(input);
@@ -60,16 +71,18 @@ export function runSection(section: Section): OperatorFunction<RecordBatch, Sect
       }
       let before = 0;
       batch$ = batch$.pipe(
-        tap((batch) => (before = batch.rowCount)),
+        tap((batch) => (before = batch.rowCount + rejectedCount())),
         operator,
-        tap((batch) => (counts[fate] += before - batch.rowCount)),
+        tap((batch) => (counts[fate] += before - batch.rowCount - rejectedCount())),
       );
     }
-    if (section.emit === undefined) return batch$.pipe(map((records) => ({ records, ...counts, absorbed: null })));
+    if (section.emit === undefined) {
+      return batch$.pipe(map((records) => ({ records, ...counts, absorbed: null, deadLetters: takeRejected() })));
+    }
     return batch$.pipe(
       section.emit,
-      map(({ records, taken, filtered, late }) => {
-        return { records, ...counts, filtered: counts.filtered + filtered, absorbed: { taken, late } };
+      map(({ records, filtered, ...absorbed }) => {
+        return { records, ...counts, filtered: counts.filtered + filtered, absorbed, deadLetters: takeRejected() };
       }),
     );
   });

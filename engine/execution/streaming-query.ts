@@ -222,9 +222,10 @@ export class StreamingQuery {
   async #operate(flight: Flight, task: Recovered): Promise<Flight> {
     const result = await lastValueFrom(of(flight.records).pipe(runSection(task.section)));
     const { records, filtered, duplicate, absorbed } = result;
+    const deadLetters = [...flight.deadLetters, ...result.deadLetters];
     const state = this.#isFlushDue() ? this.#takeState(task) : null;
     this.#isFlushed = state !== null;
-    return { ...flight, records, state, absorbed, ledger: { ...flight.ledger, filtered, duplicate } };
+    return { ...flight, records, deadLetters, state, absorbed, ledger: { ...flight.ledger, filtered, duplicate } };
   }
 
   /** Flushes are as far apart as the setting says, and far enough that they take a small share of the time: while a backlog is worked off, most keys change. */
@@ -247,7 +248,7 @@ export class StreamingQuery {
     const { absorbed } = flight;
     const late =
       absorbed === null || absorbed.late.rowCount === 0 ? undefined : this.#query.encodeLate?.(absorbed.late);
-    const fromOutputs = [...scored.deadLetters, ...unwritten];
+    const fromOutputs = [...(absorbed?.spoiled ?? []), ...scored.deadLetters, ...unwritten];
     const deadLetters = withBytes(
       [...flight.deadLetters, ...fromOutputs, ...(late?.deadLetters ?? [])],
       flight.messages,
