@@ -1,0 +1,86 @@
+import { SluiceError } from '../../engine/error.ts';
+import { GUARDED, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
+
+/** The scope of keys whose records come from several partitions. */
+export const queryScope = -1;
+
+const formatVersion = 1;
+
+/**
+ * Whose watermark moves a key's time. `partition`: that of the partition that all records of the key come from. `query`: the least of all partitions, for keys whose
+ * records come from several.
+ */
+export type WatermarkScope = 'partition' | 'query';
+
+/**
+ * The watermarks by which an operator's keyed state knows the time, moved record by record, so that what depends on them depends on the log alone, and not on how it is cut into
+ * batches. The least of all partitions never moves back, though a partition may join with an earlier one.
+ */
+export class ScopedWatermarks {
+  readonly #by: WatermarkScope;
+  readonly #delayMs: number;
+  readonly #partitions = new PartitionWatermarks();
+  #queryMs = -Infinity;
+
+  /** @param delayMs how far the watermark is behind the newest record of a partition: tells where it stands behind each record. */
+  constructor(by: WatermarkScope, delayMs: number) {
+    this.#by = by;
+    this.#delayMs = delayMs;
+  }
+
+  /** Which scope a record's key is in. */
+  scopeOf(partition: number): number {
+    return this.#by === 'query' ? queryScope : partition;
+  }
+
+  /** The scope's watermark; `-Infinity` before its first record. */
+  of(scope: number): number {
+    return scope === queryScope ? this.#queryMs : this.#partitions.of(scope);
+  }
+
+  /** Moves to where the watermark stood before a row. */
+  moveTo(batch: RecordBatch, row: number): void {
+    this.#advance(batch.partitions[row] ?? 0, batch.watermarksMs[row] ?? -Infinity);
+  }
+
+  /** Moves past a row. */
+  movePast(batch: RecordBatch, row: number): void {
+    const isGuarded = ((batch.flags[row] ?? 0) & GUARDED) !== 0;
+    this.#advance(batch.partitions[row] ?? 0, isGuarded ? -Infinity : (batch.eventTimesMs[row] ?? 0) - this.#delayMs);
+  }
+
+  #advance(partition: number, watermarkMs: number): void {
+    this.#partitions.advance(partition, watermarkMs);
+    this.#queryMs = Math.max(this.#queryMs, this.#partitions.minimumMs());
+  }
+
+  /** All of them as bytes: `u8 version · f64 least · u32 partitions · (i32 partition · f64 watermark)…`, little-endian. */
+  encode(): Uint8Array {
+    const to = new StateWriter();
+    const entries = this.#partitions.entries();
+    to.u8(formatVersion);
+    to.f64(this.#queryMs);
+    to.u32(entries.length);
+    for (const { partition, watermarkMs } of entries) {
+      to.i32(partition);
+      to.f64(watermarkMs);
+    }
+    return to.take();
+  }
+
+  /** Takes over what {@link ScopedWatermarks.encode} wrote. @throws {SluiceError} `STATE_FORMAT` */
+  restore(bytes: Uint8Array): void {
+    const from = new StateBytes(bytes);
+    const version = from.u8();
+    if (version !== formatVersion) {
+      throw new SluiceError(
+        'STATE_FORMAT',
+        `stored watermarks must have version ${formatVersion}; got ${version}: rebuild the state from the log`,
+      );
+    }
+    this.#queryMs = from.f64();
+    for (let rest = from.u32(); rest > 0; rest--) this.#partitions.advance(from.i32(), from.f64());
+  }
+}
