@@ -14,6 +14,8 @@ import type { Section } from './section.ts';
 export interface SectionStart {
   readonly state: 'empty' | 'stored';
   readonly watermarks: PartitionWatermarks;
+  /** As {@link QueryBounds} has it, for all operators of the task together. */
+  readonly workingSetBytes?: number | undefined;
 }
 
 /** Records with their scores as further columns, and those that the model gave no number for. */
@@ -68,6 +70,11 @@ export interface QueryBounds {
    * written whenever that share allows.
    */
   readonly flushEveryMs: number;
+  /**
+   * About how much of its keys' state a task holds in memory: when it holds more, the keys that were asked for least lately are let go once they are in the store, and read
+   * again, those of a batch in one call. Absent: all of it.
+   */
+  readonly workingSetBytes?: number | undefined;
   /** Absent: the next batch is read as soon as there is something, and room. */
   readonly pace?: Pace;
 }
@@ -78,4 +85,5 @@ export const defaultBounds: QueryBounds = {
   maxPollWaitMs: 50,
   maxBatchesInFlight: 4,
   flushEveryMs: 1_000,
+  workingSetBytes: 1_073_741_824,
 };

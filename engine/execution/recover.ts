@@ -39,7 +39,11 @@ export async function recover(query: QueryDefinition, acquired: Acquired, signal
     nextOffsets.set(partition, offset);
   }
   const section = query.openSection(
-    { state: acquired.stateMetadata === null ? 'empty' : 'stored', watermarks },
+    {
+      state: acquired.stateMetadata === null ? 'empty' : 'stored',
+      watermarks,
+      workingSetBytes: query.bounds.workingSetBytes,
+    },
     query.commitLog.state,
   );
   let replayedRecords = 0;

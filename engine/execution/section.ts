@@ -92,3 +92,13 @@ export function runSection(section: Section): OperatorFunction<RecordBatch, Sect
 export function takeState(section: Section): readonly StateWrite[] {
   return section.logics.flatMap((logic) => logic.takeChanges());
 }
+
+/** Tells all logics that the state which was taken first, of what was not told of yet, is in the store. */
+export function tellStored(section: Section): void {
+  for (const logic of section.logics) logic.changesStored?.();
+}
+
+/** Whether a logic must be flushed to hold no more than it is to. */
+export function needsFlush(section: Section): boolean {
+  return section.logics.some((logic) => logic.needsFlush === true);
+}

@@ -16,7 +16,7 @@ import { PacedReader } from './paced-reader.ts';
 import type { QueryDefinition, Scored } from './query-definition.ts';
 import { recover, type Recovered } from './recover.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
-import { runSection, takeState } from './section.ts';
+import { needsFlush, runSection, takeState, tellStored } from './section.ts';
 import { waitingDecoder } from './waiting-decoder.ts';
 
 /**
@@ -141,7 +141,7 @@ export class StreamingQuery {
         // Scoring starts here, as soon as the operators are done with the batch, and is awaited below, in order.
         map((flight) => ({ flight, scoring: settled(this.#query.score(flight.records)) })),
         concatMap(async ({ flight, scoring }) => this.#encode(flight, await scoring)),
-        concatMap((encoded) => this.#commit(encoded, retry)),
+        concatMap((encoded) => this.#commit(encoded, task, retry)),
       );
       await lastValueFrom(done, { defaultValue: undefined });
       await this.#flush(task, retry);
@@ -223,7 +223,7 @@ export class StreamingQuery {
     const result = await lastValueFrom(of(flight.records).pipe(runSection(task.section)));
     const { records, filtered, duplicate, absorbed } = result;
     const deadLetters = [...flight.deadLetters, ...result.deadLetters];
-    const state = this.#isFlushDue() ? this.#takeState(task) : null;
+    const state = this.#isFlushDue() || needsFlush(task.section) ? this.#takeState(task) : null;
     this.#isFlushed = state !== null;
     return { ...flight, records, deadLetters, state, absorbed, ledger: { ...flight.ledger, filtered, duplicate } };
   }
@@ -283,16 +283,20 @@ export class StreamingQuery {
     };
     const state = this.#takeState(task);
     await retry(() => commitLog.commit({ ranges: [], metadata, outputs: [], state }));
+    tellStored(task.section);
     this.#isFlushed = true;
   }
 
-  async #commit({ flight, outputs, answered }: Encoded, retry: Retry): Promise<void> {
+  async #commit({ flight, outputs, answered }: Encoded, task: Recovered, retry: Retry): Promise<void> {
     const { jobDigest, modelDigest, commitLog } = this.#query;
     const { batchSequence, ranges, watermarksMs, state } = flight;
     const metadata = { batchSequence, watermarksMs, jobDigest, modelDigest };
     const startedMs = this.#clock.monotonicMs();
     await retry(() => commitLog.commit({ ranges, metadata, outputs, state }));
-    if (state !== null) this.#flushCostMs += this.#clock.monotonicMs() - startedMs;
+    if (state !== null) {
+      this.#flushCostMs += this.#clock.monotonicMs() - startedMs;
+      tellStored(task.section);
+    }
     const nowMs = this.#clock.nowMs();
     recordLatency(this.#latency, nowMs, flight.messages);
     this.#ledger = addLedgers(this.#ledger, flight.ledger);

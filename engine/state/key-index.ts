@@ -2,6 +2,8 @@ import type { ByteSlab } from '../record/column.ts';
 
 const initialSlots = 1024;
 const initialArenaBytes = 16_384;
+/** A slot's part of the table (two places at most half full, so four) and of the three arrays beside it. */
+const bytesPerSlot = 28;
 
 /** FNV-1a over the bytes `[from, to)`, with murmur3's finaliser, since the table keeps the low bits only. */
 function hashBytes(data: Uint8Array, from: number, to: number): number {
@@ -41,6 +43,11 @@ export class KeyIndex {
     return this.#size;
   }
 
+  /** About how many bytes the keys take here, without what deleted ones have left behind. */
+  get heldBytes(): number {
+    return this.#arenaUsed - this.#arenaGarbage + this.#size * bytesPerSlot;
+  }
+
   /** One more than the highest slot ever given: slots are in `[0, slotLimit)`. */
   get slotLimit(): number {
     return this.#slotLimit;
@@ -67,6 +74,11 @@ export class KeyIndex {
   /** {@link findOrInsert} for one key in an array of its own. */
   findOrInsertKey(key: Uint8Array): number {
     return this.#findOrInsert(key, 0, key.length);
+  }
+
+  /** Whether the key is here. */
+  has(key: Uint8Array): boolean {
+    return this.#probe(key, 0, key.length, hashBytes(key, 0, key.length)) >= 0;
   }
 
   /** A copy of the slot's key. */

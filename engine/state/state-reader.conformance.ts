@@ -50,6 +50,34 @@ export function stateReaderConformance(name: string, open: () => Promise<StateUn
       expect(await scan(test, 'nobody')).toEqual([]);
     });
 
+    it('gives every key of an operator in steps, each with its last value, while others come and go', async () => {
+      await using test = await open();
+      const { reader } = test;
+      if (reader.scanSome === undefined) return;
+      const keys = Array.from({ length: 700 }, (_, index) => `key ${index}`);
+      const value = (key: string): string => `${key} ${'.'.repeat(100)}`;
+      await test.write(keys.map((key) => put('card', key, 'before')));
+      await test.write([...keys.map((key) => put('card', key, value(key))), put('another', 'x', 'y')]);
+      const found = new Map<string, string>();
+      let from: string | null = null;
+      let steps = 0;
+      do {
+        const { entries, next } = await reader.scanSome('card', from, 50);
+        for (const { key, value: bytes } of entries) found.set(decoder.decode(key), decoder.decode(bytes));
+        if (steps++ === 3) {
+          await test.write([
+            put('card', 'late', 'x'),
+            { operatorId: 'card', key: encoder.encode('key 5'), value: null },
+          ]);
+        }
+        from = next;
+      } while (from !== null);
+      expect(steps).toBeGreaterThan(5);
+      for (const key of keys) if (key !== 'key 5') expect(found.get(key)).toBe(value(key));
+      expect(found.has('x')).toBe(false);
+      expect(await reader.scanSome('nobody', null, 50)).toEqual({ entries: [], next: null });
+    });
+
     it('holds any bytes, and values of any size', async () => {
       await using test = await open();
       const key = Uint8Array.of(0, 255, 10, 0);

@@ -11,6 +11,14 @@ export interface StateEntry {
   readonly value: Uint8Array;
 }
 
+/** A step of a scan in small steps. */
+export interface StateScanStep {
+  /** In no order; a key may come in more than one step. */
+  readonly entries: readonly StateEntry[];
+  /** Where to go on; `null` at the end of a pass. A pass may miss a key that the store puts elsewhere meanwhile; the next one has it. */
+  readonly next: string | null;
+}
+
 /**
  * Reads of a task's state: bytes in, bytes out; types and formats are the operators' affair (each value begins with its format's version).
  *
@@ -22,4 +30,11 @@ export interface StateReader {
   getMany(operatorId: string, keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | null)[]>;
   /** All keys of one operator, for `sluice state scan`, savepoints and verification. Not used while records flow. */
   scan(operatorId: string): AsyncIterable<StateEntry>;
+  /**
+   * About so many keys of one operator (a store may give a few more or less, also none before the end), for whoever sweeps a store while records flow. As
+   * with `getMany`, what is given is what the owner of the task left. Absent where a store has nothing to sweep.
+   *
+   * @param from what the step before gave as `next`; `null` to begin.
+   */
+  scanSome?(operatorId: string, from: string | null, aboutKeys: number): Promise<StateScanStep>;
 }

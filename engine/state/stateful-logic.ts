@@ -19,4 +19,11 @@ export interface StatefulLogic {
   takeChanges(): readonly StateWrite[];
   /** Forgets what changed without making bytes of it: for replays, which keep no state. */
   dropChanges(): void;
+  /**
+   * Says that the oldest `takeChanges()` of which this was not said yet is in the store now, where `prefetch` finds it: keys that have not changed since may be let go, and
+   * are read again when they come. Called between batches or while one is prefetched, so nothing is let go within it. Absent for a logic that keeps all it has.
+   */
+  changesStored?(): void;
+  /** Whether the logic holds more than it is to, and only a flush lets it hold less. Looked at after each batch. */
+  readonly needsFlush?: boolean;
 }

@@ -22,6 +22,8 @@ export class StateJournal {
   readonly #job: string;
   readonly #parts = new Map<number, JournalPart>();
   readonly #newest = new Map<string, FlushedEntry>();
+  /** By prefix. */
+  readonly #walks = new Map<string, IterableIterator<FlushedEntry>>();
   #nextSequence = 0;
   /** Parts below this are active in the store. */
   #activeBefore = 0;
@@ -96,6 +98,25 @@ export class StateJournal {
     return [...this.#newest.values()]
       .filter(({ key }) => key.startsWith(prefix))
       .toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /**
+   * About so many of the newest entries whose keys begin with `prefix`, each call going on where the last one for it ended; `isDone` when it has come to the end, and the next call
+   * begins anew. Entries come and go meanwhile: one that stays is given.
+   */
+  some(prefix: string, aboutEntries: number): { readonly entries: readonly FlushedEntry[]; readonly isDone: boolean } {
+    const walk = this.#walks.get(prefix) ?? this.#newest.values();
+    this.#walks.set(prefix, walk);
+    const entries: FlushedEntry[] = [];
+    for (let left = aboutEntries; left > 0; left--) {
+      const { value: entry, done } = walk.next();
+      if (done === true) {
+        this.#walks.delete(prefix);
+        return { entries, isDone: true };
+      }
+      if (entry.key.startsWith(prefix)) entries.push(entry);
+    }
+    return { entries, isDone: false };
   }
 
   /** The part that is to be merged next; `null` when none is active. */

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { SluiceError } from '../error.ts';
-import type { StateEntry, StateReader, StateWrite } from '../state/state-store.ts';
+import type { StateEntry, StateReader, StateScanStep, StateWrite } from '../state/state-store.ts';
 import type { LmdbEnvironment } from './lmdb-environment.ts';
 import { StateJournal, type JournalPart } from './state-journal.ts';
 import { StateNames, statePrefixBytes } from './state-names.ts';
@@ -10,6 +10,8 @@ import { cutIntoParts, keyText, partBytes, type FlushedEntry } from './state-par
 const maxKeyBytes = 1024;
 /** Entries that a scan reads before it lets others have their turn. */
 const scanChunk = 1_000;
+/** Where a scan in steps has come to the end of the tree. Shorter than any key. */
+const fromJournal = '';
 
 /** A flush that has been laid out: its parts, and how much they are. */
 export interface PreparedFlush {
@@ -77,6 +79,42 @@ export class StateTable implements StateReader {
       };
       done(this.#environment.read('read state', () => keys.map(read)));
     });
+  }
+
+  /** First the tree, key by key; then what is flushed and not in the tree yet. */
+  scanSome(operatorId: string, from: string | null, aboutKeys: number): Promise<StateScanStep> {
+    return new Promise((done) => {
+      if (this.#loaded === 'not yet') this.reload();
+      const prefix = this.#names.prefixOf(operatorId);
+      if (prefix === null) done({ entries: [], next: null });
+      else
+        done(from === fromJournal ? this.#someOfJournal(prefix, aboutKeys) : this.#someOfTree(prefix, from, aboutKeys));
+    });
+  }
+
+  #someOfTree(prefix: Buffer, from: string | null, aboutKeys: number): StateScanStep {
+    const start = from === null ? prefix : Buffer.from(from, 'latin1');
+    const range = { start, end: endOf(prefix), exclusiveStart: from !== null, limit: aboutKeys };
+    const found = this.#environment.read('read state', () =>
+      [...this.#environment.state.getRange(range)].map(({ key, value }) => ({
+        text: keyText(key),
+        value: Uint8Array.from(value),
+      })),
+    );
+    const entries = found.flatMap(({ text, value }) => {
+      const flushed = this.#journal.find(text);
+      const newest = flushed === undefined ? value : flushed;
+      return newest === null ? [] : [stateEntry(text, newest)];
+    });
+    return { entries, next: found.length < aboutKeys ? fromJournal : (found.at(-1)?.text ?? fromJournal) };
+  }
+
+  #someOfJournal(prefix: Buffer, aboutKeys: number): StateScanStep {
+    const { entries, isDone } = this.#journal.some(keyText(prefix), aboutKeys);
+    return {
+      entries: entries.flatMap(({ key, value }) => (value === null ? [] : [stateEntry(key, value)])),
+      next: isDone ? null : fromJournal,
+    };
   }
 
   async *scan(operatorId: string): AsyncIterable<StateEntry> {
@@ -195,8 +233,7 @@ export class StateTable implements StateReader {
   }
 
   async *#scanTree(prefix: Buffer): AsyncIterable<StateEntry> {
-    const end = Buffer.from(prefix);
-    end.writeUInt32BE(prefix.readUInt32BE(4) + 1, 4);
+    const end = endOf(prefix);
     let start = prefix;
     let exclusiveStart = false;
     for (;;) {
@@ -223,6 +260,13 @@ export class StateTable implements StateReader {
     this.#key.set(key, statePrefixBytes);
     return this.#key.subarray(0, statePrefixBytes + key.length);
   }
+}
+
+/** Behind the last key of an operator. */
+function endOf(prefix: Buffer): Buffer {
+  const end = Buffer.from(prefix);
+  end.writeUInt32BE(prefix.readUInt32BE(4) + 1, 4);
+  return end;
 }
 
 function stateEntry(key: string, value: Uint8Array): StateEntry {

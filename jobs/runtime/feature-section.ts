@@ -51,12 +51,15 @@ export function featureSection(plan: SectionPlan, start: SectionStart, state: St
     logics.push(logic);
     steps.push({ operator: applyLogic(logic, state), fate: 'duplicate' });
   }
+  const rolling = plan.steps.filter(({ kind }) => kind === 'rolling').length;
+  // Each has its own part of the bound, so that none crowds another out.
+  const workingSetBytes = (start.workingSetBytes ?? Infinity) / Math.max(1, rolling);
   for (const step of plan.steps) {
     if (step.kind === 'derive') {
       steps.push({ operator: derive(step.columns, schema), fate: 'keeps' });
       schema = derivedSchema(step.columns, schema);
     } else {
-      const logic = new RollingLogic(step.definition, schema, start);
+      const logic = new RollingLogic(step.definition, schema, { ...start, workingSetBytes });
       logics.push(logic);
       steps.push({ operator: applyLogic(logic, state), fate: 'keeps' });
       schema = logic.outputSchema;

@@ -28,7 +28,7 @@ async function found(
   clickHouse: PreflightProfile['settings']['clickHouse'],
   purpose: PreflightProfile['purpose'] = 'examine',
 ): Promise<CheckResult[]> {
-  const settings = { kafka: null, redis: null, clickHouse, schemaRegistry: null };
+  const settings = { kafka: null, redis: null, clickHouse, schemaRegistry: null, workingSetBytes: 1e9 };
   const results = await preflight(await jobOf(), {
     settings,
     modelsDirectory: dir,

@@ -113,7 +113,7 @@ export async function openClusterRun(
             encodeDeadLetters,
             upstreamPartitions: countOf(before === undefined ? input : topicOf(before)),
             downstreamPartitions: stage.output === 'results' ? 1 : countOf(stage.output.topic),
-            ...(bounds === undefined ? {} : { bounds }),
+            bounds: { workingSetBytes: settings.workingSetBytes, ...bounds },
           });
           return withOnlineFeatures(query, isLast ? online : []);
         },

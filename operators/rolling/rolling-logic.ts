@@ -1,15 +1,18 @@
 import { strict as assert } from 'node:assert';
-import { isValid, numberColumn, utf8Column, type Column } from '../../engine/record/column.ts';
+import { isValid } from '../../engine/record/column.ts';
 import { columnOf, DEGRADED, LATE, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import { KeyIndex } from '../../engine/state/key-index.ts';
-import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
+import type { StateEntry, StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
+import { StoreSweep } from '../../engine/state/store-sweep.ts';
+import { WorkingSet, type HeldKeys } from '../../engine/state/working-set.ts';
 import type { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { encodeKeys } from '../key/encode-keys.ts';
+import { answerColumn } from './answer-column.ts';
 import type { RollingDefinition } from './rolling-definition.ts';
 import { layOut, type Reading, type RollingLayout } from './rolling-layout.ts';
-import { decodeRows } from './row-format.ts';
+import { decodeRows, newestStoredMs } from './row-format.ts';
 import { RowStore } from './row-store.ts';
 import { RowWriter } from './row-writer.ts';
 import { firstAfter, type WindowRows } from './windows.ts';
@@ -22,6 +25,8 @@ export interface RollingStart {
   /** `empty` spares the look-up of every new key; `stored` reads keys from the store as they come. */
   readonly state: 'empty' | 'stored';
   readonly watermarks: PartitionWatermarks;
+  /** About how much of its state the operator holds in memory; all of it where absent. */
+  readonly workingSetBytes?: number | undefined;
 }
 
 /** A walk ready to run: its own view of the windows, since walks answer different ones. */
@@ -42,6 +47,7 @@ interface PreparedReading {
  * It keeps the rows of each key in event-time order and recomputes every aggregate from them. For each record, in arrival order: insert its row
  * where its event time belongs, find each window's first and last row by binary search, walk them, and leave the row in place (or take it
  * out again, if it was late). State that the watermark has passed is evicted on the way, and by a clock hand that looks at a few more keys after each batch.
+ * What is in the store may be let go where memory is bounded, and is read again; no answer depends on it (ADR 0034).
  *
  * Cost a record: a hash look-up, two binary searches a window, and one walk of the longest window for each (column, aggregate).
  */
@@ -57,10 +63,11 @@ export class RollingLogic implements StatefulLogic {
   readonly #readings: readonly PreparedReading[];
   readonly #results: Float64Array;
   readonly #watermarks: PartitionWatermarks;
-  readonly #start: RollingStart['state'];
-  /** Per slot: whether its key is in `#changed`. */
-  #isChanged: Uint8Array = new Uint8Array(1024);
-  #changed: number[] = [];
+  readonly #workingSet: WorkingSet;
+  readonly #held: HeldKeys;
+  readonly #storeSweep = new StoreSweep();
+  /** Whether the store may hold keys that are not in memory: not while all state there is was made here and nothing was let go. */
+  #readsStore: boolean;
   #deleted: Uint8Array[] = [];
   #prefetched: { readonly batch: RecordBatch; readonly slots: Int32Array } | null = null;
   #hand = 0;
@@ -77,7 +84,9 @@ export class RollingLogic implements StatefulLogic {
     this.#readings = this.#layout.readings.map(prepare);
     this.#results = new Float64Array(Math.max(1, ...this.#layout.readings.map(({ lengthsMs }) => lengthsMs.length)));
     this.#watermarks = start.watermarks.copy();
-    this.#start = start.state;
+    this.#readsStore = start.state === 'stored';
+    this.#workingSet = new WorkingSet(start.workingSetBytes ?? Infinity);
+    this.#held = this.#heldKeys();
   }
 
   /** The input's schema and the definition's outputs after it. */
@@ -94,9 +103,15 @@ export class RollingLogic implements StatefulLogic {
     const missing: number[] = [];
     const slots = this.#locate(batch, missing);
     this.#prefetched = { batch, slots };
-    if (missing.length === 0 || this.#start === 'empty') return;
+    if (!this.#readsStore) return;
+    const looks = this.#storeSweep.due(batch.rowCount);
     const keys = missing.map((slot) => this.#keys.keyOf(slot));
-    const values = await reader.getMany(this.operatorId, keys);
+    // Both are sent before either is answered, so they cost one round trip.
+    const [values, stored] = await Promise.all([
+      keys.length === 0 ? [] : reader.getMany(this.operatorId, keys),
+      looks === 0 ? [] : this.#storeSweep.look(reader, this.operatorId, looks),
+    ]);
+    this.#deleteExpired(stored);
     missing.forEach((slot, index) => {
       const value = values[index];
       if (value !== null && value !== undefined) {
@@ -115,12 +130,17 @@ export class RollingLogic implements StatefulLogic {
     for (let row = 0; row < batch.rowCount; row++) {
       const slot = slots[row] ?? -1;
       if (slot < 0) continue;
+      this.#workingSet.touch(slot);
       flags[row] = (flags[row] ?? 0) | this.#answer(batch, row, slot, inputs, answers, evictedToMs);
     }
+    // Before anything is forgotten: an answer may have a text that no row has any more.
+    const columns = this.#layout.outputs.map(({ form }, output) =>
+      answerColumn(answers[output] ?? new Float64Array(0), form, this.#dictionary),
+    );
     this.#watermarks.observe(batch);
     this.#sweep(batch.rowCount);
+    this.#workingSet.evict(this.#held);
     this.#sweepDictionary();
-    const columns = answers.map((answer, output) => this.#outputColumn(answer, output));
     return withColumns({ ...batch, flags }, this.#outputSchema, columns);
   }
 
@@ -129,22 +149,57 @@ export class RollingLogic implements StatefulLogic {
     const horizonMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
     // Deletions first: a key that came back after its deletion is written again below, and the later write counts.
     const writes: StateWrite[] = this.#deleted.map((key) => ({ operatorId, key, value: null }));
-    for (const slot of this.#changed) {
-      if (this.#isChanged[slot] !== 1) continue;
-      this.#isChanged[slot] = 0;
+    for (const slot of this.#workingSet.takeChanged()) {
       this.#rows.trim(slot, horizonMs);
       const value = this.#rows.count(slot) === 0 ? null : this.#writer.write(this.#rows, slot);
       writes.push({ operatorId, key: this.#keys.keyOf(slot), value });
     }
-    this.#changed = [];
     this.#deleted = [];
     return writes;
   }
 
   dropChanges(): void {
-    for (const slot of this.#changed) this.#isChanged[slot] = 0;
-    this.#changed = [];
+    this.#workingSet.dropChanged();
     this.#deleted = [];
+  }
+
+  changesStored(): void {
+    this.#workingSet.stored();
+  }
+
+  get needsFlush(): boolean {
+    return this.#workingSet.needsFlush;
+  }
+
+  /** The keys as the working set sees them. */
+  #heldKeys(): HeldKeys {
+    const [keys, rows] = [this.#keys, this.#rows];
+    return {
+      get slotLimit() {
+        return keys.slotLimit;
+      },
+      get heldBytes() {
+        return keys.heldBytes + rows.heldBytes;
+      },
+      isLive: (slot) => keys.isLive(slot),
+      letGo: (slot) => {
+        this.#readsStore = true;
+        rows.clear(slot);
+        keys.delete(slot);
+      },
+    };
+  }
+
+  /** Deletes those of these stored keys whose every row the watermark has passed; those in memory are looked at there. */
+  #deleteExpired(stored: readonly StateEntry[]): void {
+    const horizonMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
+    let expired = 0;
+    for (const { key, value } of stored) {
+      if (newestStoredMs(value) > horizonMs || this.#keys.has(key)) continue;
+      this.#deleted.push(Uint8Array.from(key));
+      expired++;
+    }
+    this.#storeSweep.found(stored.length, expired);
   }
 
   /** The slot of each row's key, -1 for a null key; keys that were not in memory get a slot and are named in `missing`. */
@@ -208,7 +263,7 @@ export class RollingLogic implements StatefulLogic {
       store.removeAt(slot, position);
       return LATE;
     }
-    this.#markChanged(slot);
+    this.#workingSet.markChanged(slot);
     return eventTimeMs < watermarkMs - this.#definition.allowedLatenessMs ? DEGRADED : 0;
   }
 
@@ -250,17 +305,6 @@ export class RollingLogic implements StatefulLogic {
     }
   }
 
-  #markChanged(slot: number): void {
-    if (slot >= this.#isChanged.length) {
-      const grown = new Uint8Array(Math.max(this.#isChanged.length * 2, slot + 1));
-      grown.set(this.#isChanged);
-      this.#isChanged = grown;
-    }
-    if (this.#isChanged[slot] === 1) return;
-    this.#isChanged[slot] = 1;
-    this.#changed.push(slot);
-  }
-
   /** Looks at an eighth as many keys as the batch had records, in turn, and forgets those whose every row the watermark has passed. */
   #sweep(rowCount: number): void {
     const limit = this.#keys.slotLimit;
@@ -272,7 +316,7 @@ export class RollingLogic implements StatefulLogic {
       this.#deleted.push(this.#keys.keyOf(slot));
       this.#rows.clear(slot);
       this.#keys.delete(slot);
-      if (slot < this.#isChanged.length) this.#isChanged[slot] = 0;
+      this.#workingSet.forget(slot);
     }
   }
 
@@ -297,34 +341,6 @@ export class RollingLogic implements StatefulLogic {
       if (used[code] === 0 && this.#dictionary.isLive(code)) this.#dictionary.delete(code);
     }
     this.#dictionarySweepSize = Math.max(smallestDictionarySweep, this.#dictionary.size * 2);
-  }
-
-  #outputColumn(answer: Float64Array, index: number): Column {
-    const output = this.#layout.outputs[index];
-    assert(output !== undefined);
-    let valid: Uint8Array | null = null;
-    for (let row = 0; row < answer.length; row++) {
-      // Null is NaN; a sum that has overflowed is null too, as all arithmetic that leaves the finite numbers is.
-      if (Number.isFinite(answer[row])) continue;
-      valid ??= new Uint8Array(answer.length).fill(1);
-      valid[row] = 0;
-    }
-    if (output.form === 'number') return numberColumn(answer, valid);
-    return this.#textColumn(answer, valid);
-  }
-
-  #textColumn(codes: Float64Array, valid: Uint8Array | null): Column {
-    const offsets = new Int32Array(codes.length + 1);
-    for (let row = 0; row < codes.length; row++) {
-      const code = codes[row] ?? NaN;
-      offsets[row + 1] = (offsets[row] ?? 0) + (code === code ? this.#dictionary.keySize(code) : 0);
-    }
-    const data = new Uint8Array(offsets[codes.length] ?? 0);
-    for (let row = 0; row < codes.length; row++) {
-      const code = codes[row] ?? NaN;
-      if (code === code) this.#dictionary.copyKey(code, data, offsets[row] ?? 0);
-    }
-    return utf8Column(data, offsets, valid);
   }
 }
 

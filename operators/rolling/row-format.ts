@@ -67,6 +67,22 @@ export function decodeRows(
   }
 }
 
+/**
+ * The event time of the newest row of a stored value. Called by whoever sweeps a store for keys that nothing reaches any more.
+ *
+ * @throws {SluiceError} `STATE_FORMAT` when the bytes are of another version, or cut off.
+ */
+export function newestStoredMs(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const version = bytes[0];
+  if (version !== formatVersion) throw formatError(`version ${formatVersion}; got version ${version ?? 'none'}`);
+  const rows = bytes.length < headerBytes ? 0 : view.getUint32(4, true);
+  if (rows === 0 || bytes.length < headerBytes + rows * 8) {
+    throw formatError(`a whole value; it is cut off (${bytes.length} bytes)`);
+  }
+  return view.getFloat64(headerBytes + (rows - 1) * 8, true);
+}
+
 function decodeCodes(
   bytes: Uint8Array,
   view: DataView,

@@ -24,6 +24,7 @@ export class RowStore {
   readonly #chunks: (Float64Array | null)[] = [];
   readonly #freeChunks: number[] = [];
   readonly #freePlaces: Place[][] = [];
+  #heldDoubles = 0;
   #openChunk = -1;
   #openUsed = chunkDoubles;
   #chunkOf: Int32Array = new Int32Array(1024).fill(-1);
@@ -35,6 +36,11 @@ export class RowStore {
   /** @param columnCount columns beside the event time; may be 0. */
   constructor(columnCount: number) {
     this.columnCount = columnCount;
+  }
+
+  /** Bytes of the regions that slots have. */
+  get heldBytes(): number {
+    return this.#heldDoubles * Float64Array.BYTES_PER_ELEMENT;
   }
 
   /** How many rows the slot has; 0 for a slot never used. */
@@ -202,6 +208,7 @@ export class RowStore {
 
   #take(slot: number, capacity: number): void {
     const place = this.#freePlaces[Math.log2(capacity)]?.pop() ?? this.#carve(this.#regionDoubles(capacity));
+    this.#heldDoubles += this.#regionDoubles(capacity);
     this.#chunkOf[slot] = place.chunk;
     this.#baseOf[slot] = place.base;
     this.#capacityOf[slot] = capacity;
@@ -226,6 +233,7 @@ export class RowStore {
   }
 
   #free(place: Place, capacity: number): void {
+    this.#heldDoubles -= this.#regionDoubles(capacity);
     if (this.#regionDoubles(capacity) * 4 > chunkDoubles) {
       this.#chunks[place.chunk] = null;
       this.#freeChunks.push(place.chunk);

@@ -44,6 +44,7 @@ beforeAll(async () => {
     redis: { topology: { kind: 'single', host, port }, commandTimeoutMs: 3_000 },
     clickHouse: null,
     schemaRegistry: null,
+    workingSetBytes: 1e9,
   };
 });
 

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import type { StateEntry, StateWrite } from '../state-store.ts';
+import type { StateEntry, StateScanStep, StateWrite } from '../state-store.ts';
 import type { OnlineRow, OnlineValues } from './online-values.ts';
 import type { TaskClaim, TaskState, TaskStateAnswer, TaskStateWrite } from './task-state.ts';
 
@@ -63,6 +63,10 @@ export class OnlineTaskState implements TaskState {
 
   scan(operatorId: string): AsyncIterable<StateEntry> {
     return this.#state.scan(operatorId);
+  }
+
+  scanSome(operatorId: string, from: string | null, aboutKeys: number): Promise<StateScanStep> {
+    return this.#state.scanSome(operatorId, from, aboutKeys);
   }
 
   /** Closes it; nothing may be called afterwards. */

@@ -1,10 +1,10 @@
 import { strict as assert } from 'node:assert';
 import { SluiceError } from '../../error.ts';
-import type { StateEntry, StateWrite } from '../state-store.ts';
+import type { StateEntry, StateScanStep, StateWrite } from '../state-store.ts';
 import { checkRedisKeepsState } from './check-redis.ts';
 import type { RedisClient } from './connect-redis.ts';
 import { redisFailure } from './redis-failure.ts';
-import { claimScript, forgetScript, readScript, writeScript } from './state-scripts.ts';
+import { claimScript, forgetScript, readScript, scanScript, writeScript } from './state-scripts.ts';
 import {
   stateWentBack,
   taskFenced,
@@ -126,13 +126,25 @@ export class RedisTaskState implements TaskState {
 
   /** Also with no keys at all: whether the state still stands where this owner believes it to stand. */
   async #read(operatorId: string, keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | null)[]> {
+    return (await this.#ask(readScript, operatorId, keys.map(bytes))) as (Buffer | null)[];
+  }
+
+  async scanSome(operatorId: string, from: string | null, aboutKeys: number): Promise<StateScanStep> {
+    const answer = await this.#ask(scanScript, operatorId, [from ?? '0', String(aboutKeys)]);
+    const [cursor, found] = answer as [Buffer, Buffer[]];
+    const next = cursor.toString();
+    return { entries: entriesOf(found), next: next === '0' ? null : next };
+  }
+
+  /** Runs a script that answers with a list only where the state stands where this owner believes it to stand. */
+  async #ask(script: string, operatorId: string, args: readonly (string | Buffer)[]): Promise<readonly unknown[]> {
     const offset = offsetText(this.#offset);
     const writingTo = this.#writingTo === null ? offset : offsetText(this.#writingTo);
-    const command: (string | Buffer)[] = [readScript, '2', this.#header, this.#operatorKey(operatorId)];
+    const command: (string | Buffer)[] = [script, '2', this.#header, this.#operatorKey(operatorId)];
     command.push(this.#owner, String(this.#claimed), offset, writingTo);
-    for (const key of keys) command.push(bytes(key));
+    for (const arg of args) command.push(arg);
     const answer = await this.#client.callBuffer('eval', command).catch((error: unknown) => this.#fail('read', error));
-    if (Array.isArray(answer)) return answer as (Buffer | null)[];
+    if (Array.isArray(answer)) return answer;
     throw String(answer) === 'FENCED' ? taskFenced(this.#task) : stateWentBack(this.#task);
   }
 
@@ -144,10 +156,7 @@ export class RedisTaskState implements TaskState {
         .hscanBuffer(this.#operatorKey(operatorId), cursor, 'COUNT', scanBatchKeys)
         .catch((error: unknown) => this.#fail('scan', error));
       cursor = next.toString();
-      for (let i = 0; i + 1 < found.length; i += 2) {
-        const [key, value] = [found[i], found[i + 1]];
-        if (key !== undefined && value !== undefined) entries.push({ key, value });
-      }
+      for (const entry of entriesOf(found)) entries.push(entry);
     } while (cursor !== '0');
     // A store that went back before or meanwhile has given the past; nothing of it may be believed.
     await this.#read(operatorId, []);
@@ -169,6 +178,16 @@ export class RedisTaskState implements TaskState {
   #fail(action: string, error: unknown): never {
     throw redisFailure(`${action} the state of ${this.#task}`, error);
   }
+}
+
+/** Keys and values in turn, as HSCAN gives them. */
+function entriesOf(found: readonly Buffer[]): StateEntry[] {
+  const entries: StateEntry[] = [];
+  for (let i = 0; i + 1 < found.length; i += 2) {
+    const [key, value] = [found[i], found[i + 1]];
+    if (key !== undefined && value !== undefined) entries.push({ key, value });
+  }
+  return entries;
 }
 
 /** Redis may give a key twice while its table grows; the values are the same, as nobody writes during a scan. */

@@ -95,6 +95,16 @@ end
 return values
 `;
 
+/**
+ * Goes a step on through the keys of one operator, and only in the state that this owner believes in. KEYS: header, the operator's hash. ARGV: as for a read, but in the place of keys
+ * the cursor and about how many keys. Gives what HSCAN does.
+ */
+export const scanScript: string = `${checkOwner}
+if at ~= ARGV[3] and at ~= ARGV[4] then return 'MISMATCH' end
+if head[4] and head[4] ~= at then return 'MISMATCH' end
+return redis.call('HSCAN', KEYS[2], ARGV[5], 'COUNT', ARGV[6])
+`;
+
 /** Deletes a torn state, so that it is rebuilt from nothing. KEYS: header, then its hashes. ARGV: owner, epoch. */
 export const forgetScript: string = `${checkOwner}
 for k = 2, #KEYS do redis.call('UNLINK', KEYS[k]) end

@@ -1,5 +1,5 @@
 import { SluiceError } from '../../error.ts';
-import type { StateReader, StateWrite } from '../state-store.ts';
+import type { StateReader, StateScanStep, StateWrite } from '../state-store.ts';
 
 /** What a claim found: the state as it stands, and the epoch under which this owner may write it. */
 export interface TaskClaim {
@@ -38,6 +38,7 @@ export interface TaskState extends StateReader, AsyncDisposable {
    * store has forgotten the last ones.
    */
   claim(minEpoch: number): Promise<TaskClaim>;
+  scanSome(operatorId: string, from: string | null, aboutKeys: number): Promise<StateScanStep>;
   /**
    * Applies all of a step or nothing of it.
    *

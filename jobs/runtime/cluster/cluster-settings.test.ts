@@ -34,6 +34,21 @@ function shown(outcome: SettingsOutcome): string {
 }
 
 describe('the settings of the cluster profile', () => {
+  it('bound what a task holds in memory: by the environment, else by the file, else by a default', async () => {
+    const file = 'state: { workingSetBytes: 2000000 }';
+    const environment = { SLUICE_STATE_WORKING_SET_BYTES: '3000000' };
+    expect((await sound(null)).workingSetBytes).toBe(268_435_456);
+    expect((await sound(file)).workingSetBytes).toBe(2_000_000);
+    expect((await sound(file, environment)).workingSetBytes).toBe(3_000_000);
+    for (const bytes of ['256MB', '1000', '-1']) {
+      expect(shown(await read(null, { SLUICE_STATE_WORKING_SET_BYTES: bytes }))).toContain(
+        'SLUICE_STATE_WORKING_SET_BYTES must be a whole number of bytes, 1048576 or more',
+      );
+    }
+    expect(shown(await read('state: { workingSetBytes: 5 }'))).toContain('workingSetBytes');
+    expect(shown(await read(null, { SLUICE_STATE_WORKING_SET: '3000000' }))).toContain('is not a setting');
+  });
+
   it('come from the variables that docker-compose.yml sets', async () => {
     const settings = await sound(null, {
       SLUICE_KAFKA_BROKERS: 'a:19092,b:19092',
@@ -51,6 +66,7 @@ describe('the settings of the cluster profile', () => {
       redis: { topology: { kind: 'single', host: 'redis', port: 6379 } },
       clickHouse: { url: 'http://clickhouse:8123', username: 'sluice', password: 'secret', database: 'sluice' },
       schemaRegistry: { url: 'http://schema-registry:8081', credentials: null },
+      workingSetBytes: 268_435_456,
     });
   });
 

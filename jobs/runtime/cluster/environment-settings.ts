@@ -2,6 +2,7 @@ import { readRedisUrl, readServerUrl } from './service-url.ts';
 import {
   addressForms,
   isBroker,
+  leastWorkingSetBytes,
   saslMechanisms,
   type LoginPart,
   type SaslMechanism,
@@ -49,6 +50,7 @@ const variables = {
   ],
   clickhouse: ['URL', 'USER', 'PASSWORD', 'PASSWORD_FILE', 'TLS_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE'],
   schemaRegistry: ['URL', 'USER', 'PASSWORD', 'PASSWORD_FILE'],
+  state: ['WORKING_SET_BYTES'],
 } as const;
 
 const prefixes = {
@@ -56,6 +58,7 @@ const prefixes = {
   redis: 'SLUICE_REDIS_',
   clickhouse: 'SLUICE_CLICKHOUSE_',
   schemaRegistry: 'SLUICE_SCHEMA_REGISTRY_',
+  state: 'SLUICE_STATE_',
 } as const;
 
 type Service = keyof typeof prefixes;
@@ -69,6 +72,7 @@ export function environmentSettings(environment: Environment): EnvironmentSettin
       redis: reader.redis(),
       clickhouse: reader.clickHouse(),
       schemaRegistry: reader.server('schemaRegistry'),
+      state: reader.state(),
     },
     problems: reader.problems,
   };
@@ -123,6 +127,17 @@ class EnvironmentReader {
     const url = this.#get(service, 'URL');
     if (url !== undefined && readServerUrl(url) === null) this.#refuse(service, 'URL', addressForms.server);
     return { url, ...this.#login(service) };
+  }
+
+  state(): SettingsParts['state'] {
+    if (!this.#has('state')) return undefined;
+    const bytes = this.#get('state', 'WORKING_SET_BYTES');
+    if (bytes === undefined) return {};
+    if (!/^\d{1,15}$/.test(bytes) || Number(bytes) < leastWorkingSetBytes) {
+      this.#refuse('state', 'WORKING_SET_BYTES', `a whole number of bytes, ${leastWorkingSetBytes} or more`);
+      return {};
+    }
+    return { workingSetBytes: Number(bytes) };
   }
 
   /** Whether any variable of the service is set; says which of those that begin like one are none. */

@@ -61,11 +61,12 @@ function placed(parts: Partial<SettingsParts>, folder: string): Partial<Settings
           key: path(tls.key),
           keyPasswordFile: path(tls.keyPasswordFile),
         };
-  const { kafka, redis, clickhouse, schemaRegistry } = parts;
+  const { kafka, redis, clickhouse, schemaRegistry, state } = parts;
   return {
     kafka: kafka === undefined ? undefined : { ...placeLogin(kafka), tls: placeTls(kafka.tls) },
     redis: redis === undefined ? undefined : { ...placeLogin(redis), tls: placeTls(redis.tls) },
     clickhouse: clickhouse === undefined ? undefined : { ...placeLogin(clickhouse), tls: placeTls(clickhouse.tls) },
     schemaRegistry: schemaRegistry === undefined ? undefined : placeLogin(schemaRegistry),
+    state,
   };
 }

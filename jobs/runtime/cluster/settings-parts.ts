@@ -48,12 +48,18 @@ export interface ClickHousePart extends ServerPart {
   readonly tls?: TlsPart | undefined;
 }
 
+/** How much of the state a worker holds. */
+export interface StatePart {
+  readonly workingSetBytes?: number | undefined;
+}
+
 /** All that a settings file, or the environment, says; each part may be absent. Durations are in milliseconds. */
 export interface SettingsParts {
   readonly kafka: KafkaPart | undefined;
   readonly redis: RedisPart | undefined;
   readonly clickhouse: ClickHousePart | undefined;
   readonly schemaRegistry: ServerPart | undefined;
+  readonly state: StatePart | undefined;
 }
 
 /** How the brokers may ask who one is. */
@@ -69,6 +75,9 @@ export const addressForms = {
     'redis://host:port/database, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/GROUP, with rediss for TLS',
   server: 'http://host:port or https://host:port',
 } as const;
+
+/** A smaller working set than this would be read from Redis again with every batch: somebody meant another unit. */
+export const leastWorkingSetBytes = 1_048_576;
 
 /** Whether a text is `host:port`. */
 export function isBroker(text: string): boolean {
@@ -124,4 +133,5 @@ export const settingsParts: PartSchemas<SettingsParts> = {
     .optional(),
   clickhouse: z.strictObject({ ...serverParts, tls: z.strictObject(tlsFiles).optional() }).optional(),
   schemaRegistry: z.strictObject(serverParts).optional(),
+  state: z.strictObject({ workingSetBytes: z.int().min(leastWorkingSetBytes).optional() }).optional(),
 };

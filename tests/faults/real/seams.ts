@@ -86,6 +86,7 @@ export function stateLike(state: TaskState, changed: Partial<TaskState>): TaskSt
     write: (step) => state.write(step),
     getMany: (operatorId, keys) => state.getMany(operatorId, keys),
     scan: (operatorId) => state.scan(operatorId),
+    scanSome: (operatorId, from, aboutKeys) => state.scanSome(operatorId, from, aboutKeys),
     [Symbol.asyncDispose]: () => state[Symbol.asyncDispose](),
     ...changed,
   };

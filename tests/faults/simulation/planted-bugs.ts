@@ -1,6 +1,8 @@
 import { concatMap, of, tap } from 'rxjs';
 import type { Acquired, Commit, CommitLog, CommitMetadata } from '../../../engine/execution/commit-log.ts';
 import type { QueryDefinition } from '../../../engine/execution/query-definition.ts';
+import type { Section } from '../../../engine/execution/section.ts';
+import type { RecordBatch } from '../../../engine/record/record-batch.ts';
 import { messageValue, type MessageBatch } from '../../../engine/record/message-batch.ts';
 import { writeNote } from '../../../engine/sink/kafka/commit-note.ts';
 import { ProducerFailure, type TaskProducer } from '../../../engine/sink/kafka/task-producer.ts';
@@ -62,6 +64,59 @@ export function oneFlushLate(logic: StatefulLogic): StatefulLogic {
     },
     dropChanges: () => logic.dropChanges(),
   };
+}
+
+/** A logic that is another's, but for what is given. */
+function logicLike(logic: StatefulLogic, changed: Partial<StatefulLogic>): StatefulLogic {
+  return {
+    operatorId: logic.operatorId,
+    prefetch: (batch, reader) => logic.prefetch(batch, reader),
+    apply: (batch) => logic.apply(batch),
+    takeChanges: () => logic.takeChanges(),
+    dropChanges: () => logic.dropChanges(),
+    changesStored: () => logic.changesStored?.(),
+    get needsFlush() {
+      return logic.needsFlush ?? false;
+    },
+    ...changed,
+  };
+}
+
+/** A query whose section is made to be another. */
+function withSection(query: QueryDefinition, change: (section: Section) => Section): QueryDefinition {
+  return { ...query, openSection: (start, state) => change(query.openSection(start, state)) };
+}
+
+/** Lets logics believe that a flush is in the store as soon as it is taken: keys are let go before the store has them. */
+function storedWhenTaken(section: Section): Section {
+  const early = (logic: StatefulLogic): StatefulLogic =>
+    logicLike(logic, {
+      takeChanges: () => {
+        const writes = logic.takeChanges();
+        logic.changesStored?.();
+        return writes;
+      },
+      changesStored: () => undefined,
+    });
+  return { ...section, logics: section.logics.map(early) };
+}
+
+/** Lets logics believe, batch by batch, that what they changed is in the store: keys are let go that no flush has taken. */
+function changedKeysGo(section: Section): Section {
+  const held: StateWrite[] = [];
+  const believe = tap<RecordBatch>(() => {
+    for (const logic of section.logics) {
+      held.push(...logic.takeChanges());
+      logic.changesStored?.();
+    }
+  });
+  const logics = section.logics.map((logic, index) =>
+    logicLike(logic, {
+      takeChanges: () => (index === 0 ? held.splice(0) : []),
+      changesStored: () => undefined,
+    }),
+  );
+  return { ...section, steps: [...section.steps, { operator: believe, fate: 'keeps' }], logics };
 }
 
 /** Emits what a replay computes, beside the transactions. */
@@ -187,13 +242,15 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'state is flushed under an offset one flush ahead of it',
-    query: (query) => ({
-      ...query,
-      openSection: (start, state) => {
-        const section = query.openSection(start, state);
-        return { ...section, logics: section.logics.map(oneFlushLate) };
-      },
-    }),
+    query: (query) => withSection(query, (section) => ({ ...section, logics: section.logics.map(oneFlushLate) })),
+  },
+  {
+    name: 'a key that has changed since the last flush is let go',
+    query: (query) => withSection(query, changedKeysGo),
+  },
+  {
+    name: 'a key is let go before its flush is in the store',
+    query: (query) => withSection(query, storedWhenTaken),
   },
   {
     name: 'a commit that was not answered counts as committed',

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { claimScript, readScript, writeScript } from '../../../engine/state/redis/state-scripts.ts';
+import { claimScript, readScript, scanScript, writeScript } from '../../../engine/state/redis/state-scripts.ts';
 
 /** All that the store holds. A command makes a new one, so that a replica may lag behind by keeping an old one. */
 export interface StoredState {
@@ -24,7 +24,7 @@ export interface ScriptRules {
 
 const empty: StoredState = { header: new Map(), hashes: new Map() };
 
-/** One task's part of a Redis: the meaning of the three scripts, one command after the other, and a replica that may take over without the last of them. */
+/** One task's part of a Redis: the meaning of the scripts, one command after the other, and a replica that may take over without the last of them. */
 export class RedisModel {
   readonly rules: ScriptRules;
   /** Every command that changed something, in the history that the present primary knows. */
@@ -52,7 +52,8 @@ export class RedisModel {
   eval(script: string, keys: readonly string[], args: readonly (string | Buffer)[]): unknown {
     if (script === claimScript) return this.#claim(text(args[0]), Number(text(args[1])));
     if (script === writeScript) return this.#write(keys, args);
-    assert(script === readScript, 'the store knows three scripts');
+    if (script === scanScript) return this.#scanSome(keys, args);
+    assert(script === readScript, 'the store knows four scripts');
     return this.#read(keys, args);
   }
 
@@ -110,15 +111,34 @@ export class RedisModel {
   }
 
   #read(keys: readonly string[], args: readonly (string | Buffer)[]): unknown {
-    const [owner = '', epoch, at, writingTo] = args.slice(0, 4).map(text);
-    if (this.rules.reads === 'checked') {
-      const refusal = this.#refusal(owner, Number(epoch));
-      if (refusal !== null) return refusal;
-      const offset = this.state.header.get('offset') ?? '';
-      if (offset !== at && offset !== writingTo) return 'MISMATCH';
-    }
+    const refusal = this.#readRefusal(args);
+    if (refusal !== null) return refusal;
     const hash = this.state.hashes.get(keys[1] ?? '');
     return args.slice(4).map((field) => hash?.get(hex(field)) ?? null);
+  }
+
+  /** A step in byte order of the fields, with the last one as the cursor: keys that stay are given, whatever comes and goes. */
+  #scanSome(keys: readonly string[], args: readonly (string | Buffer)[]): unknown {
+    const refusal = this.#readRefusal(args);
+    if (refusal !== null) return refusal;
+    const [cursor = '0', count] = args.slice(4).map(text);
+    const hash = this.state.hashes.get(keys[1] ?? '') ?? new Map<string, Buffer>();
+    const fields = [...hash.keys()].toSorted().filter((field) => cursor === '0' || field > cursor);
+    const step = fields.slice(0, Number(count));
+    const next = step.length < fields.length ? (step.at(-1) ?? '0') : '0';
+    return [
+      Buffer.from(next),
+      step.flatMap((field) => [Buffer.from(field, 'hex'), hash.get(field) ?? Buffer.alloc(0)]),
+    ];
+  }
+
+  #readRefusal(args: readonly (string | Buffer)[]): 'FENCED' | 'MISMATCH' | null {
+    if (this.rules.reads === 'unchecked') return null;
+    const [owner = '', epoch, at, writingTo] = args.slice(0, 4).map(text);
+    const refusal = this.#refusal(owner, Number(epoch));
+    if (refusal !== null) return refusal;
+    const offset = this.state.header.get('offset') ?? '';
+    return offset !== at && offset !== writingTo ? 'MISMATCH' : null;
   }
 
   #change(kind: StoreCommand['kind'], owner: string, after: StoredState): void {

@@ -19,6 +19,8 @@ export function runSeed(
       maxPollWaitMs: 5,
       maxBatchesInFlight: 1 + shape.below(4),
       flushEveryMs: shape.pick([0, 0, 10, 60, 1_000_000]),
+      // Often nothing that may go stays, and sometimes a card or two.
+      workingSetBytes: shape.pick([1, 1, 400, Infinity]),
     },
     bug,
     events,
