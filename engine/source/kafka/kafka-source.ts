@@ -9,6 +9,8 @@ import { clientProperties, type KafkaSettings } from './kafka-settings.ts';
 import { messageBatchOf } from './message-slabs.ts';
 
 const requestTimeoutMs = 10_000;
+/** How many messages of a partition the client reads ahead at least, as long as they have less than the bytes that it may. */
+const readAheadMessages = 10_000;
 /** How long a poll may go on after its signal was aborted. */
 const waitSliceMs = 50;
 
@@ -18,7 +20,7 @@ export interface KafkaSourceOptions {
   readonly topic: string;
   /** The partitions of the task, or every one that the topic has. */
   readonly partitions: readonly number[] | 'all';
-  /** How much the client reads ahead of what was polled, in kibibytes for each partition; 16,384 where absent. */
+  /** How much the client reads ahead of what was polled, in kibibytes for each partition; 4,096 where absent. */
   readonly readAheadKiB?: number;
 }
 
@@ -69,7 +71,9 @@ export class KafkaSource implements Source {
         'enable.auto.offset.store': false,
         'enable.partition.eof': true,
         'isolation.level': 'read_committed',
-        'queued.max.messages.kbytes': options.readAheadKiB ?? 16_384,
+        'queued.max.messages.kbytes': options.readAheadKiB ?? 4_096,
+        // The client's own bookkeeping of a message is larger than most messages, and is not in the bytes above.
+        'queued.min.messages': readAheadMessages,
         'fetch.wait.max.ms': 100,
         'fetch.error.backoff.ms': 50,
       },

@@ -12,6 +12,8 @@ export type RedisTroubleListener = (error: Error) => void;
 
 const defaultCommandTimeoutMs = 10_000;
 const connectTimeoutMs = 10_000;
+/** A connection that has brought nothing for so long after a command timed out is given up. */
+const deafAfterMs = 1_000;
 const longestReconnectDelayMs = 2_000;
 
 function readSecret(file: string, what: string): string {
@@ -41,11 +43,15 @@ function serverOptions(settings: RedisSettings) {
     settings.passwordFile === undefined
       ? settings.password
       : readSecret(settings.passwordFile, "Redis's password").replace(/\r?\n$/, '');
+  const commandTimeout = settings.commandTimeoutMs ?? defaultCommandTimeoutMs;
   return {
     protocol: 2 as const,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: settings.commandTimeoutMs ?? defaultCommandTimeoutMs,
+    commandTimeout,
+    // A command that timed out stays in the connection's queue, with its bytes, for as long as the connection lives: one that brings no answer at all is closed, or
+    // what is tried again and again against a server that stands still would pile up.
+    socketTimeout: commandTimeout + deafAfterMs,
     connectTimeout: connectTimeoutMs,
     // After a failover the connection leads to a server that is a replica now: connect anew, without sending the command again.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),

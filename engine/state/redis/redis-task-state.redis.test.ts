@@ -304,6 +304,21 @@ describe("a task's state, when Redis fails", () => {
     expect(await read(state, 'k')).toEqual(['one']);
   });
 
+  it('gives up a connection that brings no answer, and with it what waits there for one', async () => {
+    await start();
+    const state = ownState('t', 'a');
+    await state.claim(0);
+    const closed = new Promise((resolve) => clients[0]?.once('close', resolve));
+    own.freeze();
+    const step = { to: 1, metadata: '', writes: [set('k', 'one')] };
+    await expect(state.write(step)).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' });
+    await closed;
+    await expect(state.write(step)).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' });
+    own.thaw();
+    await expect.poll(() => state.write(step).catch(() => 'away'), { timeout: 20_000 }).toMatch(/ok|already/);
+    expect(await read(state, 'k')).toEqual(['one']);
+  });
+
   it('reads while a write is under way, and after one whose fate is open', async () => {
     await start();
     const state = ownState('t', 'a');
