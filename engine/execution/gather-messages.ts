@@ -48,10 +48,14 @@ export function gatherMessages(topic: string, polls: readonly MessageBatch[]): M
 /** What a gathered batch covers, by partition, in its order. */
 export function coveredRanges(gathered: MessageBatch): readonly OffsetRange[] {
   const ranges = new Map<number, OffsetRange>();
-  for (let index = 0; index < gathered.messageCount; index++) {
-    const partition = gathered.partitions[index] ?? 0;
-    const offset = gathered.offsets[index] ?? 0;
-    ranges.set(partition, { partition, from: ranges.get(partition)?.from ?? offset, to: offset + 1 });
+  const { partitions, offsets, messageCount } = gathered;
+  for (let from = 0; from < messageCount;) {
+    const partition = partitions[from] ?? 0;
+    let to = from + 1;
+    while (to < messageCount && partitions[to] === partition) to += 1;
+    const first = ranges.get(partition)?.from ?? offsets[from] ?? 0;
+    ranges.set(partition, { partition, from: first, to: (offsets[to - 1] ?? 0) + 1 });
+    from = to;
   }
   return [...ranges.values()];
 }

@@ -145,7 +145,8 @@ export class AvroEncoder implements Encoder {
       const step = steps[index];
       if (step === undefined) break;
       const { bytes, nullBytes } = step;
-      const column = columns[step.column];
+      // An index below 0 is asked for by name, which costs more than all else here.
+      const column = step.column < 0 ? undefined : columns[step.column];
       if (column !== undefined && column.valid !== null && column.valid[row] === 0) {
         if (nullBytes === null) return this.#refuse('FIELD_MISSING', index);
         for (let i = 0; i < nullBytes.length; i++) out[to++] = nullBytes[i] ?? 0;

@@ -87,28 +87,38 @@ export const sampleDeviation: Aggregator = (rows, columnOffset, results) => {
   }
 };
 
-function extreme(beats: (value: number, best: number) => boolean): Aggregator {
-  return (rows, columnOffset, results) => {
-    const { chunk, high, lows } = rows;
-    let best = NaN;
-    let i = high;
-    for (let w = 0; w < lows.length; w++) {
-      const low = lows[w] ?? 0;
-      while (i > low) {
-        i--;
-        const value = chunk[i + columnOffset] ?? NaN;
-        if (value === value && (best !== best || beats(value, best))) best = value;
-      }
-      results[w] = best;
-    }
-  };
-}
-
 /** The smallest value; null without any. */
-export const minimum: Aggregator = extreme((value, best) => value < best);
+export const minimum: Aggregator = (rows, columnOffset, results) => {
+  const { chunk, high, lows } = rows;
+  let best = NaN;
+  let i = high;
+  for (let w = 0; w < lows.length; w++) {
+    const low = lows[w] ?? 0;
+    while (i > low) {
+      i--;
+      const value = chunk[i + columnOffset] ?? NaN;
+      // Nothing is less than NaN, which is what there is at first.
+      if (value < best || (best !== best && value === value)) best = value;
+    }
+    results[w] = best;
+  }
+};
 
 /** The largest value; null without any. */
-export const maximum: Aggregator = extreme((value, best) => value > best);
+export const maximum: Aggregator = (rows, columnOffset, results) => {
+  const { chunk, high, lows } = rows;
+  let best = NaN;
+  let i = high;
+  for (let w = 0; w < lows.length; w++) {
+    const low = lows[w] ?? 0;
+    while (i > low) {
+      i--;
+      const value = chunk[i + columnOffset] ?? NaN;
+      if (value > best || (best !== best && value === value)) best = value;
+    }
+    results[w] = best;
+  }
+};
 
 /** The value of the newest record that has one; null without any. */
 export const last: Aggregator = (rows, columnOffset, results) => {
