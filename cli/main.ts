@@ -9,6 +9,7 @@ import { addRunCommand } from './commands/run.ts';
 import { addSqlCommand } from './commands/sql.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
 import { addSinkCommand } from './commands/sink.ts';
+import { addStateCommand } from './commands/state.ts';
 import { addTestCommand } from './commands/test.ts';
 import { addTopicCommand } from './commands/topic.ts';
 import { addTrainCommand } from './commands/train.ts';
@@ -33,6 +34,7 @@ addSinkCommand(program);
 addMigrateCommand(program);
 addTopicCommand(program);
 addSqlCommand(program);
+addStateCommand(program);
 addSimulateCommand(program);
 
 try {

@@ -6,6 +6,7 @@ import type { StateReader } from '../state/state-store.ts';
 import type { Claim } from './claims.ts';
 import { decodeJobRow, encodeJobRow, type JobRow } from './job-row.ts';
 import { putJson } from './lmdb-environment.ts';
+import { ReadOrder } from './read-order.ts';
 import type { JournalPart } from './state-journal.ts';
 import { defaultJournalBytes, StateKeeper } from './state-keeper.ts';
 import { StateTable } from './state-table.ts';
@@ -24,24 +25,32 @@ export interface EmbeddedCommitLogOptions {
   readonly stateJournalBytes?: number;
 }
 
+/** A batch that a restart would replay. */
+interface Unflushed {
+  readonly sequence: number;
+  readonly ranges: readonly OffsetRange[];
+}
+
 /**
  * The commit point of the embedded profile: one LMDB transaction holds a batch's outputs, its offsets, the order in which it read, and state that
  * has become whole (exactly-once, "The embedded profile").
  *
  * A commit without state adds a row that says which ranges it read, in order; rows are kept until a commit with state has passed them,
- * since until then a restart replays them.
+ * since until then a restart replays them; what they say is then put on record (`ReadOrder`), for whoever computes state anew from the log.
  */
 export class EmbeddedCommitLog implements CommitLog {
   readonly #options: EmbeddedCommitLogOptions;
   readonly #table: StateTable;
+  readonly #order: ReadOrder;
   #held: { readonly claim: Claim; readonly keeper: StateKeeper } | null = null;
   #row: JobRow | null = null;
-  /** Batch sequences of the rows that a restart would replay. */
-  #unflushed: number[] = [];
+  /** What a restart would replay, in order. */
+  #unflushed: readonly Unflushed[] = [];
 
   constructor(options: EmbeddedCommitLogOptions) {
     this.#options = options;
     this.#table = new StateTable(options.storage.environment, options.job);
+    this.#order = new ReadOrder(options.storage.environment, options.job);
   }
 
   get state(): StateReader {
@@ -87,6 +96,7 @@ export class EmbeddedCommitLog implements CommitLog {
       await keeper.room();
     }
     const { jobs } = storage.environment;
+    const own = batch.ranges.length === 0 ? [] : [{ sequence: batch.metadata.batchSequence, ranges: batch.ranges }];
     const { row, flush, activated } = storage.writeMessages(`commit a batch of job ${job}`, () => {
       if (!storage.claims.holds(claim)) throw this.#fenced();
       const nowMs = storage.clock.nowMs();
@@ -94,13 +104,14 @@ export class EmbeddedCommitLog implements CommitLog {
       const prepared = batch.state === null ? null : this.#table.prepare(batch.state.writes);
       const whole = prepared !== null && keeper.isInline(prepared) ? prepared : null;
       const advanced = this.#advance(batch, whole === null ? 'state stays' : 'state follows');
-      if (whole === null) putJson(jobs, ['replay', job, batch.metadata.batchSequence], batch.ranges);
-      else this.#forgetReplays(this.#unflushed);
+      // A flush on its own reads nothing, and has the sequence that the next batch will have.
+      if (whole === null && own.length > 0) putJson(jobs, ['replay', job, batch.metadata.batchSequence], batch.ranges);
+      if (whole !== null) this.#passReplays(this.#unflushed, batch.ranges);
       jobs.putSync(['job', job], encodeJobRow(advanced));
       return { row: advanced, flush: prepared, activated: whole === null ? null : this.#table.storeWhole(whole) };
     });
     this.#row = row;
-    this.#unflushed = activated === null ? [...this.#unflushed, batch.metadata.batchSequence] : [];
+    this.#unflushed = activated === null ? [...this.#unflushed, ...own] : [];
     if (flush !== null) this.#keep(keeper, row, this.#table.adopt(flush), activated);
     await storage.settle();
   }
@@ -128,25 +139,30 @@ export class EmbeddedCommitLog implements CommitLog {
     }
     const { storage, job } = this.#options;
     const passed = new Set(this.#unflushed);
+    const isPassed = (unflushed: Unflushed): boolean => passed.has(unflushed);
     // The job has moved on by then; only where its state stands changes.
     const moved = (): JobRow => ({ ...(this.#row ?? at), stateAt: at.committed, stateMetadata: at.metadata });
     keeper.stage({
       parts,
       activate: () => {
-        this.#forgetReplays(passed);
+        this.#passReplays(this.#unflushed.filter(isPassed), []);
         storage.environment.jobs.putSync(['job', job], encodeJobRow(moved()));
       },
       activated: () => {
         this.#row = moved();
-        this.#unflushed = this.#unflushed.filter((sequence) => !passed.has(sequence));
+        this.#unflushed = this.#unflushed.filter((batch) => !isPassed(batch));
       },
     });
   }
 
-  /** Within a transaction. */
-  #forgetReplays(sequences: Iterable<number>): void {
-    const { storage, job } = this.#options;
-    for (const sequence of sequences) storage.environment.jobs.removeSync(['replay', job, sequence]);
+  /** Puts on record in which order the state has passed these batches, and the one that it comes with, in place of the rows that a restart would replay. Within a transaction. */
+  #passReplays(batches: readonly Unflushed[], own: readonly OffsetRange[]): void {
+    const { storage, job, inputTopic } = this.#options;
+    for (const { sequence } of batches) storage.environment.jobs.removeSync(['replay', job, sequence]);
+    const ranges = inputTopic === null ? [] : storage.log.ranges(storage.topic(inputTopic));
+    const starts = new Map(ranges.map(({ partition, startOffset }) => [partition, startOffset]));
+    const before = this.#row?.stateMetadata?.watermarksMs ?? null;
+    this.#order.append([...batches.flatMap((batch) => batch.ranges), ...own], before, starts);
   }
 
   #stand(): Acquired {
@@ -155,14 +171,16 @@ export class EmbeddedCommitLog implements CommitLog {
     const stored = jobs.getBinary(['job', job]);
     const row = stored === undefined ? null : decodeJobRow(stored);
     const replay: (readonly OffsetRange[])[] = [];
-    this.#unflushed = [];
+    const unflushed: Unflushed[] = [];
     for (const { key, value } of jobs.getRange({
       start: ['replay', job, 0],
       end: ['replay', job, Number.MAX_SAFE_INTEGER],
     })) {
-      replay.push(JSON.parse(value.toString('utf8')) as readonly OffsetRange[]);
-      this.#unflushed.push(Number(key[2]));
+      const ranges = JSON.parse(value.toString('utf8')) as readonly OffsetRange[];
+      replay.push(ranges);
+      unflushed.push({ sequence: Number(key[2]), ranges });
     }
+    this.#unflushed = unflushed;
     this.#row = row;
     if (row === null) return { committed: [], metadata: null, stateAt: [], stateMetadata: null, replay };
     this.#check(row);
@@ -250,6 +268,7 @@ export async function forgetJob(storage: Storage, job: string): Promise<void> {
   const { jobs } = storage.environment;
   storage.environment.write(`forget job ${job}`, () => {
     new StateTable(storage.environment, job).clear();
+    new ReadOrder(storage.environment, job).clear();
     const replays = [...jobs.getKeys({ start: ['replay', job, 0], end: ['replay', job, Number.MAX_SAFE_INTEGER] })];
     for (const key of replays) jobs.removeSync(key);
     jobs.removeSync(['job', job]);

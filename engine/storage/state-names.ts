@@ -40,24 +40,31 @@ export class StateNames {
   /** Where the keys of the whole job start and end; `null` when it never had state. */
   jobRange(): { readonly start: Buffer; readonly end: Buffer } | null {
     const jobId = this.#jobId();
-    return jobId === null ? null : { start: prefix(jobId, 0), end: prefix(jobId + 1, 0) };
+    return jobId === null ? null : { start: statePrefix(jobId, 0), end: statePrefix(jobId + 1, 0) };
+  }
+
+  /** The job's number, made for one that is new. Within a transaction. */
+  ensureJob(): number {
+    return this.#jobId() ?? this.#makeJob();
   }
 
   #find(operatorId: string): Buffer | null {
     const jobId = this.#jobId();
     const id = jobId === null ? undefined : getJson(this.#environment.catalog, ['operator', jobId, operatorId]);
-    return jobId === null || typeof id !== 'number' ? null : prefix(jobId, id);
+    return jobId === null || typeof id !== 'number' ? null : statePrefix(jobId, id);
   }
 
   #make(operatorId: string): Buffer {
-    let jobId = this.#jobId();
-    if (jobId === null) {
-      jobId = nextId(this.#environment, 'job');
-      putJson(this.#environment.catalog, ['job', this.#job], jobId);
-    }
+    const jobId = this.ensureJob();
     const id = nextId(this.#environment, 'operator');
     putJson(this.#environment.catalog, ['operator', jobId, operatorId], id);
-    return prefix(jobId, id);
+    return statePrefix(jobId, id);
+  }
+
+  #makeJob(): number {
+    const jobId = nextId(this.#environment, 'job');
+    putJson(this.#environment.catalog, ['job', this.#job], jobId);
+    return jobId;
   }
 
   #jobId(): number | null {
@@ -66,7 +73,8 @@ export class StateNames {
   }
 }
 
-function prefix(jobId: number, operatorId: number): Buffer {
+/** What the keys of an operator begin with. */
+export function statePrefix(jobId: number, operatorId: number): Buffer {
   const bytes = Buffer.alloc(statePrefixBytes);
   bytes.writeUInt32BE(jobId, 0);
   bytes.writeUInt32BE(operatorId, 4);

@@ -17,8 +17,7 @@ import type { Source } from '../../engine/source/source.ts';
 import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
-import { featureSection, jobSection } from './feature-section.ts';
-import { windowSection } from './window-section.ts';
+import { openSection } from './open-section.ts';
 
 /** A message without a timestamp of its own. */
 const stampedByTheLog = -1;
@@ -47,7 +46,6 @@ export interface QueryParts {
 /** Puts a checked job and the parts that a profile made for it together: the query that the engine runs. Called once for each run. */
 export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
   const { source, decoder, commitLog, model, lateEncoder = null } = parts;
-  const { windows } = job;
   checkWindowParts(job, parts);
   const { delayMs, maxFutureSkewMs } = job.source.eventTime;
   return {
@@ -58,8 +56,7 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     decoder,
     watermark: { delayMs, maxFutureSkewMs },
     commitLog,
-    openSection: (start, state) =>
-      windows === null ? featureSection(jobSection(job), start, state) : windowSection(job, windows, start, state),
+    openSection: (start, state) => openSection(job, start, state),
     score: model === null ? unscored : scoring(job, model, parts.input),
     encode: (records) => encodeWith(parts.encoders, parts.input, records),
     ...(lateEncoder === null

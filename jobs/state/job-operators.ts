@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import type { Schema } from '../../engine/record/schema.ts';
+import type { StateDescriber } from '../../engine/state/state-describer.ts';
+import { describeDedupe } from '../../operators/dedupe/describe-dedupe.ts';
+import { describeRolling } from '../../operators/rolling/describe-rolling.ts';
+import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
+import { describeWindows } from '../../operators/window/describe-windows.ts';
+import type { CheckedJob } from '../checked-job.ts';
+
+/** An operator of a job that keeps state. */
+export interface JobOperator {
+  readonly describer: StateDescriber;
+  /** The records that it is given. */
+  readonly inputSchema: Schema;
+  /**
+   * How far behind the watermark the records lie that its state depends on, through the operators before it, too; `null` where it depends on all of them.
+   */
+  readonly reachMs: number | null;
+}
+
+/** What is known of a column while the steps of a job are gone through. */
+interface ColumnTrace {
+  /** Says what its values are, down to the fields of the record. */
+  readonly meaning: string;
+  readonly reachMs: number;
+}
+
+/**
+ * The operators of a job that keep state, in the order in which records go through them. What `sluice state`, savepoints and `plan --diff` know of them: an operator
+ * that is new joins here with a line.
+ */
+export function jobOperators(job: CheckedJob): readonly JobOperator[] {
+  const { source, features, windows } = job;
+  const operators: JobOperator[] = [];
+  const traces = new Map<string, ColumnTrace>();
+  for (const { name, type } of job.schema.fields) traces.set(name, { meaning: `${name} ${type}`, reachMs: 0 });
+  const traceOf = (names: readonly (string | null)[]): ColumnTrace => {
+    const known = names.flatMap((name) => traces.get(name ?? '') ?? []);
+    const meaning = hashOf(known.map((trace) => trace.meaning));
+    return { meaning, reachMs: Math.max(0, ...known.map(({ reachMs }) => reachMs)) };
+  };
+  let schema = features.inputSchema;
+  let duplicatesMs = 0;
+  if (source.duplicates !== null) {
+    const { by, withinMs } = source.duplicates;
+    duplicatesMs = withinMs;
+    const describer = describeDedupe({ operatorId: 'duplicates', by: [by], withinMs });
+    operators.push({ describer, inputSchema: schema, reachMs: withinMs });
+  }
+  for (const step of windows?.steps ?? features.steps) {
+    if (step.kind === 'derive') {
+      for (const { name, expression } of step.columns) {
+        const { meaning, reachMs } = traceOf(expression.reads);
+        traces.set(name, { meaning: hashOf([expression.canonical, meaning]), reachMs });
+      }
+    } else if (step.kind === 'rolling') {
+      const { definition } = step;
+      const read = traceOf(columnsOf(definition));
+      const describer = describeRolling(definition, schema, read.meaning);
+      const reachMs = read.reachMs + (describer.keepsMs ?? 0);
+      operators.push({ describer, inputSchema: schema, reachMs: reachMs + duplicatesMs });
+      for (const aggregate of definition.aggregates) {
+        const { meaning } = traceOf([aggregate.input, aggregate.where]);
+        const trace = { meaning: hashOf([definition.key, aggregate, meaning]), reachMs };
+        const names = aggregate.n === null ? [aggregate.name] : nth(aggregate.name, aggregate.n);
+        for (const name of names) traces.set(name, trace);
+      }
+    }
+    schema = step.output;
+  }
+  if (windows !== null) {
+    const { definition, inputSchema } = windows;
+    const inputs = definition.aggregates.flatMap(({ input, where }) => [input, where]);
+    const describer = describeWindows(definition, traceOf([...inputs, definition.where]).meaning);
+    operators.push({ describer, inputSchema, reachMs: null });
+  }
+  return operators;
+}
+
+function columnsOf({ key, aggregates }: RollingDefinition): readonly (string | null)[] {
+  return [...new Set([...key, ...aggregates.flatMap(({ input, where }) => [input, where])])].toSorted((a, b) => {
+    return (a ?? '') < (b ?? '') ? -1 : 1;
+  });
+}
+
+function nth(name: string, count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `${name}_${index + 1}`);
+}
+
+function hashOf(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+}

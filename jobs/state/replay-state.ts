@@ -1,0 +1,95 @@
+import { strict as assert } from 'node:assert';
+import type { Acquired, CommitLog } from '../../engine/execution/commit-log.ts';
+import { defaultBounds, type QueryDefinition } from '../../engine/execution/query-definition.ts';
+import { recover } from '../../engine/execution/recover.ts';
+import { takeState } from '../../engine/execution/section.ts';
+import type { Decoder } from '../../engine/serde/decoder.ts';
+import type { PartitionOffset, Source } from '../../engine/source/source.ts';
+import type { StateWrite } from '../../engine/state/state-store.ts';
+import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
+import type { CheckedJob } from '../checked-job.ts';
+import { openSection } from '../runtime/open-section.ts';
+import { MemoryState } from './memory-state.ts';
+import type { ReplayPlan } from './replay-plan.ts';
+
+/** Records of one batch; large, since nobody waits for the first of them. */
+const replayBatchRecords = 4_096;
+
+/** What a replay reads; disposed of by whoever opened it. */
+export interface ReplayedLog {
+  readonly source: Source;
+  /** `null` where the source gives records. */
+  readonly decoder: Decoder | null;
+}
+
+/** State as the log makes it. */
+export interface ReplayedState {
+  readonly writes: readonly StateWrite[];
+  /** At the end of what was replayed. */
+  readonly watermarksMs: readonly PartitionWatermark[];
+  readonly replayedRecords: number;
+}
+
+/**
+ * Computes a job's state from its log, by the very operators that the job runs, in the order in which it read: the silent replay of a restart (exactly-once, "Acquire"), over
+ * another stretch. Nothing is scored, written or committed. All keys of the stretch are in memory, once as the operators hold them and once as bytes.
+ *
+ * @throws {SluiceError} `LOG_TRUNCATED`, and what the source and the decoder throw.
+ */
+export async function replayState(
+  job: CheckedJob,
+  { source, decoder }: ReplayedLog,
+  plan: ReplayPlan,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ReplayedState> {
+  const { section, watermarks, replayedRecords } = await recover(
+    silentQuery(job, source, decoder),
+    acquired(job, plan),
+    signal,
+  );
+  return { writes: takeState(section), watermarksMs: watermarks.entries(), replayedRecords };
+}
+
+function acquired({ digest }: CheckedJob, { from, watermarksMs, ranges }: ReplayPlan): Acquired {
+  const ends = new Map(from.map(({ partition, offset }) => [partition, offset]));
+  for (const { partition, to } of ranges) ends.set(partition, to);
+  const committed: readonly PartitionOffset[] = [...ends].map(([partition, offset]) => ({ partition, offset }));
+  const metadata = { batchSequence: 0, jobDigest: digest, modelDigest: '' };
+  return {
+    committed,
+    metadata: null,
+    stateAt: from,
+    stateMetadata: watermarksMs === null ? null : { ...metadata, watermarksMs },
+    replay: [ranges],
+  };
+}
+
+/** The part of a query that a replay runs; nothing of the rest is ever called. */
+function silentQuery(job: CheckedJob, source: Source, decoder: Decoder | null): QueryDefinition {
+  const { delayMs, maxFutureSkewMs } = job.source.eventTime;
+  return {
+    name: job.name,
+    jobDigest: job.digest,
+    modelDigest: '',
+    source,
+    decoder,
+    watermark: { delayMs, maxFutureSkewMs },
+    commitLog: noCommits,
+    openSection: (start, state) => openSection(job, start, state),
+    score: emitted,
+    encode: emitted,
+    encodeDeadLetters: emitted,
+    bounds: { ...defaultBounds, maxBatchRecords: replayBatchRecords },
+  };
+}
+
+function emitted(): never {
+  assert.fail('a silent replay emits nothing');
+}
+
+const noCommits: CommitLog = {
+  acquire: emitted,
+  state: new MemoryState(),
+  commit: emitted,
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
