@@ -183,6 +183,22 @@ describe('messages in Avro as rows of ClickHouse', () => {
   const smallValue = (n: number, schemaId = 0): Uint8Array =>
     framed(schemaId, avro.Type.forSchema(small as avro.Schema).toBuffer({ n }));
 
+  it('are columns, too, of a table in another database, of whose namesake here nothing is believed', async () => {
+    const client = await clickHouse.client();
+    await client.command({ query: 'CREATE DATABASE stats' });
+    await createTable('stats.whole_numbers', `n Int64, ${place}`);
+    await createTable('whole_numbers', 'n Decimal(18, 2), topic_offset UInt64');
+    const registry = listedSchemas(small);
+    const messages = batchOf('t', [smallValue(1), smallValue(2 ** 40)]);
+    expect(await new NativeBody('stats.whole_numbers', registry).of(messages, client)).not.toBeNull();
+    expect(await new NativeBody('whole_numbers', registry).of(messages, client)).toBeNull();
+    expect(await new NativeBody('nowhere.whole_numbers', registry).of(messages, client)).toBeNull();
+    await using sink = new ClickHouseSink({ clickHouse, table: 'stats.whole_numbers', registry });
+    await sink.write(messages);
+    expect(await rows('SELECT n FROM stats.whole_numbers ORDER BY n')).toEqual([{ n: 1 }, { n: 2 ** 40 }]);
+    expect(await rows('SELECT count() AS rows FROM whole_numbers')).toEqual([{ rows: 0 }]);
+  });
+
   it('go as JSON where types have no plan, schemas differ, or the table does not say where messages stood', async () => {
     await createTable('decimals', `n Decimal(18, 2), ${place}`);
     await createTable('without_place', 'n Int64, topic_offset UInt64');

@@ -42,6 +42,7 @@ export class NativeBody {
   #plans: Map<number, TablePlan | null> = new Map();
   #buffer: Buffer = Buffer.alloc(0);
 
+  /** @param table `table`, or `database.table`. */
   constructor(table: string, registry: SchemaRegistry) {
     this.#table = table;
     this.#registry = registry;
@@ -72,9 +73,9 @@ export class NativeBody {
     if (schema === null) return null;
     const described = await client.query({
       query:
-        'SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String} ' +
-        "AND default_kind NOT IN ('ALIAS', 'MATERIALIZED')",
-      query_params: { table: this.#table },
+        "SELECT name, type FROM system.columns WHERE database = if({database:String} = '', currentDatabase(), {database:String}) " +
+        "AND table = {table:String} AND default_kind NOT IN ('ALIAS', 'MATERIALIZED')",
+      query_params: placeOf(this.#table),
       format: 'JSONEachRow',
     });
     const table = await described.json<TableColumn>();
@@ -118,6 +119,12 @@ export class NativeBody {
     }
     return this.#buffer.subarray(0, at);
   }
+}
+
+/** The parts of `database.table`; no database for a table of the connection's own. */
+function placeOf(name: string): { readonly database: string; readonly table: string } {
+  const dot = name.indexOf('.');
+  return { database: name.slice(0, Math.max(0, dot)), table: name.slice(dot + 1) };
 }
 
 /** Where each message stands, as columns of a block. */
