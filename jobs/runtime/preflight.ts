@@ -11,6 +11,7 @@ import { checkPositions, checkRedis } from './cluster/check-state.ts';
 import { Checklist, fine, warned, type CheckResult } from './cluster/checklist.ts';
 import { clusterRegistry } from './cluster/cluster-registry.ts';
 import type { ClusterSettings } from './cluster/cluster-settings.ts';
+import { checkIgnoredSinks } from './cluster/ignored-sinks.ts';
 import { inputTopic } from './cluster/job-topics.ts';
 import { neededServices } from './cluster/needed-services.ts';
 import { openModel } from './open-model.ts';
@@ -41,7 +42,7 @@ export async function preflight(job: CheckedJob, profile: PreflightProfile): Pro
     checkClickHouse(job, profile),
     checkRegistry(job, profile),
   ]);
-  return groups.flatMap(({ results }) => results);
+  return [...groups.flatMap(({ results }) => results), ...checkIgnoredSinks(job)];
 }
 
 async function checkCluster(job: CheckedJob, { settings, threads, clock }: PreflightProfile): Promise<Checklist> {
