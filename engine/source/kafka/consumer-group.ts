@@ -159,8 +159,11 @@ export class ConsumerGroup {
     await this.#serving;
     await this.#calls.drained();
     if (!this.#member.isConnected()) return;
+    const waiting = new AbortController();
     const disconnected = kafkaCall<kafka.ClientMetrics>((done) => this.#member.disconnect(done));
-    await Promise.race([disconnected, this.#clock.sleep(leaveTimeoutMs)]);
+    await Promise.race([disconnected, this.#clock.sleep(leaveTimeoutMs, waiting.signal)]);
+    // A timer that is left behind would keep the process alive for as long as it runs.
+    waiting.abort();
   }
 
   /** Rebalances happen, and are told of, only while the client is polled. */
