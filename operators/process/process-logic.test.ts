@@ -146,7 +146,7 @@ describe('state as JSON', () => {
     ['undefined', { a: undefined }],
     ['a date', new Date(0)],
     ['a map', new Map()],
-    ['a hole', [, 1]],
+    ['a hole', new Array<number>(2)],
   ])('refuses %s', (_name, state) => {
     expect(() => jsonState<unknown>().encode(state)).toThrow(TypeError);
   });

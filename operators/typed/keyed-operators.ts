@@ -1,0 +1,91 @@
+import { parseDuration } from '../../engine/time/duration.ts';
+import { DedupeLogic } from '../dedupe/dedupe-logic.ts';
+import type { RollingAggregate, RollingDefinition } from '../rolling/rolling-definition.ts';
+import { rollingFields } from '../rolling/rolling-layout.ts';
+import { RollingLogic } from '../rolling/rolling-logic.ts';
+import { applyLogic } from '../stateful/apply-logic.ts';
+import type { AnswerKind, AnswersOf, RollingFeatureOf, RollingFor } from './aggregates.ts';
+import type { Flat } from './fields.ts';
+import { streamOperator, type KeyedShape, type Shape, type StreamOperator } from './stream-operator.ts';
+import { checkFields, delayOf, keyOf, withOperator } from './stream-plan.ts';
+
+/** What a stateful operator may be told besides. */
+export interface StatefulOptions {
+  /** Names its state in the store, across versions of the job; to be said where a stream has two operators of a kind. */
+  readonly id?: string;
+}
+
+/** What {@link rolling} may be told besides. */
+export interface RollingOptions extends StatefulOptions {
+  /** How long behind the watermark a record may come and still find its whole window; default `0s`. */
+  readonly allowedLateness?: string;
+}
+
+/**
+ * Adds to each record aggregates over the exact recent past of its key, as of the record's own event time (semantics, "Rolling features"): the operator that Sluice is for.
+ *
+ *     rolling({ avg_7d: avg('amount').over('7d'), payments_1h: count().over('1h', { current: 'include' }) })
+ *
+ * @throws {SluiceError} `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN` when it is piped.
+ */
+export function rolling<S extends KeyedShape, const A extends Readonly<Record<string, RollingFor<S['row']>>>>(
+  features: A,
+  { id = 'rolling', allowedLateness = '0s' }: RollingOptions = {},
+): StreamOperator<S, { row: Flat<S['row'] & AnswersOf<S['row'], A>>; key: S['key'] }> {
+  const allowedLatenessMs = parseDuration(allowedLateness);
+  const aggregates = Object.entries(features).map(([name, feature]) => aggregateOf(name, feature));
+  return streamOperator((before) => {
+    const key = keyOf(before, 'rolling');
+    delayOf(before, 'rolling');
+    checkFields(before, namesRead(aggregates), 'rolling');
+    const definition: RollingDefinition = { operatorId: id, key, aggregates, allowedLatenessMs };
+    const { schema } = before;
+    const after = { ...withOperator(before, id), schema: schema.with(...rollingFields(definition, schema)) };
+    return {
+      plan: after,
+      meaning: ['rolling', definition],
+      open: ({ start, state }) => {
+        const logic = new RollingLogic(definition, schema, start);
+        return { kind: 'step', step: { operator: applyLogic(logic, state), fate: 'keeps' }, logics: [logic] };
+      },
+    };
+  });
+}
+
+/**
+ * Drops a record that repeats one that was let through before it: the same values of these fields, and less than so long apart in event time. Spark's `dropDuplicatesWithinWatermark`,
+ * but exact.
+ *
+ * @throws {SluiceError} `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN` when it is piped.
+ */
+export function dropDuplicates<S extends Shape>(
+  by: (keyof S['row'] & string) | readonly (keyof S['row'] & string)[],
+  { within, id = 'duplicates' }: StatefulOptions & { readonly within: string },
+): StreamOperator<S, S> {
+  const fields = typeof by === 'string' ? [by] : by;
+  const definition = { operatorId: id, by: fields, withinMs: parseDuration(within) };
+  return streamOperator((before) => {
+    delayOf(before, 'dropDuplicates');
+    checkFields(before, fields, 'dropDuplicates');
+    return {
+      plan: withOperator(before, id),
+      meaning: ['duplicates', definition],
+      open: ({ start, state }) => {
+        const logic = new DedupeLogic(definition, start);
+        return { kind: 'step', step: { operator: applyLogic(logic, state), fate: 'duplicate' }, logics: [logic] };
+      },
+    };
+  });
+}
+
+function aggregateOf(name: string, feature: RollingFeatureOf<string, AnswerKind, string>): RollingAggregate {
+  const { function: called, input, where, overMs, delayMs, current, halfLifeMs } = feature;
+  return { name, function: called, input, where, overMs, delayMs, current, n: null, halfLifeMs };
+}
+
+/** The fields that aggregates read. */
+export function namesRead(
+  aggregates: readonly { readonly input: string | null; readonly where: string | null }[],
+): readonly string[] {
+  return aggregates.flatMap(({ input, where }) => [input, where].filter((name) => name !== null));
+}
