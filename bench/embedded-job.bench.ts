@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageFile } from '../engine/package-file.ts';
 import { Storage } from '../engine/storage/storage.ts';
@@ -24,6 +25,18 @@ const { job: shipped } = outcome;
 const formats = ['avro', 'json'] as const;
 const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 
+/** Writes the transactions into the topic; what makes them is gone when it is done, and costs the job no garbage collection. @returns how many. */
+async function fill(storage: Storage): Promise<number> {
+  storage.ensureTopic('transactions', { partitionCount: 4 });
+  const append = async (messages: Parameters<Storage['append']>[0]): Promise<void> => {
+    await storage.append(messages);
+  };
+  const options = { topic: 'transactions', partitions: 4, world: { seed: 9, startMs } };
+  const producer = new SimulatedProducer(options, append, systemClock);
+  await producer.writeHistory(startMs + days * dayMs, new AbortController().signal);
+  return producer.written;
+}
+
 for (let turn = 0; turn < 3 * formats.length; turn++) {
   const round = 1 + Math.floor(turn / formats.length);
   const format = formats[turn % formats.length] ?? 'json';
@@ -32,14 +45,7 @@ for (let turn = 0; turn < 3 * formats.length; turn++) {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   {
     await using storage = await Storage.open({ directory, access: 'write', clock: systemClock });
-    storage.ensureTopic('transactions', { partitionCount: 4 });
-    const append = async (messages: Parameters<Storage['append']>[0]): Promise<void> => {
-      await storage.append(messages);
-    };
-    const options = { topic: 'transactions', partitions: 4, world: { seed: 9, startMs } };
-    const producer = new SimulatedProducer(options, append, systemClock);
-    await producer.writeHistory(startMs + days * dayMs, new AbortController().signal);
-    const total = producer.written;
+    const total = await fill(storage);
     const stop = new AbortController();
     let inClickHouse = 0;
     let scoredMs = 0;
@@ -55,6 +61,7 @@ for (let turn = 0; turn < 3 * formats.length; turn++) {
       },
     });
     const cpuBefore = process.cpuUsage();
+    const childrenBefore = childrenCpuSeconds();
     const startedMs = performance.now();
     run.query.committed.subscribe(() => {
       if (scoredMs === 0 && run.query.totals.ledger.read >= total) scoredMs = performance.now() - startedMs;
@@ -62,12 +69,24 @@ for (let turn = 0; turn < 3 * formats.length; turn++) {
     await run.run('realtime', stop.signal);
     const allMs = performance.now() - startedMs;
     const { user, system } = process.cpuUsage(cpuBefore);
+    const children = childrenCpuSeconds() - childrenBefore;
     process.stdout.write(
       `round ${round}  ${format}  ${count(total)} transactions: committed at ${count((total / scoredMs) * 1_000)} tx/s; ` +
-        `in ClickHouse too at ${count((total / allMs) * 1_000)} tx/s; ${((user + system) / total).toFixed(1)} µs of this process's CPU each\n`,
+        `in ClickHouse too at ${count((total / allMs) * 1_000)} tx/s; ${((user + system) / total).toFixed(1)} µs of this process's CPU each, ${((children * 1e6) / total).toFixed(1)} µs of ClickHouse's; ` +
+        `load of the machine ${(loadavg()[0] ?? 0).toFixed(1)}\n`,
     );
   }
   await rm(directory, { recursive: true, force: true });
+}
+
+/** Processor time of the processes that this one has started, in seconds (Linux: `proc(5)`, `stat`, in ticks of a hundredth). */
+function childrenCpuSeconds(): number {
+  const pids = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim();
+  const ticksOf = (pid: string): number => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+    return Number(fields[11]) + Number(fields[12]);
+  };
+  return pids === '' ? 0 : pids.split(' ').reduce((ticks, pid) => ticks + ticksOf(pid), 0) / 100;
 }
 
 function log(message: string): void {
