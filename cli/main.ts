@@ -4,6 +4,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
+import { addPlanCommand } from './commands/plan.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addSqlCommand } from './commands/sql.ts';
@@ -24,6 +25,7 @@ const program = new Command('sluice')
 addDemoCommand(program);
 addValidateCommand(program);
 addExplainCommand(program);
+addPlanCommand(program);
 addTestCommand(program);
 addDoctorCommand(program);
 addRunCommand(program);

@@ -9,6 +9,7 @@ import type { Source } from '../../engine/source/source.ts';
 import { EmbeddedCommitLog } from '../../engine/storage/embedded-commit-log.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { adoptState } from '../state/adopt-state.ts';
 import { assembleQuery } from './assemble-query.ts';
 import { openEmbeddedRegistry } from './embedded-registry.ts';
 import { openLateEncoder } from './open-late-encoder.ts';
@@ -53,7 +54,7 @@ export interface LocalRun extends AsyncDisposable {
 /**
  * Opens a job on the embedded profile: makes the topics that it writes, loads its model, and puts the query together.
  *
- * @throws {SluiceError} `ONLINE_NEEDS_REDIS`; what the model, the topics, the sinks and the source throw.
+ * @throws {SluiceError} `ONLINE_NEEDS_REDIS`; `JOB_CHANGED`, `LOG_TRUNCATED` for a changed job (`adoptState`); what the model, the topics, the sinks and the source throw.
  */
 export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Promise<LocalRun> {
   refuseOnline(job);
@@ -85,6 +86,7 @@ async function openWith(job: CheckedJob, model: BoundModel | null, profile: Loca
   if (job.deadLetters.policy === 'dead-letter') {
     storage.ensureTopic(job.deadLetters.topic, { partitionCount: input.partitionCount });
   }
+  await adoptState(job, storage, directory, logger);
   const commitLog = new EmbeddedCommitLog({ storage, job: job.name, jobDigest: job.digest, inputTopic: input.topic });
   const definition = assembleQuery(job, {
     ...input,
