@@ -1,10 +1,22 @@
+import type { ByteSlab } from '../../engine/record/column.ts';
 import { selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import type { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { encodeKeys } from '../key/encode-keys.ts';
-import { chunkKey, chunkRecords, decodeChunk, encodeChunk, type Chunk } from './chunk-format.ts';
+import {
+  addToChunk,
+  chunkKey,
+  chunkRecords,
+  decodeChunk,
+  emptyChunk,
+  encodeChunk,
+  type Chunk,
+} from './chunk-format.ts';
+
+/** Room for keys in the first chunk. */
+const smallestChunkBytes = 4_096;
 
 /** Which records are the same, and for how long that is remembered. */
 export interface DedupeDefinition {
@@ -56,8 +68,12 @@ export class DedupeLogic implements StatefulLogic {
     for await (const { key, value } of reader.scan(this.operatorId)) {
       const chunk = decodeChunk(key, value);
       this.#chunks.push(chunk);
-      chunk.keys.forEach((bytes, index) => this.#remember(bytes, chunk.times[index] ?? 0));
-      this.#count = chunk.number * chunkRecords + chunk.keys.length;
+      for (let i = 0; i < chunk.count; i++) {
+        const isNew = this.#keys.find(chunk, i) < 0;
+        const slot = this.#keys.findOrInsert(chunk, i);
+        this.#remember(slot, isNew ? -Infinity : (this.#times[slot] ?? -Infinity), chunk.times[i] ?? 0);
+      }
+      this.#count = chunk.number * chunkRecords + chunk.count;
     }
   }
 
@@ -69,12 +85,14 @@ export class DedupeLogic implements StatefulLogic {
       const eventTimeMs = batch.eventTimesMs[row] ?? 0;
       const hasKey = present === null || present[row] === 1;
       if (hasKey) {
-        const slot = this.#keys.find(slab, row);
-        const keptMs = slot < 0 ? -Infinity : (this.#times[slot] ?? -Infinity);
+        const size = this.#keys.size;
+        const slot = this.#keys.findOrInsert(slab, row);
+        const keptMs = this.#keys.size > size ? -Infinity : (this.#times[slot] ?? -Infinity);
         // Whatever the watermark has passed counts as forgotten, whether or not it has been swept yet.
         const isRemembered = keptMs > (batch.watermarksMs[row] ?? -Infinity) - withinMs;
         if (isRemembered && Math.abs(eventTimeMs - keptMs) < withinMs) continue;
-        this.#append(slab.data.slice(slab.offsets[row], slab.offsets[row + 1]), eventTimeMs);
+        this.#append(slab, row, eventTimeMs);
+        this.#remember(slot, keptMs, eventTimeMs);
       }
       kept.push(row);
     }
@@ -100,32 +118,27 @@ export class DedupeLogic implements StatefulLogic {
     this.#deleted.length = 0;
   }
 
-  #append(key: Uint8Array, eventTimeMs: number): void {
+  #append({ data, offsets }: ByteSlab, row: number, eventTimeMs: number): void {
     const number = Math.floor(this.#count / chunkRecords);
     let chunk = this.#chunks.at(-1);
     if (chunk?.number !== number) {
-      chunk = { number, keys: [], times: [], newestMs: -Infinity };
+      // Ids are mostly of one length, so the next chunk will have about as many bytes as the last.
+      chunk = emptyChunk(number, chunk?.data.length ?? smallestChunkBytes);
       this.#chunks.push(chunk);
     }
-    chunk.keys.push(key);
-    chunk.times.push(eventTimeMs);
-    chunk.newestMs = Math.max(chunk.newestMs, eventTimeMs);
     this.#changed.add(number);
+    addToChunk(chunk, data, offsets[row] ?? 0, offsets[row + 1] ?? 0, eventTimeMs);
     this.#count++;
-    this.#remember(key, eventTimeMs);
   }
 
-  #remember(key: Uint8Array, eventTimeMs: number): void {
-    const limit = this.#keys.slotLimit;
-    const size = this.#keys.size;
-    const slot = this.#keys.findOrInsertKey(key);
-    const isNew = this.#keys.size > size || slot >= limit;
+  /** @param keptMs what is remembered of the slot's key so far; `-Infinity` for nothing. */
+  #remember(slot: number, keptMs: number, eventTimeMs: number): void {
     if (slot >= this.#times.length) {
       const grown = new Float64Array(Math.max(this.#times.length * 2, slot + 1));
       grown.set(this.#times);
       this.#times = grown;
     }
-    this.#times[slot] = isNew ? eventTimeMs : Math.max(this.#times[slot] ?? -Infinity, eventTimeMs);
+    this.#times[slot] = Math.max(keptMs, eventTimeMs);
   }
 
   /** Drops the oldest chunks while their every record is at or before `horizonMs`. */
@@ -133,16 +146,18 @@ export class DedupeLogic implements StatefulLogic {
     for (let oldest = this.#chunks[0]; oldest !== undefined && oldest.newestMs <= horizonMs; oldest = this.#chunks[0]) {
       // The open chunk stays: its number is still being filled.
       if (this.#chunks.length === 1) return;
-      for (const key of oldest.keys) this.#forgetKey(key, horizonMs);
+      this.#forgetKeys(oldest, horizonMs);
       this.#deleted.push(oldest.number);
       this.#changed.delete(oldest.number);
       this.#chunks.shift();
     }
   }
 
-  #forgetKey(key: Uint8Array, horizonMs: number): void {
-    const slot = this.#keys.find({ data: key, offsets: Int32Array.of(0, key.length) }, 0);
-    // A later record with the same key may have taken its place.
-    if (slot >= 0 && (this.#times[slot] ?? Infinity) <= horizonMs) this.#keys.delete(slot);
+  #forgetKeys(chunk: Chunk, horizonMs: number): void {
+    for (let i = 0; i < chunk.count; i++) {
+      const slot = this.#keys.find(chunk, i);
+      // A later record with the same key may have taken its place.
+      if (slot >= 0 && (this.#times[slot] ?? Infinity) <= horizonMs) this.#keys.delete(slot);
+    }
   }
 }

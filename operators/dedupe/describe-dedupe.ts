@@ -1,6 +1,14 @@
 import type { KeptRow, KeyPlace, StateDescriber } from '../../engine/state/state-describer.ts';
 import type { StateEntry } from '../../engine/state/state-store.ts';
-import { chunkKey, chunkRecords, decodeChunk, encodeChunk, type Chunk } from './chunk-format.ts';
+import {
+  addToChunk,
+  chunkKey,
+  chunkRecords,
+  decodeChunk,
+  emptyChunk,
+  encodeChunk,
+  type Chunk,
+} from './chunk-format.ts';
 import type { DedupeDefinition } from './dedupe-logic.ts';
 
 /** How the remembered ids of a `DedupeLogic` read: one row for each record that was let through, in the order of their arrival. */
@@ -18,8 +26,12 @@ export function describeDedupe({ operatorId, by, withinMs }: DedupeDefinition): 
   };
 }
 
-function rowsOf({ keys, times }: Chunk): readonly KeptRow[] {
-  return keys.map((key, index) => ({ key, eventTimeMs: times[index] ?? 0, values: {} }));
+function rowsOf({ count, data, offsets, times }: Chunk): readonly KeptRow[] {
+  return Array.from({ length: count }, (_, index) => ({
+    key: data.slice(offsets[index], offsets[index + 1]),
+    eventTimeMs: times[index] ?? 0,
+    values: {},
+  }));
 }
 
 /** Ids of several logs one behind the other by event time, which is what they are forgotten by; each log numbered anew. */
@@ -35,12 +47,11 @@ function redistribute(
     const log = key === null ? undefined : logs[place(key)];
     if (log === undefined || key === null) continue;
     let chunk = log.at(-1);
-    if (chunk === undefined || chunk.keys.length === chunkRecords) {
-      chunk = { number: log.length, keys: [], times: [], newestMs: -Infinity };
+    if (chunk === undefined || chunk.count === chunkRecords) {
+      chunk = emptyChunk(log.length, key.length * chunkRecords);
       log.push(chunk);
     }
-    chunk.keys.push(key);
-    chunk.times.push(eventTimeMs ?? 0);
+    addToChunk(chunk, key, 0, key.length, eventTimeMs ?? 0);
   }
   return logs.map((log) => log.map((chunk) => ({ key: chunkKey(chunk.number), value: encodeChunk(chunk) })));
 }
