@@ -1,5 +1,5 @@
 import { messageOf } from '../engine/error.ts';
-import { PlanDocument } from '../engine/plan/plan-document.ts';
+import { PlanDocument, type DocumentPath } from '../engine/plan/plan-document.ts';
 import { Schema, type Field, type FieldType } from '../engine/record/schema.ts';
 import { parseAvroSchema, schemaOfAvro } from '../engine/serde/avro-schema.ts';
 import { readJsonSchema } from '../engine/serde/json-schema.ts';
@@ -26,25 +26,31 @@ const none: ReadSchema = { schema: null, avro: null, rules: null };
  */
 export async function checkSchema(
   document: PlanDocument,
+  path: DocumentPath,
   parts: Partial<SourceParts>,
   files: JobFiles,
 ): Promise<ReadSchema> {
-  checkFormat(document, parts, files);
-  const way = checkOneOf(document, ['source'], ['schema', 'fields'], "the record's fields", files.diagnostics);
+  checkFormat(document, path, parts, files);
+  const way = checkOneOf(document, path, ['schema', 'fields'], "the record's fields", files.diagnostics);
   if (way === null) return none;
-  if (way === 'fields') return { ...none, schema: inlineSchema(document, parts.fields, files) };
+  if (way === 'fields') return { ...none, schema: inlineSchema(document, path, parts.fields, files) };
   if (parts.schema === undefined) return none;
   const isJson = parts.schema.endsWith('.json');
   const folder = { folder: 'schemas', extension: isJson ? '.json' : '.avsc' };
-  const read = await files.readNamed(document, ['source', 'schema'], parts.schema, folder);
+  const read = await files.readNamed(document, [...path, 'schema'], parts.schema, folder);
   if (read === null) return none;
   return isJson ? jsonSchema(read, files) : avroSchema(read, files);
 }
 
 /** Which form of messages goes with which kind of source and of schema. */
-function checkFormat(document: PlanDocument, parts: Partial<SourceParts>, { diagnostics }: JobFiles): void {
+function checkFormat(
+  document: PlanDocument,
+  path: DocumentPath,
+  parts: Partial<SourceParts>,
+  { diagnostics }: JobFiles,
+): void {
   const refuse = (key: 'format' | 'schema', message: string, expected: string): void => {
-    diagnostics.push(document.atValue(['source', key], { code: 'VALUE_WRONG', message, expected }));
+    diagnostics.push(document.atValue([...path, key], { code: 'VALUE_WRONG', message, expected }));
   };
   const origin = originKinds.find((kind) => parts[kind] !== undefined);
   const isJsonSchema = parts.schema?.endsWith('.json') === true;
@@ -95,6 +101,7 @@ function jsonSchema({ file, text }: NamedText, files: JobFiles): ReadSchema {
 
 function inlineSchema(
   document: PlanDocument,
+  path: DocumentPath,
   fields: Readonly<Record<string, FieldTypeText>> | undefined,
   { diagnostics }: JobFiles,
 ): Schema | null {
@@ -103,7 +110,7 @@ function inlineSchema(
     if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) continue;
     const message = `"${name}" cannot be read by an expression`;
     const expected = 'a name of letters, digits and _';
-    diagnostics.push(document.atKey(['source', 'fields', name], { code: 'VALUE_WRONG', message, expected }));
+    diagnostics.push(document.atKey([...path, 'fields', name], { code: 'VALUE_WRONG', message, expected }));
   }
   return new Schema(
     Object.entries(fields).map(([name, text]): Field => {

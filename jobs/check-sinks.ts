@@ -16,17 +16,17 @@ export interface CheckedOutputs {
  * Checks where a job writes: topics that it may write and that do not meet each other or its input, tables, files. Adds what is wrong to `files`, so the
  * result is of use only where nothing was.
  *
- * @param topics `inputTopic` is the topic that the job reads, `null` where it reads none, or says so wrongly; `lateTopic` where it sends late records.
+ * @param topics `inputTopics` are the topics that the job reads, as far as it says so soundly; `lateTopic` where it sends late records.
  */
 export function checkOutputs(
   document: PlanDocument,
   { job = 'job', sinks = [], deadLetters, late }: Partial<JobParts>,
-  { inputTopic, lateTopic }: { readonly inputTopic: string | null; readonly lateTopic: string | null },
+  { inputTopics, lateTopic }: { readonly inputTopics: readonly string[]; readonly lateTopic: string | null },
   files: JobFiles,
 ): CheckedOutputs {
   const { diagnostics } = files;
   /** What each topic is already for. */
-  const useOf = new Map<string, string>(inputTopic === null ? [] : [[inputTopic, 'read']]);
+  const useOf = new Map<string, string>(inputTopics.map((topic) => [topic, 'read']));
   const take = (topic: string, path: DocumentPath, use: string): void => {
     if (!checkTopic(document, path, topic, diagnostics)) return;
     const taken = useOf.get(topic);

@@ -26,15 +26,19 @@ export interface CheckedSource {
   readonly origin: readonly [kind: string, name: unknown] | null;
 }
 
-/** Checks the job's `source:`, reads its schema, and adds what is wrong to `files`. Called once while a job is loaded. */
-export async function checkSource(document: PlanDocument, files: JobFiles): Promise<CheckedSource> {
+/** Checks the job's `source:`, or one of its `sources:`, reads its schema, and adds what is wrong to `files`. Called once while a job is loaded. */
+export async function checkSource(
+  document: PlanDocument,
+  files: JobFiles,
+  path: DocumentPath = ['source'],
+): Promise<CheckedSource> {
   const { diagnostics } = files;
   const before = diagnostics.length;
-  const parts = checkParts(document, ['source'], sourceParts, diagnostics);
+  const parts = checkParts(document, path, sourceParts, diagnostics);
   if (parts === null) return { definition: null, schema: null, eventTimeField: null, origin: null };
-  const origin = checkOrigin(document, parts, files);
-  const { schema, avro, rules } = await checkSchema(document, parts, files);
-  if (schema !== null) checkFields(document, parts, schema, files);
+  const origin = checkOrigin(document, path, parts, files);
+  const { schema, avro, rules } = await checkSchema(document, path, parts, files);
+  if (schema !== null) checkFields(document, path, parts, schema, files);
   const { key, eventTime, duplicates, format } = parts;
   const isSound = diagnostics.length === before;
   const definition: SourceDefinition | null =
@@ -57,29 +61,30 @@ export async function checkSource(document: PlanDocument, files: JobFiles): Prom
   return {
     definition,
     schema,
-    eventTimeField: writtenField(document),
+    eventTimeField: writtenField(document, path),
     origin: origin === null ? null : [origin.kind, parts[origin.kind]],
   };
 }
 
 function checkOrigin(
   document: PlanDocument,
+  path: DocumentPath,
   parts: Partial<SourceParts>,
   files: JobFiles,
 ): TopicOrigin | FileOrigin | SimulatorOrigin | null {
-  const kind = checkOneOf(document, ['source'], originKinds, 'where records come from', files.diagnostics);
+  const kind = checkOneOf(document, path, originKinds, 'where records come from', files.diagnostics);
   switch (kind) {
     case null:
       return null;
     case 'topic':
       if (parts.topic === undefined) return null;
-      if (!checkTopic(document, ['source', 'topic'], parts.topic, files.diagnostics)) return null;
+      if (!checkTopic(document, [...path, 'topic'], parts.topic, files.diagnostics)) return null;
       return { kind, topic: parts.topic };
     case 'parquet':
     case 'csv':
     case 'jsonl': {
-      const path = parts[kind];
-      return path === undefined ? null : { kind, path: files.resolve(path) };
+      const file = parts[kind];
+      return file === undefined ? null : { kind, path: files.resolve(file) };
     }
     case 'simulator': {
       const { simulator } = parts;
@@ -93,6 +98,7 @@ function checkOrigin(
 /** The fields that the source names exist and can be what they are named for. */
 function checkFields(
   document: PlanDocument,
+  under: DocumentPath,
   { key, eventTime, duplicates }: Partial<SourceParts>,
   schema: Schema,
   { diagnostics }: JobFiles,
@@ -115,15 +121,16 @@ function checkFields(
       }),
     );
   };
-  check(key, ['source', 'key'], ids, 'key');
-  check(eventTime?.field, ['source', 'eventTime', 'field'], ['timestamp'], 'event time');
-  check(duplicates?.by, ['source', 'duplicates', 'by'], ids, 'id');
+  check(key, [...under, 'key'], ids, 'key');
+  check(eventTime?.field, [...under, 'eventTime', 'field'], ['timestamp'], 'event time');
+  check(duplicates?.by, [...under, 'duplicates', 'by'], ids, 'id');
 }
 
 /** The event-time field even where something else in `eventTime:` is wrong: features that name it are not to be blamed. */
-function writtenField(document: PlanDocument): string | null {
-  const source = (document.value as { readonly source?: { readonly eventTime?: { readonly field?: unknown } | null } })
-    .source;
-  const field = source?.eventTime?.field;
-  return typeof field === 'string' ? field : null;
+function writtenField(document: PlanDocument, path: DocumentPath): string | null {
+  let value: unknown = document.value;
+  for (const step of [...path, 'eventTime', 'field']) {
+    value = (value as Readonly<Record<string, unknown>> | null | undefined)?.[step];
+  }
+  return typeof value === 'string' ? value : null;
 }

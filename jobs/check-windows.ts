@@ -29,28 +29,38 @@ export interface WindowContext {
  */
 export function checkLate(
   document: PlanDocument,
-  { late, windows }: Partial<JobParts>,
+  { late, windows, join }: Partial<JobParts>,
   topic: string,
   files: JobFiles,
 ): LatePolicy {
   const allowedLatenessMs = late?.allowedLateness ?? 0;
-  const policy = late?.policy ?? (windows === undefined ? 'answer' : 'route');
+  // What waits for partners, or for a window's end, waits only so long.
+  const waits = windows !== undefined || join !== undefined;
+  const policy = late?.policy ?? (waits ? 'route' : 'answer');
   const report = (path: DocumentPath, finding: Omit<Finding, 'code'>): void => {
     files.diagnostics.push(document.atValue(path, { code: 'VALUE_WRONG', ...finding }));
   };
-  if (windows === undefined && policy !== 'answer') {
-    const message = `"${policy}" is for windows: a job that answers each record answers late ones too`;
+  if (!waits && policy !== 'answer') {
+    const message = `"${policy}" is for windows and joins: a job that answers each record answers late ones too`;
     report(['late', 'policy'], { message, expected: 'answer' });
   }
-  if (windows !== undefined && policy === 'answer') {
-    const message = '"answer" is for jobs that answer each record: a window that is over has no place for a late one';
-    report(['late', 'policy'], { message, expected: 'one of route, update, drop' });
+  if (waits && policy === 'answer') {
+    const message =
+      join === undefined
+        ? '"answer" is for jobs that answer each record: a window that is over has no place for a late one'
+        : '"answer" is for jobs that answer each record: the partners of a late one may be gone';
+    const expected = join === undefined ? 'one of route, update, drop' : 'route or drop';
+    report(['late', 'policy'], { message, expected });
+  }
+  if (join !== undefined && policy === 'update') {
+    const message = '"update" lets a window fire again, and what has gone through a join is not taken back';
+    report(['late', 'policy'], { message, expected: 'route or drop' });
   }
   if (windows !== undefined && policy === 'update' && allowedLatenessMs === 0) {
     const message = '"update" lets a window fire again while it is kept, and "allowedLateness" keeps none';
     report(['late', 'policy'], { message, expected: 'allowedLateness: with a duration beside it' });
   }
-  const routes = windows !== undefined && (policy === 'route' || policy === 'update');
+  const routes = waits && (policy === 'route' || policy === 'update');
   if (!routes && late?.topic !== undefined) {
     report(['late', 'topic'], {
       message: `no record is sent there with the policy "${policy}"`,
@@ -122,7 +132,7 @@ export function checkWindows(
       : conditionAt(windows.having, { ...place, schema: outputSchema, path: ['windows', 'having'] });
   if (diagnostics.length > before || outputSchema === null) return null;
   // Only a topic has several partitions; a table of all results has one watermark.
-  const comesFromOne = origin.kind !== 'topic' || key.includes(origin.key);
+  const comesFromOne = origin.kind !== 'inputs' && (origin.kind !== 'topic' || key.includes(origin.key));
   const definition: WindowDefinition = Object.freeze({
     operatorId: windows.id ?? 'windows',
     key: Object.freeze(key),
@@ -132,7 +142,8 @@ export function checkWindows(
     outputMode,
     allowedLatenessMs: late.allowedLatenessMs,
     lateness: late.policy === 'update' ? 'fire' : 'wait',
-    delayMs: origin.eventTime.delayMs,
+    // What comes out of a join says itself how far the watermark is.
+    delayMs: origin.kind === 'inputs' ? Infinity : origin.eventTime.delayMs,
     closedBy: comesFromOne && outputMode !== 'complete' ? 'partition' : 'query',
   });
   const step: FeatureStep = Object.freeze({ kind: 'derive', columns: Object.freeze(columns), output: inputSchema });

@@ -2,6 +2,7 @@ import type { Schema } from '../engine/record/schema.ts';
 import type { RecordRules } from '../engine/serde/record-rules.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
+import type { InputsPlan } from './inputs-plan.ts';
 import type { WindowPlan } from './window-plan.ts';
 
 /** A job file after every check: frozen plain data from which `explain` reads and queries are built. */
@@ -32,7 +33,13 @@ export interface CheckedJob {
 }
 
 /** Where a job's records come from, and what they are. */
-export type SourceDefinition = SourceCommon & (TopicOrigin | FileOrigin | SimulatorOrigin);
+export type SourceDefinition = SourceCommon & (TopicOrigin | FileOrigin | SimulatorOrigin | InputsOrigin);
+
+/** Several inputs as one: what they are, and what is done with them. The rest of the job sees the records that come out. */
+export interface InputsOrigin {
+  readonly kind: 'inputs';
+  readonly plan: InputsPlan;
+}
 
 /** A topic of the embedded log, or of Kafka. */
 export interface TopicOrigin {

@@ -2,7 +2,9 @@ import type { FieldType, Schema } from '../engine/record/schema.ts';
 import type { FeatureStep, RollingStep } from '../features/feature-plan.ts';
 import { modelColumns } from '../features/model-input.ts';
 import { layOut, type StoredColumn } from '../operators/rolling/rolling-layout.ts';
+import type { DerivedColumn } from '../operators/derive/derive.ts';
 import type { CheckedJob, SinkDefinition } from './checked-job.ts';
+import { describeInputs, describeJoin, type InputDescription, type JoinDescription } from './describe-inputs.ts';
 import { planStages } from './runtime/stages.ts';
 import { describeWindows, type WindowDescription } from './describe-windows.ts';
 
@@ -18,6 +20,8 @@ export interface JobDescription {
     readonly name: string;
     readonly format: string;
     readonly key: string;
+    /** Where a job has several; `fields` are then those of what comes out of them. */
+    readonly inputs: readonly InputDescription[];
     readonly fields: readonly { readonly name: string; readonly type: FieldType; readonly presence: string }[];
     /** What records must be beyond their fields' types; `null` where nothing more is said of them. */
     readonly rules: CheckedJob['source']['rules'];
@@ -57,7 +61,8 @@ export interface StageDescription {
 }
 
 /** One operator. */
-export type OperatorDescription = DedupeDescription | DeriveDescription | RollingDescription | WindowDescription;
+export type OperatorDescription =
+  DedupeDescription | DeriveDescription | RollingDescription | WindowDescription | JoinDescription;
 
 /** The operator that drops repeated records. */
 export interface DedupeDescription {
@@ -164,13 +169,14 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
       name: originName(job),
       format: source.format,
       key: source.key,
+      inputs: source.kind === 'inputs' ? describeInputs(source.plan) : [],
       fields: schema.fields,
       rules: source.rules,
       eventTime: source.eventTime,
       late: job.late,
       deadLetters: job.deadLetters,
     },
-    operators: [...describeDuplicates(job), ...steps, ...describeWindowSteps(job)],
+    operators: [...describeDuplicates(job), ...describeJoins(job), ...steps, ...describeWindowSteps(job)],
     stages: describeStages(job),
     features: { count: features.columns.length, digest: features.digest },
     model: score === null ? null : describeModel(job, score, inputs),
@@ -185,6 +191,15 @@ function describeWindowSteps({ windows, late }: CheckedJob): readonly OperatorDe
   if (windows === null) return [];
   const derived = windows.steps.flatMap((step) => (step.kind === 'derive' ? [describeDerive(step)] : []));
   return [...derived, describeWindows(windows, late)];
+}
+
+/** What makes one stream of a job's inputs. */
+function describeJoins({ source, late }: CheckedJob): readonly OperatorDescription[] {
+  if (source.kind !== 'inputs') return [];
+  const { join, select } = source.plan;
+  const joined = describeJoin(join, source.plan, late);
+  if (select === null) return [joined];
+  return [joined, describeColumns(select.columns)];
 }
 
 function describeStages(job: CheckedJob): readonly StageDescription[] {
@@ -203,6 +218,8 @@ function originName({ source }: CheckedJob): string {
       return source.topic;
     case 'simulator':
       return source.world;
+    case 'inputs':
+      return source.plan.inputs.map(({ name }) => name).join(', ');
     case 'parquet':
     case 'csv':
     case 'jsonl':
@@ -210,14 +227,22 @@ function originName({ source }: CheckedJob): string {
   }
 }
 
-function describeDuplicates({ source: { duplicates } }: CheckedJob): readonly DedupeDescription[] {
-  if (duplicates === null) return [];
-  const { by, withinMs } = duplicates;
-  const formula = `${dedupeBytes} + the bytes of ${by}, for each record of the last ${withinMs} ms`;
-  return [{ operator: 'dedupe', id: 'duplicates', by, withinMs, bytes: { perRecord: dedupeBytes, formula } }];
+function describeDuplicates({ source }: CheckedJob): readonly DedupeDescription[] {
+  const of = (id: string, duplicates: CheckedJob['source']['duplicates']): readonly DedupeDescription[] => {
+    if (duplicates === null) return [];
+    const { by, withinMs } = duplicates;
+    const formula = `${dedupeBytes} + the bytes of ${by}, for each record of the last ${withinMs} ms`;
+    return [{ operator: 'dedupe', id, by, withinMs, bytes: { perRecord: dedupeBytes, formula } }];
+  };
+  if (source.kind !== 'inputs') return of('duplicates', source.duplicates);
+  return source.plan.inputs.flatMap((input) => of(`duplicates-${input.name}`, input.source.duplicates));
 }
 
 function describeDerive({ columns }: FeatureStep & { readonly kind: 'derive' }): DeriveDescription {
+  return describeColumns(columns);
+}
+
+function describeColumns(columns: readonly DerivedColumn[]): DeriveDescription {
   return {
     operator: 'derive',
     columns: columns.map(({ name, expression: { text, type } }) => ({ name, expression: text, type })),
@@ -265,6 +290,7 @@ function describeRolling({ definition }: RollingStep, input: Schema, job: Checke
 
 /** Only a topic has several partitions; a file is read from its beginning to its end. */
 function orderOfKey(key: readonly string[], { source }: CheckedJob): 'input' | 'commit' {
+  if (source.kind === 'inputs') return 'commit';
   return source.kind !== 'topic' || key.includes(source.key) ? 'input' : 'commit';
 }
 

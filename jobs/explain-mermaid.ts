@@ -1,5 +1,6 @@
 import { formatDuration } from '../engine/time/duration.ts';
 import type { JobDescription, OperatorDescription, StageDescription } from './describe-job.ts';
+import { joinLabel } from './describe-inputs.ts';
 import { windowLabel } from './describe-windows.ts';
 import { sinkLabel } from './explain-labels.ts';
 
@@ -14,10 +15,14 @@ export function explainMermaid({ job, source, operators, stages, model, sinks }:
     lines.push(`  ${id}${node(shape, text)}`);
   };
   const follow = (id: string): void => {
-    lines.push(`  ${last} --> ${id}`);
+    const from = last === 'source' && source.inputs.length > 0 ? source.inputs.map((_, n) => `source${n + 1}`) : [last];
+    lines.push(...from.map((before) => `  ${before} --> ${id}`));
     last = id;
   };
-  add('source', 'outside', `${source.kind} ${source.name}`, `key ${source.key}`);
+  if (source.inputs.length === 0) add('source', 'outside', `${source.kind} ${source.name}`, `key ${source.key}`);
+  source.inputs.forEach(({ name, kind, origin, key }, index) => {
+    add(`source${index + 1}`, 'outside', `${name}: ${kind} ${origin}`, `key ${key}`);
+  });
   operators.forEach((operator, index) => {
     const id = `operator${index + 1}`;
     add(id, operator.operator === 'derive' ? 'step' : 'state', ...operatorText(operator));
@@ -83,6 +88,8 @@ function operatorText(operator: OperatorDescription): readonly string[] {
       return [`dedupe by ${operator.by}`, `within ${formatDuration(operator.withinMs)}`];
     case 'derive':
       return ['derive', ...operator.columns.map(({ name }) => name)];
+    case 'join':
+      return [`join ${operator.id}`, joinLabel(operator)];
     case 'window':
       return [
         `window ${operator.id}`,

@@ -9,6 +9,7 @@ import type {
   ScanDescription,
   WalkDescription,
 } from './describe-job.ts';
+import { inputLines, joinLines } from './describe-inputs.ts';
 import { windowLines } from './describe-windows.ts';
 import { ruleLabels, sinkLabel, storedLabel } from './explain-labels.ts';
 
@@ -38,6 +39,7 @@ export function explainText(description: JobDescription): string {
 }
 
 function sourceSection({ source, trigger }: JobDescription): readonly string[] {
+  if (source.inputs.length > 0) return inputsSection(source, trigger);
   const { kind, name, format, key, fields, rules, eventTime, late, deadLetters } = source;
   const form = kind === 'topic' ? `, ${format}` : '';
   const latest = formatDuration(eventTime.delayMs + late.allowedLatenessMs);
@@ -57,6 +59,16 @@ function sourceSection({ source, trigger }: JobDescription): readonly string[] {
     `  bad records ${bad}`,
     ...triggerLines(trigger),
   ];
+}
+
+/** Of a job of several inputs: each of them. */
+function inputsSection(
+  { inputs, deadLetters }: JobDescription['source'],
+  trigger: JobDescription['trigger'],
+): readonly string[] {
+  const bad =
+    deadLetters.policy === 'fail' ? 'stop the job' : `go to the topic ${deadLetters.topic}, ${deadLetters.format}`;
+  return ['sources', ...inputLines(inputs), `  bad records ${bad}`, ...triggerLines(trigger)];
 }
 
 /** Nothing for a job of one stage, which is the same on a cluster. */
@@ -93,6 +105,8 @@ function operatorSection(operator: OperatorDescription): readonly string[] {
       return rollingSection(operator);
     case 'window':
       return windowLines(operator);
+    case 'join':
+      return joinLines(operator);
   }
 }
 

@@ -3,6 +3,7 @@ import { durationText } from '../engine/plan/duration-text.ts';
 import { nearestName } from '../engine/plan/nearest-name.ts';
 import type { FieldType } from '../engine/record/schema.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
+import { joinPart, type JoinPart } from './check-join-shape.ts';
 import type { PartSchemas } from './check-parts.ts';
 import { windowsPart, type WindowsPart } from './check-window-shape.ts';
 
@@ -73,12 +74,16 @@ export interface OnlinePart {
 /** What `trigger:` holds. */
 export type TriggerPart = 'realtime' | 'availableNow' | 'once' | { readonly processingTime: number };
 
-/** What a job file holds, but for its source, which is checked key by key. */
+/** What a job file holds, but for its sources, which are checked key by key. */
 export interface JobParts {
   readonly job: string;
   readonly app: string | undefined;
   readonly description: string | undefined;
   readonly source: unknown;
+  /** Checked as sources are, one by one. */
+  readonly sources: Readonly<Record<string, unknown>> | undefined;
+  readonly join: JoinPart | undefined;
+  readonly select: Readonly<Record<string, string>> | undefined;
   readonly features: 'none' | readonly string[];
   readonly windows: WindowsPart | undefined;
   readonly outputMode: OutputMode | undefined;
@@ -214,7 +219,13 @@ export const jobParts: PartSchemas<JobParts> = {
     .optional()
     .meta({ description: 'names the installation, where several share one cluster; default sluice' }),
   description: z.string().optional(),
-  source: z.record(z.string(), z.unknown()),
+  source: z.record(z.string(), z.unknown()).optional(),
+  sources: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
+  join: joinPart.optional().meta({ description: 'the records of two inputs that belong together, as one' }),
+  select: z
+    .record(z.string(), z.string().min(1))
+    .optional()
+    .meta({ description: 'what comes out of a join, as expressions by name; without it, every field of both records' }),
   features: z.union([z.literal('none'), z.array(name).min(1)]).meta({
     description: 'features/NAME.yaml, or paths relative to the job file; "none" for a job that computes none',
   }),
@@ -287,13 +298,23 @@ export const jobParts: PartSchemas<JobParts> = {
   guarantee: choice(['exactly-once'], ['at-least-once']).optional(),
 };
 
+const source = z.strictObject(sourceParts).meta({
+  description: 'where records come from, and what they are',
+  allOf: [{ oneOf: required(...originKinds) }, { oneOf: required('schema', 'fields') }],
+});
+
 /** A whole job file. The JSON Schema for editors is made of it; `load-job.ts` checks its parts one by one. */
 export const jobFile: z.ZodType = z
   .strictObject({
     ...jobParts,
-    source: z.strictObject(sourceParts).meta({
-      description: 'where records come from, and what they are',
-      allOf: [{ oneOf: required(...originKinds) }, { oneOf: required('schema', 'fields') }],
-    }),
+    source: source.optional(),
+    sources: z
+      .record(z.string(), source)
+      .optional()
+      .meta({ description: 'inputs by name, each as "source" has it; "join" says what becomes of them' }),
   })
-  .meta({ title: 'Sluice job', description: 'One stream: its source, features, model and sinks' });
+  .meta({
+    title: 'Sluice job',
+    description: 'One stream: its source, features, model and sinks',
+    oneOf: required('source', 'sources'),
+  });

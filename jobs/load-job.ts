@@ -11,6 +11,8 @@ import { checkOutputs } from './check-sinks.ts';
 import { checkOnline } from './check-online.ts';
 import { checkParts } from './check-parts.ts';
 import { checkScore } from './check-score.ts';
+import { checkInputKeys, checkInputs, inputTopics } from './check-inputs.ts';
+import { checkOneOf } from './check-one-of.ts';
 import { checkSource, type CheckedSource } from './check-source.ts';
 import { jobDigest } from './job-digest.ts';
 import { JobFiles } from './job-files.ts';
@@ -56,14 +58,21 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
   }
   const parts = checkParts(document, [], jobParts, files.diagnostics);
   if (parts === null) return null;
-  const source = parts.source === undefined ? noSource : await checkSource(document, files);
+  const origins = checkOneOf(document, [], ['source', 'sources'], 'where records come from', files.diagnostics);
+  checkInputKeys(document, parts, files);
   const late = checkLate(document, parts, `${parts.job ?? 'job'}-late`, files);
+  const source =
+    origins === 'sources'
+      ? await checkInputs(document, parts, late, files)
+      : origins === null || parts.source === undefined
+        ? noSource
+        : await checkSource(document, files);
   const outputMode = checkOutputMode(document, parts, files);
   const features = await checkFeatures(document, parts, { ...source, late }, files);
   const windows = checkWindows(document, parts, { source, outputMode, late }, files);
   const score = checkScore(document, parts.score, files);
-  const inputTopic = source.definition?.kind === 'topic' ? source.definition.topic : null;
-  const { sinks, deadLetters } = checkOutputs(document, parts, { inputTopic, lateTopic: late.topic }, files);
+  const topics = { inputTopics: inputTopics(source.definition), lateTopic: late.topic };
+  const { sinks, deadLetters } = checkOutputs(document, parts, topics, files);
   const online = checkOnline(document, parts.state?.online, features, files.diagnostics);
   const { definition, schema, origin } = source;
   if (files.diagnostics.length > 0 || definition === null || schema === null || origin === null || features === null) {

@@ -28,7 +28,8 @@ describe('the JSON Schemas that are published', () => {
     const schema = publishedSchemas().get('job.schema.json');
     expect(Object.keys(schema?.['properties'] ?? {})).toEqual(Object.keys(jobParts));
     expect(schema?.['additionalProperties']).toBe(false);
-    expect(schema?.['required']).toEqual(['job', 'source', 'features', 'sinks']);
+    expect(schema?.['required']).toEqual(['job', 'features', 'sinks']);
+    expect(schema?.['oneOf']).toEqual([{ required: ['source'] }, { required: ['sources'] }]);
   });
 
   it('do not offer what is not built', () => {

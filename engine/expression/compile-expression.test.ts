@@ -164,7 +164,7 @@ describe('what is wrong with an expression', () => {
     ['1 +', 'the expression ends too early'],
     ['', 'the expression ends too early'],
     ['a @ b', 'unexpected character: @'],
-    ['a.b', 'records are flat, so there is nothing to select with "."'],
+    ['abs(a).b', 'only a field may be before a "."'],
     ['a[0]', 'there is nothing to index: every field is a single value'],
     ['[1, 2]', 'a list stands only after "in"'],
     ['u in s', '"in" needs a list'],

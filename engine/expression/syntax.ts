@@ -92,6 +92,9 @@ function convert(ast: ASTNode, problems: ExpressionProblem[]): SyntaxNode {
     case '-_':
       return call('negate', [ast.args]);
     case '.':
+      // Fields may have a dot in their names: a member of an object, or a field of one of several inputs.
+      if (ast.args[0].op === 'id') return { kind: 'name', name: `${ast.args[0].args}.${ast.args[1]}`, span };
+      return refuse('only a field may be before a "."', 'the name of a field or feature');
     case '.?':
       return refuse('records are flat, so there is nothing to select with "."', 'the name of a field or feature');
     case '[]':

@@ -1,9 +1,10 @@
+import { strict as assert } from 'node:assert';
 import type { MessageBatch } from '../record/message-batch.ts';
 import { GUARDED, type RecordBatch } from '../record/record-batch.ts';
 import type { HoldRule, PartitionWatermarks } from './partition-watermarks.ts';
 
 /** How a task knows its watermark: from its records' event times, or from those who wrote them. */
-export type WatermarkRule = EventTimeRule | CarriedRule;
+export type WatermarkRule = EventTimeRule | InputsRule | CarriedRule;
 
 /** How a job's event time becomes its watermark. */
 export interface EventTimeRule {
@@ -11,6 +12,11 @@ export interface EventTimeRule {
   readonly delayMs: number;
   /** A record this far ahead of its broker timestamp is processed, and counted, but does not move the watermark (the future guard). */
   readonly maxFutureSkewMs: number;
+}
+
+/** A rule for each of several inputs, whose partitions are numbered in turn: partition `p` is of input `p % inputs.length` (`engine/source/merged`). */
+export interface InputsRule {
+  readonly inputs: readonly EventTimeRule[];
 }
 
 /** Records come with the watermark of the task that wrote them, under whose number they stand as their partition (ADR 0031). */
@@ -41,6 +47,7 @@ export function stampWatermarks(
     const partition = records.partitions[row] ?? 0;
     const eventTimeMs = records.eventTimesMs[row] ?? 0;
     records.watermarksMs[row] = watermarks.of(partition);
+    const { delayMs, maxFutureSkewMs } = 'inputs' in rule ? inputRule(rule, partition) : rule;
     let timestampMs = Infinity;
     if (messages !== null) {
       // Records are a subsequence of their messages, so one walk finds each record's.
@@ -48,12 +55,18 @@ export function stampWatermarks(
         message++;
       timestampMs = messages.timestampsMs[message] ?? Infinity;
     }
-    if (eventTimeMs > timestampMs + rule.maxFutureSkewMs) {
+    if (eventTimeMs > timestampMs + maxFutureSkewMs) {
       guarded++;
       records.flags[row] = (records.flags[row] ?? 0) | GUARDED;
-    } else watermarks.advance(partition, eventTimeMs - rule.delayMs);
+    } else watermarks.advance(partition, eventTimeMs - delayMs);
   }
   return guarded;
+}
+
+function inputRule({ inputs }: InputsRule, partition: number): EventTimeRule {
+  const rule = inputs[partition % inputs.length];
+  assert(rule !== undefined, 'there is a rule for each input');
+  return rule;
 }
 
 /** The future guard was applied by whoever read the records first. */

@@ -17,6 +17,7 @@ import type { Source } from '../../engine/source/source.ts';
 import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
+import { inTheirInputs, underOwnPositions, watermarkRule } from './input-positions.ts';
 import { openSection } from './open-section.ts';
 
 /** A message without a timestamp of its own. */
@@ -47,22 +48,22 @@ export interface QueryParts {
 export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
   const { source, decoder, commitLog, model, lateEncoder = null } = parts;
   checkWindowParts(job, parts);
-  const { delayMs, maxFutureSkewMs } = job.source.eventTime;
   return {
     name: job.name,
     jobDigest: job.digest,
     modelDigest: model?.identity.digest ?? '',
     source,
     decoder,
-    watermark: { delayMs, maxFutureSkewMs },
+    watermark: watermarkRule(job),
     commitLog,
     openSection: (start, state) => openSection(job, start, state),
     score: model === null ? unscored : scoring(job, model, parts.input),
-    encode: (records) => encodeWith(parts.encoders, parts.input, records),
+    encode: (records) => encodeWith(job, parts.encoders, parts.input, records),
     ...(lateEncoder === null
       ? {}
-      : { encodeLate: (late: RecordBatch) => encodeWith([lateEncoder], parts.input, late) }),
-    encodeDeadLetters: (letters) => {
+      : { encodeLate: (late: RecordBatch) => encodeWith(job, [lateEncoder], parts.input, late) }),
+    encodeDeadLetters: (found) => {
+      const letters = inTheirInputs(job, found);
       if (parts.encodeDeadLetters === null) throw refused(job, letters);
       return parts.encodeDeadLetters(letters);
     },
@@ -75,7 +76,7 @@ function paceOf({ trigger: { everyMs, maxOffsetsPerTrigger } }: CheckedJob): Pic
   return everyMs === 0 && maxOffsetsPerTrigger === null ? {} : { pace: { everyMs, maxOffsetsPerTrigger } };
 }
 
-/** A profile that cannot do what the job's windows need must not run them. */
+/** A profile that cannot do what the job's windows and joins need must not run them. */
 function checkWindowParts({ name, windows, late }: CheckedJob, { lateEncoder, partition }: QueryParts): void {
   assert(
     (late.topic === null) === ((lateEncoder ?? null) === null),
@@ -102,8 +103,9 @@ function scoring(job: CheckedJob, model: BoundModel, topic: string): (records: R
   };
 }
 
-function encodeWith(encoders: readonly Encoder[], input: string, records: RecordBatch): Outputs {
-  const encoded = encoders.map((encoder) => encoder.encode(records));
+function encodeWith(job: CheckedJob, encoders: readonly Encoder[], input: string, records: RecordBatch): Outputs {
+  const published = underOwnPositions(job, records);
+  const encoded = encoders.map((encoder) => encoder.encode(published));
   // The log stamps messages as it takes them: when a record was answered is told by the message's timestamp, since its bytes are the same in every replay.
   for (const { messages } of encoded) messages.timestampsMs.fill(stampedByTheLog);
   const failures = encoded.flatMap(({ failures: found }) => found);

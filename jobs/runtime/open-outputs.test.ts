@@ -99,7 +99,7 @@ describe('the Avro schema of what a job writes', () => {
 
   it('of late records has the fields that they came with, so that they can be sent again', async () => {
     const { schema } = await jobOf();
-    const encoder = await openLateEncoder(schema, 'card', { topic: 'late', format: 'avro' }, 1, registry);
+    const encoder = await openLateEncoder({ schema, key: 'card', topic: 'late', format: 'avro' }, 1, registry);
     const late = parseAvroSchema(await registered(1));
     expect(schemaOfAvro(late).fields.slice(0, schema.fields.length)).toEqual(schema.fields);
     expect(encoder.encode(emptyBatch(schema)).messages.messageCount).toBe(0);

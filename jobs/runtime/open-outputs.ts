@@ -13,7 +13,7 @@ import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { scoredSchema } from '../../operators/score/score.ts';
 import type { CheckedJob, MessageFormat } from '../checked-job.ts';
 import { explainedSchema } from './explain-alerts.ts';
-import { featureFields, predictionFields, type PredictionModel } from './prediction-fields.ts';
+import { featureFields, joinedFields, predictionFields, type PredictionModel } from './prediction-fields.ts';
 
 /** A topic that a job writes. */
 export interface OutputTopic {
@@ -66,7 +66,8 @@ export function openEncoder(
   const { key } = job.source;
   const entities = job.features.features.flatMap((feature) => (feature.kind === 'rolling' ? feature.key : []));
   const keys = [...new Set([key, ...entities])].filter((name) => job.schema.indexOf(name) >= 0);
-  const fields = model === null ? featureFields(schema, job.features.columns) : predictionFields(schema, model, keys);
+  const unscoredFields = job.source.kind === 'inputs' ? joinedFields : featureFields;
+  const fields = model === null ? unscoredFields(schema, job.features.columns) : predictionFields(schema, model, keys);
   const options: EncoderOptions = { schema, fields, topic, key: [key], partitioner: keyPartitioner(partitionCount) };
   return openTopicEncoder(model === null ? featureRecord : predictionRecord, options, format, registry);
 }

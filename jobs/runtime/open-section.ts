@@ -1,12 +1,21 @@
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import type { Section } from '../../engine/execution/section.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
+import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { featureSection, jobSection } from './feature-section.ts';
+import { inputsSection } from './inputs-section.ts';
 import { windowSection } from './window-section.ts';
 
 /** The operators of a whole job, as one process runs them that reads all partitions: for its queries, and for whoever computes its state anew. */
 export function openSection(job: CheckedJob, start: SectionStart, state: StateReader): Section {
+  if (job.source.kind !== 'inputs') return openAlone(job, start, state);
+  const behind = openAlone(job, { state: start.state, watermarks: new PartitionWatermarks() }, state);
+  return inputsSection(job.source.plan, behind, start, state);
+}
+
+/** What a job does with the records of its one source, or with what comes out of its several. */
+function openAlone(job: CheckedJob, start: SectionStart, state: StateReader): Section {
   const { windows } = job;
   return windows === null ? featureSection(jobSection(job), start, state) : windowSection(job, windows, start, state);
 }

@@ -10,18 +10,25 @@ import { JsonDecoder } from '../../engine/serde/json-decoder.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import type { Source } from '../../engine/source/source.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
-import type { CheckedJob, FileOrigin } from '../checked-job.ts';
+import type { Schema } from '../../engine/record/schema.ts';
+import type { FileOrigin, SourceCommon } from '../checked-job.ts';
+
+/** What a job reads, or one of its inputs: the records' fields, and how they are written. */
+export interface ReadRecords {
+  readonly schema: Schema;
+  readonly source: SourceCommon;
+}
 
 /** Opens a file as the records of a job. @throws {SluiceError} what the file sources throw: a missing or broken file, columns that do not fit. */
-export function openFileSource(job: CheckedJob, { kind, path }: FileOrigin): Promise<Source> {
-  const options = { path, schema: job.schema, eventTimeField: job.source.eventTime.field, keyFields: [job.source.key] };
+export function openFileSource({ schema, source }: ReadRecords, { kind, path }: FileOrigin): Promise<Source> {
+  const options = { path, schema, eventTimeField: source.eventTime.field, keyFields: [source.key] };
   switch (kind) {
     case 'parquet':
       return openParquetSource(options);
     case 'csv':
       return openCsvSource(options);
     case 'jsonl':
-      return openJsonLinesSource({ ...options, rules: job.source.rules });
+      return openJsonLinesSource({ ...options, rules: source.rules });
   }
 }
 
@@ -37,11 +44,11 @@ export function openTopicSource(storage: Storage, topic: string): Source {
 }
 
 /**
- * What decodes the messages of the job's source topic.
+ * What decodes the messages of a topic that the job reads.
  *
  * @param registry where the schemas are that messages in Avro name by their ids; not asked for messages in JSON.
  */
-export function openDecoder({ schema, source }: CheckedJob, registry: SchemaRegistry): Decoder {
+export function openDecoder({ schema, source }: ReadRecords, registry: SchemaRegistry): Decoder {
   const options: DecoderOptions = { schema, eventTimeField: source.eventTime.field, keyFields: [source.key] };
   if (source.format === 'json') return new JsonDecoder({ ...options, rules: source.rules });
   assert(source.avro !== null, 'a source in Avro has a schema in Avro');

@@ -61,6 +61,12 @@ export function featureFields(schema: Schema, features: readonly FeatureColumn[]
   ];
 }
 
+/** What the result of a join holds in a job without a model: its own fields and its features. Several may come of one record, so none has its position. */
+export function joinedFields(schema: Schema, features: readonly FeatureColumn[]): readonly OutputField[] {
+  const own = schema.fields.filter(({ name }) => !name.startsWith('(') && !features.some((f) => f.name === name));
+  return [...own.map(({ name }) => column(name)), ...features.map(({ name }) => column(`features.${name}`, name))];
+}
+
 const reasonsField: OutputField = { name: reasonsColumn, value: { kind: 'json', column: reasonsColumn } };
 
 const positionFields: readonly OutputField[] = [

@@ -12,11 +12,12 @@ import type { CheckedJob } from '../checked-job.ts';
 import { adoptState } from '../state/adopt-state.ts';
 import { assembleQuery } from './assemble-query.ts';
 import { openEmbeddedRegistry } from './embedded-registry.ts';
-import { openLateEncoder } from './open-late-encoder.ts';
+import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, openEncoder, outputTopics } from './open-outputs.ts';
 import type { BoundModel } from './bind-model.ts';
 import { openFollowers, type FollowerProfile, type OutputFollowers } from './follow-outputs.ts';
 import { refuseOnline } from './online-features.ts';
+import { openInputs } from './open-inputs.ts';
 import { openModel } from './open-model.ts';
 import { openDecoder, openFileSource, openTopicSource } from './open-source.ts';
 import { openSimulatorSource } from './simulator-source.ts';
@@ -118,15 +119,15 @@ function endsByItself({ trigger: { kind } }: CheckedJob): boolean {
 
 /** The topic of late records and what writes it; `null` for a job that has none. */
 async function openLate(
-  { windows, late, source }: CheckedJob,
+  job: CheckedJob,
   storage: Storage,
   inputPartitions: number,
   registry: SchemaRegistry,
 ): Promise<Encoder | null> {
-  if (windows === null || late.topic === null) return null;
-  const { partitionCount } = storage.ensureTopic(late.topic, { partitionCount: inputPartitions });
-  const output = { topic: late.topic, format: source.format };
-  return openLateEncoder(windows.inputSchema, source.key, output, partitionCount, registry);
+  const records = lateRecords(job);
+  if (records === null) return null;
+  const { partitionCount } = storage.ensureTopic(records.topic, { partitionCount: inputPartitions });
+  return openLateEncoder(records, partitionCount, registry);
 }
 
 async function runBoth(
@@ -165,8 +166,7 @@ async function openInput(job: CheckedJob, storage: Storage, registry: SchemaRegi
   switch (source.kind) {
     case 'topic': {
       const { topic } = source;
-      const known = storage.topics().find(({ name }) => name === topic);
-      const { partitionCount } = known ?? storage.ensureTopic(topic, { partitionCount: newTopicPartitions });
+      const partitionCount = partitionsOf(storage, topic);
       const decoder = openDecoder(job, registry);
       return { source: openTopicSource(storage, topic), decoder, input: topic, topic, partitionCount };
     }
@@ -180,6 +180,15 @@ async function openInput(job: CheckedJob, storage: Storage, registry: SchemaRegi
         topic: null,
         partitionCount: 1,
       };
+    case 'inputs': {
+      const { plan } = source;
+      const counts = plan.inputs.map((input) =>
+        input.source.kind === 'topic' ? partitionsOf(storage, input.source.topic) : 1,
+      );
+      const reader = await openInputs(plan, storage, registry);
+      const partitionCount = Math.max(...counts);
+      return { source: reader, decoder: reader, input: reader.name, topic: null, partitionCount };
+    }
     case 'simulator':
       return {
         source: openSimulatorSource(job, source, storage.clock),
@@ -189,4 +198,10 @@ async function openInput(job: CheckedJob, storage: Storage, registry: SchemaRegi
         partitionCount: 1,
       };
   }
+}
+
+/** How many partitions a topic has that the job reads; it is made where it is not there yet. */
+function partitionsOf(storage: Storage, topic: string): number {
+  const known = storage.topics().find(({ name }) => name === topic);
+  return (known ?? storage.ensureTopic(topic, { partitionCount: newTopicPartitions })).partitionCount;
 }

@@ -8,6 +8,7 @@ import type { PartitionOffset, Source } from '../../engine/source/source.ts';
 import type { StateWrite } from '../../engine/state/state-store.ts';
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { watermarkRule } from '../runtime/input-positions.ts';
 import { openSection } from '../runtime/open-section.ts';
 import { MemoryState } from './memory-state.ts';
 import type { ReplayPlan } from './replay-plan.ts';
@@ -66,14 +67,13 @@ function acquired({ digest }: CheckedJob, { from, watermarksMs, ranges }: Replay
 
 /** The part of a query that a replay runs; nothing of the rest is ever called. */
 function silentQuery(job: CheckedJob, source: Source, decoder: Decoder | null): QueryDefinition {
-  const { delayMs, maxFutureSkewMs } = job.source.eventTime;
   return {
     name: job.name,
     jobDigest: job.digest,
     modelDigest: '',
     source,
     decoder,
-    watermark: { delayMs, maxFutureSkewMs },
+    watermark: watermarkRule(job),
     commitLog: noCommits,
     openSection: (start, state) => openSection(job, start, state),
     score: emitted,

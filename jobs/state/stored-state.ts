@@ -4,6 +4,7 @@ import type { Storage } from '../../engine/storage/storage.ts';
 import { readStoredJob, type StoredJob } from '../../engine/storage/stored-job.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { openEmbeddedRegistry } from '../runtime/embedded-registry.ts';
+import { openInputs } from '../runtime/open-inputs.ts';
 import { openDecoder, openFileSource, openTopicSource } from '../runtime/open-source.ts';
 import { openSimulatorSource } from '../runtime/simulator-source.ts';
 import { jobOperators } from './job-operators.ts';
@@ -104,6 +105,10 @@ export async function openJobLog(job: CheckedJob, storage: Storage, directory: s
     case 'csv':
     case 'jsonl':
       return { source: await openFileSource(job, source), decoder: null };
+    case 'inputs': {
+      const reader = await openInputs(source.plan, storage, registry);
+      return { source: reader, decoder: reader };
+    }
     case 'simulator':
       return { source: openSimulatorSource(job, { ...source, ratePerSecond: null }, storage.clock), decoder: null };
   }

@@ -7,7 +7,7 @@ import type { CheckedJob } from '../checked-job.ts';
 import { assembleQuery } from '../runtime/assemble-query.ts';
 import { openDeadLetterEncoder, openEncoder, outputTopics } from '../runtime/open-outputs.ts';
 import { openModel } from '../runtime/open-model.ts';
-import { openLateEncoder } from '../runtime/open-late-encoder.ts';
+import { lateRecords, openLateEncoder } from '../runtime/open-late-encoder.ts';
 import { openWindowEncoder } from '../runtime/window-outputs.ts';
 import { openDecoder } from '../runtime/open-source.ts';
 
@@ -87,15 +87,9 @@ export async function jobUnderTest(
 }
 
 /** What writes the topic of late records; `null` for a job that has none. */
-async function openLate({ windows, late, source }: CheckedJob, partitions: number): Promise<Encoder | null> {
-  if (windows === null || late.topic === null) return null;
-  return openLateEncoder(
-    windows.inputSchema,
-    source.key,
-    { topic: late.topic, format: 'json' },
-    partitions,
-    noRegistry,
-  );
+async function openLate(job: CheckedJob, partitions: number): Promise<Encoder | null> {
+  const records = lateRecords(job);
+  return records === null ? null : openLateEncoder({ ...records, format: 'json' }, partitions, noRegistry);
 }
 
 /** The job with everything that it reads and writes in JSON. */

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { SluiceError } from '../../engine/error.ts';
 import type { Emitted } from '../../engine/execution/section.ts';
 import type { ByteSlab } from '../../engine/record/column.ts';
-import { GUARDED, LATE, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { GUARDED, LATE, MARK, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
@@ -116,6 +116,7 @@ export class WindowLogic implements StatefulLogic {
     for (let row = 0; row < batch.rowCount; row++) {
       const partition = batch.partitions[row] ?? 0;
       this.#advance(batch, row, batch.watermarksMs[row] ?? -Infinity, results);
+      if (((batch.flags[row] ?? 0) & MARK) !== 0) continue;
       if ((present !== null && present[row] === 0) || !this.#inputs.isWanted(row)) filtered++;
       else if (this.#take(batch, row, keys, this.#scopeOf(partition), results)) taken++;
       else late.push(row);

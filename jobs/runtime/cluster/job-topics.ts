@@ -18,9 +18,16 @@ export interface WrittenTopic {
 const visibleWithinMs = 15_000;
 const lookAgainMs = 50;
 
-/** The topic that a job reads on a cluster. @throws {SluiceError} `SOURCE_UNSUITABLE` for a job that reads none. */
+/** The topic that a job reads on a cluster. @throws {SluiceError} `SOURCE_UNSUITABLE` for a job that reads none; `INPUTS_ON_CLUSTER` for one that reads several. */
 export function inputTopic(job: CheckedJob): string {
   if (job.source.kind === 'topic') return job.source.topic;
+  if (job.source.kind === 'inputs') {
+    throw new SluiceError(
+      'INPUTS_ON_CLUSTER',
+      `a job of several inputs must run where one process reads them all; such jobs are not built yet for a cluster: run job ${job.name} with --profile local`,
+      { fields: { job: job.name } },
+    );
+  }
   throw new SluiceError(
     'SOURCE_UNSUITABLE',
     `a job that runs on a cluster must read a topic; job ${job.name} reads ${job.source.kind === 'simulator' ? 'the simulator' : `a ${job.source.kind} file`}. ` +

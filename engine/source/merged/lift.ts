@@ -1,0 +1,33 @@
+import { strict as assert } from 'node:assert';
+import { numberColumn, utf8Column, type Column } from '../../record/column.ts';
+import type { RecordBatch } from '../../record/record-batch.ts';
+import type { FieldType, Schema } from '../../record/schema.ts';
+
+/** Where a field of the common schema comes from in one input: a column of it, its event time, or the input's number; `null` where the input has no such field. */
+export type LiftedField = { readonly column: string } | 'event time' | 'input number' | null;
+
+/** How the records of an input become records of the schema that all inputs share: one source for each of its fields. Plain data of the plan. */
+export type Lift = readonly LiftedField[];
+
+/** The records of an input under the schema that all inputs share. Called for each batch of an input, right after decoding; columns are shared, not copied. */
+export function liftRecords(records: RecordBatch, input: number, lift: Lift, schema: Schema): RecordBatch {
+  const { rowCount } = records;
+  assert(lift.length === schema.fields.length, 'each field of the common schema is said to come from somewhere');
+  const columns = schema.fields.map(({ type }, index): Column => {
+    const from = lift[index] ?? null;
+    if (from === null) return nulls(type, rowCount);
+    if (from === 'event time') return numberColumn(records.eventTimesMs);
+    if (from === 'input number') return numberColumn(new Float64Array(rowCount).fill(input));
+    const column = records.columns[records.schema.indexOf(from.column)];
+    assert(column !== undefined, `the input has no column "${from.column}"`);
+    return column;
+  });
+  return { ...records, schema, columns };
+}
+
+function nulls(type: FieldType, rowCount: number): Column {
+  const valid = new Uint8Array(rowCount);
+  return type === 'string'
+    ? utf8Column(new Uint8Array(0), new Int32Array(rowCount + 1), valid)
+    : numberColumn(new Float64Array(rowCount), valid);
+}

@@ -1,0 +1,166 @@
+import type { DocumentPath, Finding, PlanDocument } from '../engine/plan/plan-document.ts';
+import { Schema, type Field } from '../engine/record/schema.ts';
+import type { LiftedField } from '../engine/source/merged/lift.ts';
+import { inputColumn } from '../operators/join/join-definition.ts';
+import type { EventTimeDefinition, LatePolicy, SourceDefinition } from './checked-job.ts';
+import { checkJoin, checkSelect } from './check-join.ts';
+import { checkSource, type CheckedSource } from './check-source.ts';
+import type { InputDefinition, InputsPlan } from './inputs-plan.ts';
+import type { JobFiles } from './job-files.ts';
+import type { JobParts } from './job-file.ts';
+
+/** An input with what of it the others must know. */
+export type CheckedInput = InputDefinition & { readonly origin: CheckedSource['origin'] };
+
+/** The topics that a job reads. */
+export function inputTopics(source: SourceDefinition | null): readonly string[] {
+  if (source?.kind === 'topic') return [source.topic];
+  if (source?.kind !== 'inputs') return [];
+  return source.plan.inputs.flatMap((input) => (input.source.kind === 'topic' ? [input.source.topic] : []));
+}
+
+/** Says of what belongs to several inputs that it means nothing to one. */
+export function checkInputKeys(document: PlanDocument, parts: Partial<JobParts>, { diagnostics }: JobFiles): void {
+  if (parts.sources !== undefined) return;
+  for (const key of ['join', 'select'] as const) {
+    if (parts[key] === undefined) continue;
+    const message = `"${key}" is for jobs of several inputs`;
+    diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected: `"sources", or no "${key}"` }));
+  }
+}
+
+const none: CheckedSource = { definition: null, schema: null, eventTimeField: null, origin: null };
+
+/**
+ * Checks a job's `sources:` and what it does with them, and gives them as the one source of records that the rest of the job sees: what comes out of the join. Called once while a job is
+ * loaded, where it has several inputs; adds what is wrong to `files`.
+ */
+export async function checkInputs(
+  document: PlanDocument,
+  parts: Partial<JobParts>,
+  late: LatePolicy,
+  files: JobFiles,
+): Promise<CheckedSource> {
+  const { diagnostics } = files;
+  const before = diagnostics.length;
+  const report = (path: DocumentPath, finding: Finding): void => void diagnostics.push(document.atKey(path, finding));
+  const names = Object.keys(parts.sources ?? {});
+  if (names.length !== 2) {
+    const message = `"sources" has ${names.length === 1 ? '1 input' : `${names.length} inputs`}`;
+    report(['sources'], { code: 'VALUE_WRONG', message, expected: 'two, which "join" joins; or "source" for one' });
+  }
+  const read: (Omit<CheckedInput, 'lift'> | null)[] = [];
+  for (const name of names) read.push(await checkInput(document, name, files));
+  if (!Object.keys(document.value as object).includes('join')) {
+    const message = 'nothing says what becomes of the inputs';
+    report(['sources'], { code: 'KEY_MISSING', message, expected: '"join" beside "sources"' });
+  }
+  const found = read.filter((input) => input !== null);
+  const { join } = parts;
+  if (diagnostics.length > before || join === undefined || found.length !== names.length) return none;
+  const schema = commonSchema(found);
+  const inputs = found.map((input, index) => Object.freeze({ ...input, lift: liftOf(found, index) }));
+  const joined = checkJoin(document, join, { inputs, schema, late }, files);
+  if (joined === null) return none;
+  const select = parts.select === undefined ? null : checkSelect(document, parts.select, joined, files);
+  if (diagnostics.length > before) return none;
+  const plan: InputsPlan = Object.freeze({ inputs, schema, join: joined, select });
+  const [key = ''] = joined.definition.key;
+  return {
+    definition: {
+      kind: 'inputs',
+      plan,
+      format: 'json',
+      key,
+      avro: null,
+      rules: null,
+      eventTime: jointEventTime(inputs),
+      duplicates: null,
+    },
+    schema: select?.outputSchema ?? joined.outputSchema,
+    eventTimeField: 'event_time',
+    origin: ['inputs', meaningOf(inputs, plan)],
+  };
+}
+
+async function checkInput(
+  document: PlanDocument,
+  name: string,
+  files: JobFiles,
+): Promise<Omit<CheckedInput, 'lift'> | null> {
+  const { diagnostics } = files;
+  const path = ['sources', name];
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    const message = `"${name}" cannot be read by an expression`;
+    const expected = 'a name of letters, digits and _';
+    diagnostics.push(document.atKey(path, { code: 'VALUE_WRONG', message, expected }));
+  }
+  const { definition, schema, origin } = await checkSource(document, files, path);
+  if (definition === null || schema === null) return null;
+  if (definition.kind === 'simulator' || definition.kind === 'inputs') {
+    const message = 'the simulator is no input beside others: where it stands is not recorded';
+    diagnostics.push(document.atKey([...path, 'simulator'], { code: 'VALUE_WRONG', message, expected: 'a topic' }));
+    return null;
+  }
+  const nested = schema.fields.find((field) => field.name.includes('.'));
+  if (nested !== undefined) {
+    const message = `"${nested.name}" is a member of an object, and so is every field of an input: objects do not nest further`;
+    diagnostics.push(document.atKey(path, { code: 'VALUE_WRONG', message, expected: 'fields without a dot' }));
+  }
+  return { name, source: definition, schema, origin };
+}
+
+/** The inputs' fields, each under the name of its input: `orders.amount`. Any record has those of one input only. */
+function commonSchema(inputs: readonly Omit<CheckedInput, 'lift'>[]): Schema {
+  return new Schema([
+    { name: inputColumn, type: 'long', presence: 'required' },
+    ...inputs.flatMap(({ name, schema }) =>
+      schema.fields.map((field): Field => ({ ...field, name: `${name}.${field.name}` })),
+    ),
+  ]);
+}
+
+function liftOf(inputs: readonly Omit<CheckedInput, 'lift'>[], index: number): readonly LiftedField[] {
+  return [
+    'input number',
+    ...inputs.flatMap(({ schema }, other) =>
+      schema.fields.map(({ name }): LiftedField => (other === index ? { column: name } : null)),
+    ),
+  ];
+}
+
+/** Of all inputs together: no rule of them is stricter than any of theirs. Each input's own rule stamps its records. */
+function jointEventTime(inputs: readonly InputDefinition[]): EventTimeDefinition {
+  const times = inputs.map(({ source }) => source.eventTime);
+  return {
+    field: 'event_time',
+    delayMs: Math.max(...times.map(({ delayMs }) => delayMs)),
+    idleTimeoutMs: Math.max(...times.map(({ idleTimeoutMs }) => idleTimeoutMs)),
+    maxFutureSkewMs: Math.max(...times.map(({ maxFutureSkewMs }) => maxFutureSkewMs)),
+  };
+}
+
+/** What of the inputs and their join decides state and results: for the job's digest. */
+function meaningOf(inputs: readonly CheckedInput[], { join, select }: InputsPlan): unknown {
+  const { operatorId, kind, left, right, key, beforeMs, afterMs } = join.definition;
+  return {
+    inputs: inputs.map(({ name, origin, source, schema }) => {
+      const { format, avro, rules, eventTime, duplicates } = source;
+      const fields = schema.fields.map((field) => [field.name, field.type, field.presence]);
+      const { field, delayMs, maxFutureSkewMs } = eventTime;
+      return [
+        name,
+        origin,
+        format,
+        format === 'avro' ? avro : null,
+        rules,
+        fields,
+        source.key,
+        [field, delayMs, maxFutureSkewMs],
+        duplicates,
+      ];
+    }),
+    join: [operatorId, kind, left, right, key, beforeMs, afterMs, join.condition?.canonical ?? null],
+    select: select?.columns.map(({ name, expression }) => [name, expression.canonical]) ?? null,
+  };
+}

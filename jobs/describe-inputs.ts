@@ -1,0 +1,113 @@
+import { formatDuration } from '../engine/time/duration.ts';
+import type { JoinKind } from '../operators/join/join-definition.ts';
+import type { CheckedJob, EventTimeDefinition } from './checked-job.ts';
+import type { InputDefinition, InputsPlan, JoinPlan } from './inputs-plan.ts';
+
+/** One of several inputs, as `explain` shows it. */
+export interface InputDescription {
+  readonly name: string;
+  readonly kind: string;
+  /** Of its topic, or the path of its file. */
+  readonly origin: string;
+  readonly format: string;
+  readonly key: string;
+  readonly fields: InputDefinition['schema']['fields'];
+  readonly eventTime: EventTimeDefinition;
+}
+
+/** A join, as `explain` shows it. */
+export interface JoinDescription {
+  readonly operator: 'join';
+  readonly id: string;
+  readonly kind: JoinKind;
+  readonly left: JoinSideDescription;
+  readonly right: JoinSideDescription;
+  /** A right record is a partner when its event time is within `[left − beforeMs, left + afterMs]`. */
+  readonly beforeMs: number;
+  readonly afterMs: number;
+  readonly where: string | null;
+  readonly late: CheckedJob['late'];
+}
+
+/** One side of a join. */
+export interface JoinSideDescription {
+  readonly input: string;
+  readonly key: readonly string[];
+  /** How long behind the watermark its records are kept for partners. */
+  readonly retentionMs: number;
+  /** What is kept of each. */
+  readonly columns: number;
+}
+
+/** Describes the inputs of a job. Called by `describeJob`. */
+export function describeInputs({ inputs }: InputsPlan): readonly InputDescription[] {
+  return inputs.map(({ name, source, schema }) => ({
+    name,
+    kind: source.kind,
+    origin: source.kind === 'topic' ? source.topic : source.path,
+    format: source.format,
+    key: source.key,
+    fields: schema.fields,
+    eventTime: source.eventTime,
+  }));
+}
+
+/** Describes the join of a job. Called by `describeJob`. */
+export function describeJoin(
+  { definition, condition }: JoinPlan,
+  plan: InputsPlan,
+  late: CheckedJob['late'],
+): JoinDescription {
+  const { operatorId, kind, left, right, beforeMs, afterMs, allowedLatenessMs } = definition;
+  const describe = (side: typeof left, reachMs: number): JoinSideDescription => ({
+    input: plan.inputs[side.input]?.name ?? '',
+    key: side.key,
+    retentionMs: reachMs + allowedLatenessMs,
+    columns: side.columns.length,
+  });
+  return {
+    operator: 'join',
+    id: operatorId,
+    kind,
+    left: describe(left, afterMs),
+    right: describe(right, beforeMs),
+    beforeMs,
+    afterMs,
+    where: condition?.text ?? null,
+    late,
+  };
+}
+
+/** What is joined, in a few words. */
+export function joinLabel({ kind, left, right, beforeMs, afterMs }: JoinDescription): string {
+  return `${kind} join of ${left.input} and ${right.input}, ${formatDuration(beforeMs)} before to ${formatDuration(afterMs)} after`;
+}
+
+/** The inputs in lines of text. */
+export function inputLines(inputs: readonly InputDescription[]): readonly string[] {
+  return inputs.flatMap(({ name, kind, origin, format, key, fields, eventTime }) => [
+    `  ${name}  ${kind} ${origin}${kind === 'topic' ? `, ${format}` : ''}, keyed by ${key}`,
+    `    fields  ${fields.map((field) => `${field.name} ${field.type}${field.presence === 'optional' ? '?' : ''}`).join(', ')}`,
+    `    event time ${eventTime.field}; the watermark is ${formatDuration(eventTime.delayMs)} behind the newest record of its partition`,
+  ]);
+}
+
+/** The operator in lines of text. */
+export function joinLines(description: JoinDescription): readonly string[] {
+  const { id, kind, left, right, beforeMs, afterMs, where, late } = description;
+  const alone = { inner: null, left: left.input, right: right.input, full: 'either' }[kind];
+  const after = late.allowedLatenessMs === 0 ? '' : ` more than ${formatDuration(late.allowedLatenessMs)}`;
+  return [
+    `join    ${id}  ${kind}, ${left.key.join(' + ')} = ${right.key.join(' + ')}`,
+    `  partners  ${right.input} from ${formatDuration(beforeMs)} before to ${formatDuration(afterMs)} after ${left.input}${where === null ? '' : `, where ${where}`}`,
+    `  results  as soon as both are there${alone === null ? '' : `; records of ${alone} without a partner once the watermark says that none can come`}`,
+    '  watermark  the least of the inputs, each the least of its partitions; an input without records holds it back',
+    ...[left, right].map(
+      ({ input, retentionMs, columns }) =>
+        `  state  ${columns} fields of each record of ${input}, until the watermark is more than ${formatDuration(retentionMs)} past it`,
+    ),
+    late.topic === null
+      ? `  late records, behind the watermark by${after === '' ? ' anything' : after}, are dropped and counted`
+      : `  late records, behind the watermark by${after === '' ? ' anything' : after}, go to the topic ${late.topic} and are counted`,
+  ];
+}

@@ -1,0 +1,43 @@
+import type { CompiledExpression } from '../engine/expression/compile-expression.ts';
+import type { Schema } from '../engine/record/schema.ts';
+import type { Lift } from '../engine/source/merged/lift.ts';
+import type { DerivedColumn } from '../operators/derive/derive.ts';
+import type { JoinDefinition } from '../operators/join/join-definition.ts';
+import type { FileOrigin, SourceCommon, TopicOrigin } from './checked-job.ts';
+
+/** One of several inputs after every check. Frozen. */
+export interface InputDefinition {
+  /** As the job calls it. */
+  readonly name: string;
+  readonly source: SourceCommon & (TopicOrigin | FileOrigin);
+  /** Of its records, by its own names. */
+  readonly schema: Schema;
+  /** How its records become those of the schema that all inputs share. */
+  readonly lift: Lift;
+}
+
+/** A job's join after every check: what the operator is made of, and what comes out of it. Frozen. */
+export interface JoinPlan {
+  readonly definition: JoinDefinition;
+  /** What must hold for two records to be partners, beside key and time; `null`: nothing. */
+  readonly condition: CompiledExpression | null;
+  /** Of its results. */
+  readonly outputSchema: Schema;
+}
+
+/** Several inputs as one stream: their records under one schema, what is done with them, and what comes out. Frozen. */
+export interface InputsPlan {
+  readonly inputs: readonly InputDefinition[];
+  /** Of the records of all inputs, in the names that say which input's they are. */
+  readonly schema: Schema;
+  readonly join: JoinPlan;
+  /** What is published of the results, beside their key and event time; `null`: everything. */
+  readonly select: SelectPlan | null;
+}
+
+/** Columns that take the place of a record's own. */
+export interface SelectPlan {
+  readonly columns: readonly DerivedColumn[];
+  /** Of what comes out: the key, the event time, the columns. */
+  readonly outputSchema: Schema;
+}

@@ -1,0 +1,49 @@
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
+import type { Decoder } from '../../engine/serde/decoder.ts';
+import { InputsReader } from '../../engine/source/merged/inputs-reader.ts';
+import { MergedSource } from '../../engine/source/merged/merged-source.ts';
+import type { Source } from '../../engine/source/source.ts';
+import type { Storage } from '../../engine/storage/storage.ts';
+import type { InputsPlan } from '../inputs-plan.ts';
+import { openDecoder, openFileSource, openTopicSource } from './open-source.ts';
+
+/**
+ * Opens the inputs of a job of the embedded profile as one source of records, which decodes them, too. Its topics must be there.
+ *
+ * @throws {SluiceError} what the sources throw.
+ */
+export async function openInputs(plan: InputsPlan, storage: Storage, registry: SchemaRegistry): Promise<InputsReader> {
+  const sources: Source[] = [];
+  const decoders: (Decoder | null)[] = [];
+  try {
+    for (const input of plan.inputs) {
+      const { source } = input;
+      sources.push(
+        source.kind === 'topic' ? openTopicSource(storage, source.topic) : await openFileSource(input, source),
+      );
+      decoders.push(source.kind === 'topic' ? openDecoder(input, registry) : null);
+    }
+  } catch (error) {
+    for (const source of sources) await source[Symbol.asyncDispose]();
+    throw error;
+  }
+  const merged = new MergedSource(sources);
+  return readInputs(plan, merged, decoders, (input, newestMs) => {
+    merged.advance(input, newestMs);
+  });
+}
+
+/**
+ * What reads the records of all inputs from a source that has them in one numbering of partitions. Called for every profile.
+ *
+ * @param decoders one for each input; `null` where it gives records.
+ */
+export function readInputs(
+  { inputs, schema }: InputsPlan,
+  source: Source,
+  decoders: readonly (Decoder | null)[],
+  onProgress: (input: number, newestMs: number) => void = () => undefined,
+): InputsReader {
+  const decodings = inputs.map(({ lift }, index) => ({ decoder: decoders[index] ?? null, lift }));
+  return new InputsReader({ source, inputs: decodings, schema, onProgress });
+}
