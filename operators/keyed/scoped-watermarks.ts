@@ -4,7 +4,7 @@ import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
 
 /** The scope of keys whose records come from several partitions. */
-export const queryScope = -1;
+const queryScope = -1;
 
 const formatVersion = 1;
 

@@ -28,6 +28,7 @@ export type { Fields, RowOf } from './fields.ts';
 export { keyBy } from './key-by.ts';
 export { dropDuplicates, rolling } from './keyed-operators.ts';
 export { LocalLog, runLocal } from './local-log.ts';
+export { pattern, sessionise } from './pattern.ts';
 export { processKeyed } from './process-keyed.ts';
 export { derive, expression, filter, flatMap, map, select } from './row-operators.ts';
 export { topic, type Stream } from './stream.ts';

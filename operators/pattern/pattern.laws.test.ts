@@ -1,0 +1,36 @@
+import { RejectedRecords } from '../../engine/execution/rejected-records.ts';
+import { compileExpression } from '../../engine/expression/compile-expression.ts';
+import { emitWith } from '../stateful/emit-logic.ts';
+import { describeLaws } from '../testing/laws.ts';
+import { sampledSchema } from '../testing/sampled-streams.ts';
+import { expressionRules, pairSchema } from './expression-rules.ts';
+import { PatternLogic } from './pattern-logic.ts';
+
+const pairs = pairSchema(sampledSchema);
+const rules = expressionRules(
+  {
+    first: compileExpression('amount < 12', sampledSchema),
+    followedBy: compileExpression('amount > first_amount', pairs),
+    select: ['card', 'first_place', 'place'].map((name) => ({ name, expression: compileExpression(name, pairs) })),
+  },
+  sampledSchema,
+);
+const definition = {
+  operatorId: 'laws',
+  key: ['card'],
+  withinMs: 70,
+  delayMs: 20,
+  closedBy: 'partition',
+  errors: 'fail',
+} as const;
+
+describeLaws('pattern', () => ({
+  schema: sampledSchema,
+  key: ['card'],
+  delayMs: 20,
+  arrivalOrder: 'matters within a key',
+  open: (start, state) => {
+    const logic = new PatternLogic(definition, rules, start, new RejectedRecords('laws'));
+    return { steps: [], emit: emitWith(logic, state), logics: [logic] };
+  },
+}));
