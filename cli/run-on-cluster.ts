@@ -8,6 +8,7 @@ import { openClusterRun } from '../jobs/runtime/run-cluster.ts';
 import { runClusterWorkers } from '../jobs/runtime/run-cluster-workers.ts';
 import { preflight } from '../jobs/runtime/preflight.ts';
 import { refuseIfAny, tableOf } from './commands/doctor.ts';
+import { endAtOnce, endInTime } from './end-in-time.ts';
 import { loadClusterSettings, type ConfigOption } from './load-cluster-settings.ts';
 import type { ModelsOption } from './models-directory.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -17,14 +18,14 @@ import { threadCount } from './thread-count.ts';
 export interface ClusterRunOptions extends ModelsOption, ConfigOption {
   readonly trigger: Trigger;
   readonly workers: number;
+  /** How long a worker may take to end once it is told to. */
+  readonly stopTimeout: number;
   /** Of a worker that another `sluice run` has started. */
   readonly worker?: number;
 }
 
 /** libuv's threads for a worker whose parent was not started by `bin/sluice`, which says why so many. */
 const threadPoolSize = '64';
-/** How long a worker whose parent is gone may take to hand over. */
-const orphanPatienceMs = 60_000;
 
 /**
  * Runs a job on Kafka and Redis as this process's part of it, or starts the workers that do. Called by `sluice run --profile cluster`, which loads this file only then: the Kafka
@@ -34,9 +35,9 @@ const orphanPatienceMs = 60_000;
  * @throws {SluiceError} `PREFLIGHT_REFUSED`, and what the run throws.
  */
 export async function runOnCluster(job: CheckedJob, path: string, options: ClusterRunOptions): Promise<object> {
-  const { models, trigger, workers, worker } = options;
+  const { models, trigger, workers, worker, stopTimeout } = options;
   const settings = await loadClusterSettings(options);
-  const stop = stopSignal();
+  const stop = stopSignal(endAtOnce);
   const logger = jsonLogger(worker === undefined ? 'sluice' : `sluice worker ${worker}`);
   if (worker !== undefined) stopWithParent(stop);
   else {
@@ -60,27 +61,30 @@ export async function runOnCluster(job: CheckedJob, path: string, options: Clust
       stop.signal,
     );
   }
+  endInTime(stop.signal, stopTimeout, logger);
   const profile = { settings, modelsDirectory: models, logger, clock: systemClock };
   await using run = await openClusterRun(job, profile, stop.signal).catch((error: unknown) => {
     // Told to end while it waited for a service: it had not begun.
     if (stop.signal.aborted && error instanceof SluiceError && error.retryable === 'transient') return null;
     throw error;
   });
-  await run?.run(trigger, stop.signal);
+  try {
+    await run?.run(trigger, stop.signal);
+  } finally {
+    // Also where it ends by itself: from now on nothing may keep the process.
+    stop.abort();
+  }
   return run?.figures ?? sumFigures([]);
 }
 
-function workerArgs(path: string, { models, trigger, config }: ClusterRunOptions): readonly string[] {
+function workerArgs(path: string, { models, trigger, config, stopTimeout }: ClusterRunOptions): readonly string[] {
   const args = ['run', path, '--profile', 'cluster', '--trigger', trigger, '--models', models];
+  args.push('--stop-timeout', `${stopTimeout}ms`);
   return config === undefined ? args : [...args, '--config', config];
 }
 
 /** A worker whose parent is gone, whatever became of it, hands over and ends as if it had been told to. */
 function stopWithParent(stop: AbortController): void {
-  process.once('disconnect', () => {
-    stop.abort();
-    // Nobody is left to end it where the services that it says good-bye to are gone, too; what it had open is settled by whoever comes next.
-    void systemClock.sleep(orphanPatienceMs).then(() => process.exit(1));
-  });
+  process.once('disconnect', () => stop.abort());
   process.channel?.unref();
 }

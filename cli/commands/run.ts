@@ -5,6 +5,8 @@ import { systemClock } from '../../engine/time/clock.ts';
 import { openLocalRun } from '../../jobs/runtime/run-local.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
 import { dataDirectory, type DirectoryOption } from '../data-directory.ts';
+import { duration } from '../duration-option.ts';
+import { stopTimeoutMs } from '../end-in-time.ts';
 import { configFile } from '../load-cluster-settings.ts';
 import { loadClusterPart } from '../load-cluster-part.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
@@ -30,6 +32,11 @@ export function addRunCommand(program: Command): void {
     .option(...configFile)
     .addOption(
       new Option('--workers <n>', 'processes that share the partitions (cluster)').argParser(wholeNumber).default(1),
+    )
+    .addOption(
+      new Option('--stop-timeout <duration>', 'how long a worker may take to end once it is told to (cluster)')
+        .argParser(duration)
+        .default(stopTimeoutMs, '25s'),
     )
     .addOption(new Option('--worker <n>').argParser(wholeNumber).hideHelp())
     .action(runJob);

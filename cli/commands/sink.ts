@@ -5,6 +5,7 @@ import { jsonLogger } from '../../engine/observability/logger.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { clusterRegistry } from '../../jobs/runtime/cluster/cluster-registry.ts';
 import { loadSinkJob } from '../../jobs/sink-job.ts';
+import { endAtOnce, endInTime, stopTimeoutMs } from '../end-in-time.ts';
 import { refuse } from '../load-checked-job.ts';
 import { loadClusterPart } from '../load-cluster-part.ts';
 import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
@@ -29,7 +30,9 @@ async function runSink(path: string, options: ConfigOption): Promise<void> {
     const missing = kafka === null ? 'Kafka: set SLUICE_KAFKA_BROKERS' : 'ClickHouse: set SLUICE_CLICKHOUSE_URL';
     throw new SluiceError('SETTINGS_INVALID', `a sink job must know where its services are; nothing names ${missing}`);
   }
-  const { signal } = stopSignal();
+  const { signal } = stopSignal(endAtOnce);
+  const logger = jsonLogger('sluice');
+  endInTime(signal, stopTimeoutMs, logger);
   await using clickHouse = new ClusterClickHouse(address);
   const { runSinkJob } = await loadClusterPart(() => import('../../jobs/runtime/sink-run.ts'));
   await runSinkJob(
@@ -38,7 +41,7 @@ async function runSink(path: string, options: ConfigOption): Promise<void> {
       kafka: kafka.client,
       clickHouse,
       registry: clusterRegistry(settings, systemClock),
-      logger: jsonLogger('sluice'),
+      logger,
       clock: systemClock,
       sessionTimeoutMs: kafka.sessionTimeoutMs,
     },

@@ -303,6 +303,24 @@ describe('sluice run --profile cluster', () => {
     expectAnsweredOnce(reader.values, 2_000);
     await reader[Symbol.asyncDispose]();
   }, 300_000);
+
+  // The last one: the others need the broker.
+  it('ends in time, and says why so, when it is told to while the broker is gone for good', async () => {
+    const job = await newJob('bereft');
+    await produce('bereft', 0, 20_000);
+    const child = run(job, '--workers', '2', '--stop-timeout', '3s');
+    const reader = await Reader.open('bereft.out');
+    await reader.until(({ length }) => length >= 500);
+    await reader[Symbol.asyncDispose]();
+    const workers = await childrenOf(child.child);
+    await broker.kill();
+    child.child.kill('SIGTERM');
+    // Whoever had a transaction open cannot know what became of it, and its client does not return.
+    expect(await child.ended).toBe(1);
+    expect(child.stderr).toContain('STOP_TIMED_OUT');
+    expect(child.stderr).toMatch(/error WORKER_FAILED: worker \d must end in good order; it ended by SIGKILL/);
+    for (const worker of workers) expect(() => process.kill(worker, 0)).toThrow('ESRCH');
+  }, 300_000);
 });
 
 /** The processes that a process has started. */
