@@ -203,10 +203,11 @@ export class QueryDriver implements AsyncDisposable {
 
   #add(rows: readonly (Row | string)[], { partition, appendedAtMs }: AddOptions): void {
     const { input } = this.#query;
-    if (partition !== undefined && (partition < 0 || partition >= input.partitions)) {
+    const partitions = input.partitions / (input.inputs?.length ?? 1);
+    if (partition !== undefined && (partition < 0 || partition >= partitions)) {
       throw refused(
         'addData',
-        `the partition must be one of the ${input.partitions} of topic ${input.topic}; got ${partition}`,
+        `the partition must be one of the ${partitions} of topic ${input.topic}; got ${partition}`,
       );
     }
     if (appendedAtMs === undefined) this.#moveClockTo(newestEventTimeOf(input, rows));
@@ -215,14 +216,15 @@ export class QueryDriver implements AsyncDisposable {
 
   #advanceWatermark(toMs: number, only: number | null): void {
     const { input } = this.#query;
-    const eventTimeMs = toMs + input.delayMs;
-    this.#moveClockTo(eventTimeMs);
+    const inputCount = input.inputs?.length ?? 1;
+    this.#moveClockTo(toMs + Math.max(...(input.inputs ?? [input]).map(({ delayMs }) => delayMs)));
     for (let partition = 0; partition < input.partitions; partition++) {
       if (only !== null && partition !== only) continue;
       const offset = this.#broker.read(input.topic)[partition]?.length ?? 0;
       this.#heartbeats.add(partition, offset);
-      const beat = heartbeatRow(input, eventTimeMs);
-      appendRows(this.#broker, input, [beat], { timestampMs: this.#clock.nowMs(), partition });
+      const beat = heartbeatRow(input, partition, toMs);
+      const own = Math.floor(partition / inputCount);
+      appendRows(this.#broker, input, [beat], { timestampMs: this.#clock.nowMs(), partition: own });
     }
   }
 

@@ -1,15 +1,18 @@
 import { strict as assert } from 'node:assert';
 import { defaultBounds } from '../../engine/execution/query-definition.ts';
 import type { Encoder } from '../../engine/serde/encoder.ts';
+import type { Decoder } from '../../engine/serde/decoder.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
-import type { QueryUnderTest, TopicUnderTest } from '../../engine/testing/query-under-test.ts';
+import type { Source } from '../../engine/source/source.ts';
+import type { InputUnderTest, QueryUnderTest, RowForm, TopicUnderTest } from '../../engine/testing/query-under-test.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleQuery } from '../runtime/assemble-query.ts';
 import { openDeadLetterEncoder, openEncoder, outputTopics } from '../runtime/open-outputs.ts';
 import { openModel } from '../runtime/open-model.ts';
 import { lateRecords, openLateEncoder } from '../runtime/open-late-encoder.ts';
 import { openWindowEncoder } from '../runtime/window-outputs.ts';
-import { openDecoder } from '../runtime/open-source.ts';
+import { readInputs } from '../runtime/open-inputs.ts';
+import { openDecoder, type ReadRecords } from '../runtime/open-source.ts';
 
 // With it, who imports this from another package has all that a job's test needs.
 export { loadJob } from '../load-job.ts';
@@ -58,14 +61,7 @@ export async function jobUnderTest(
   const bounds = { ...defaultBounds, flushEveryMs: job.state.flushEveryMs };
   return {
     name: job.name,
-    input: {
-      topic,
-      partitions,
-      schema: job.schema,
-      eventTimeField: source.eventTime.field,
-      keyFields: [source.key],
-      delayMs: source.eventTime.delayMs,
-    },
+    input: { topic, ...inputOf(job, partitions) },
     outputs,
     ...(late.topic === null ? {} : { late: { topic: late.topic, partitions } }),
     deadLetters: deadLetters.policy === 'fail' ? null : { topic: deadLetters.topic, partitions },
@@ -74,7 +70,7 @@ export async function jobUnderTest(
       assembleQuery(inJson, {
         ...parts,
         input: topic,
-        decoder: openDecoder(inJson, noRegistry),
+        ...openRecords(inJson, parts.source),
         model,
         encoders,
         lateEncoder,
@@ -84,6 +80,31 @@ export async function jobUnderTest(
       await model?.scorer[Symbol.asyncDispose]();
     },
   };
+}
+
+/** How rows become messages of the job's input, or inputs. */
+function inputOf({ schema, source }: CheckedJob, partitions: number): Omit<InputUnderTest, 'topic'> {
+  const formOf = (read: ReadRecords): RowForm => ({
+    schema: read.schema,
+    eventTimeField: read.source.eventTime.field,
+    keyFields: [read.source.key],
+    delayMs: read.source.eventTime.delayMs,
+  });
+  if (source.kind !== 'inputs') return { partitions, ...formOf({ schema, source }) };
+  const { inputs } = source.plan;
+  const forms = inputs.map((input) => ({ name: input.name, ...formOf(input) }));
+  return { partitions: partitions * inputs.length, ...formOf({ schema, source }), inputs: forms };
+}
+
+/** What reads and decodes the job's records. */
+function openRecords(job: CheckedJob, source: Source): { readonly source: Source; readonly decoder: Decoder } {
+  if (job.source.kind !== 'inputs') return { source, decoder: openDecoder(job, noRegistry) };
+  const { plan } = job.source;
+  const decoders = plan.inputs.map((input) => {
+    return openDecoder({ ...input, source: { ...input.source, format: 'json' } }, noRegistry);
+  });
+  const reader = readInputs(plan, source, decoders);
+  return { source: reader, decoder: reader };
 }
 
 /** What writes the topic of late records; `null` for a job that has none. */

@@ -66,7 +66,7 @@ export async function loadTestFile(path: string): Promise<TestFileOutcome> {
   if (!outcome.ok) return broken(outcome.diagnostics, new Map([...files.sources, ...outcome.sources]));
   const { job } = outcome;
   const { defaults = {}, partitions = 1, tests } = parts;
-  checkNames(document, ['defaults'], defaults, job.schema, files.diagnostics);
+  checkNames(document, ['defaults'], defaults, job, files.diagnostics);
   const loaded = tests.map((test, index) => loadTest(document, ['tests', index], test, { defaults, job, files }));
   if (files.diagnostics.length > 0) return broken(files.diagnostics, files.sources);
   return { ok: true, testFile: { file: path, job, partitions, tests: loaded, document, sources: files.sources } };
@@ -128,8 +128,8 @@ function actionOf(
     case 'given': {
       const rows = (step.given ?? []).map((row: GivenRow, index) => {
         if (typeof row === 'string') return row;
-        checkNames(document, [...path, 'given', index], row, job.schema, files.diagnostics);
-        return { ...defaults, ...row };
+        checkNames(document, [...path, 'given', index], row, job, files.diagnostics);
+        return withDefaults(row, defaults, job);
       });
       return { kind: 'addData', rows, options: step.partition === undefined ? {} : { partition: step.partition } };
     }
@@ -166,8 +166,48 @@ function actionOf(
   }
 }
 
+/** A row of one of several inputs is `{ orders: {…} }`, and has the defaults of its input. */
+function withDefaults(row: Row, defaults: Row, { source }: CheckedJob): Row {
+  if (source.kind !== 'inputs') return { ...defaults, ...row };
+  return Object.fromEntries(
+    Object.entries(row).map(([input, fields]) => [input, { ...rowIn(defaults[input]), ...rowIn(fields) }]),
+  );
+}
+
+const rowIn = (value: unknown): Row => (typeof value === 'object' && value !== null ? (value as Row) : {});
+
 /** A field that the job does not read would be skipped in silence, and the test would not test what it says. */
 function checkNames(
+  document: PlanDocument,
+  path: DocumentPath,
+  row: Row,
+  { schema, source }: CheckedJob,
+  diagnostics: Diagnostic[],
+): void {
+  if (source.kind !== 'inputs') {
+    checkFieldNames(document, path, row, schema, diagnostics);
+    return;
+  }
+  const { inputs } = source.plan;
+  for (const [name, fields] of Object.entries(row)) {
+    const input = inputs.find((each) => each.name === name);
+    if (input !== undefined) checkFieldNames(document, [...path, name], rowIn(fields), input.schema, diagnostics);
+    else {
+      const names = inputs.map((each) => each.name);
+      const message = `the job has no input "${name}"`;
+      const expected = `a record of one of them: { ${names.join(': {…} } or { ')}: {…} }`;
+      diagnostics.push(
+        document.atKey([...path, name], { code: 'NAME_UNKNOWN', message, expected, nearest: nearestName(name, names) }),
+      );
+    }
+  }
+  const [, second] = Object.keys(row);
+  if (second === undefined || path[0] === 'defaults') return;
+  const message = 'a record is of one input; here are two';
+  diagnostics.push(document.atKey([...path, second], { code: 'VALUE_WRONG', message }));
+}
+
+function checkFieldNames(
   document: PlanDocument,
   path: DocumentPath,
   row: Row,

@@ -71,7 +71,10 @@ const step = {
   given: z
     .array(z.union([record, z.string()]))
     .optional()
-    .meta({ description: 'records, as fields by name over "defaults"; a text is sent with just those bytes' }),
+    .meta({
+      description:
+        'records, as fields by name over "defaults"; of a job of several inputs, { orders: {…} }; a text is sent with just those bytes',
+    }),
   advanceClock: durationText('positive')
     .optional()
     .meta({ description: 'moves the clock on: state is flushed by it; event time is not touched' }),
