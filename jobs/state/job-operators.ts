@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import type { Schema } from '../../engine/record/schema.ts';
 import type { StateDescriber } from '../../engine/state/state-describer.ts';
 import { describeDedupe } from '../../operators/dedupe/describe-dedupe.ts';
+import { describeJoin } from '../../operators/join/describe-join.ts';
 import { describeRolling } from '../../operators/rolling/describe-rolling.ts';
 import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
 import { describeWindows } from '../../operators/window/describe-windows.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import type { InputsPlan } from '../inputs-plan.ts';
 
 /** An operator of a job that keeps state. */
 export interface JobOperator {
@@ -47,6 +49,7 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
     const describer = describeDedupe({ operatorId: 'duplicates', by: [by], withinMs });
     operators.push({ describer, inputSchema: schema, reachMs: withinMs });
   }
+  if (source.kind === 'inputs') operators.push(...inputOperators(source.plan));
   for (const step of windows?.steps ?? features.steps) {
     if (step.kind === 'derive') {
       for (const { name, expression } of step.columns) {
@@ -75,6 +78,17 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
     operators.push({ describer, inputSchema, reachMs: null });
   }
   return operators;
+}
+
+/** What a job of several inputs keeps of them. */
+function inputOperators({ inputs, schema, join }: InputsPlan): readonly JobOperator[] {
+  const duplicates = inputs.flatMap(({ name, source: { duplicates: own } }): JobOperator[] => {
+    if (own === null) return [];
+    const { by, withinMs } = own;
+    const describer = describeDedupe({ operatorId: `duplicates-${name}`, by: [`${name}.${by}`], withinMs });
+    return [{ describer, inputSchema: schema, reachMs: withinMs }];
+  });
+  return [...duplicates, { describer: describeJoin(join.definition), inputSchema: schema, reachMs: null }];
 }
 
 function columnsOf({ key, aggregates }: RollingDefinition): readonly (string | null)[] {

@@ -6,6 +6,7 @@ import { Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { stampWatermarks } from '../../engine/time/stamp-watermarks.ts';
+import { describeJoin } from './describe-join.ts';
 import { inputColumn, type JoinDefinition, type JoinKind } from './join-definition.ts';
 import { JoinLogic } from './join-logic.ts';
 
@@ -248,6 +249,24 @@ describe('a join by key and interval', () => {
       { numRuns: 1_000 },
     );
     expect(lateCount).toBeGreaterThan(50);
+  });
+
+  it('lets its state be read as rows', () => {
+    const definition = { ...definitionOf('left'), right: rightId };
+    const logic = new JoinLogic(definition, withOther, null, { state: 'empty' });
+    logic.apply(
+      batchOf([
+        { side: 0, partition: 0, t: 5, key: 'a' },
+        { side: 1, partition: 1, t: 6, key: 'a' },
+      ]),
+    );
+    const describer = describeJoin(definition);
+    const rows = logic.takeChanges().flatMap(({ key, value }) => describer.rowsOf({ key, value: value ?? key }));
+    expect(rows.map(({ key, values }) => [key === null ? null : Buffer.from(key).toString(), values])).toEqual([
+      ['a', { side: 'left', event_time: 5, partition: 0, offset: 0, matched: true, id: 0 }],
+      ['a', { side: 'right', event_time: 6, partition: 3, offset: 1, matched: true, other: 1 }],
+      [null, { query: 1, 'partition 0': 2, 'partition 3': 1 }],
+    ]);
   });
 
   it('refuses stored bytes of another form, by name', async () => {

@@ -1,0 +1,40 @@
+import type { KeptRow, StateDescriber } from '../../engine/state/state-describer.ts';
+import type { StateEntry } from '../../engine/state/state-store.ts';
+import type { JoinDefinition } from './join-definition.ts';
+import { readRow, readWatermarks, watermarksName } from './join-format.ts';
+
+/** How a join's state reads: one row for each record that may still find partners, and one for the watermarks that it has seen. */
+export function describeJoin(definition: JoinDefinition): StateDescriber {
+  const { operatorId, kind, left, right, key, beforeMs, afterMs, allowedLatenessMs } = definition;
+  const sides = { left, right };
+  const rowOf = (entry: StateEntry): KeptRow => {
+    if (entry.key.length === watermarksName.length) {
+      const { jointMs, watermarks } = readWatermarks(entry.value);
+      const seen = watermarks.map(({ partition, watermarkMs }) => [`partition ${partition}`, finite(watermarkMs)]);
+      return { key: null, eventTimeMs: null, values: { query: finite(jointMs), ...Object.fromEntries(seen) } };
+    }
+    const row = readRow(entry.key, entry.value, (side) => sides[side].columns.length);
+    const { side, timeMs, partition, offset, isMatched, values } = row;
+    const named = sides[side].columns.map((name, index) => [name, values[index] ?? null] as const);
+    return {
+      key: row.key,
+      eventTimeMs: null,
+      values: { side, event_time: timeMs, partition, offset, matched: isMatched, ...Object.fromEntries(named) },
+    };
+  };
+  return {
+    operatorId,
+    kind: 'join',
+    keyFields: key,
+    filedBy: 'inside',
+    keepsMs: null,
+    identity: JSON.stringify([left, right, kind]),
+    layout: JSON.stringify([beforeMs, afterMs, allowedLatenessMs]),
+    rowsOf: (entry) => [rowOf(entry)],
+  };
+}
+
+/** JSON has no infinities: a watermark that has seen nothing is null. */
+function finite(watermarkMs: number): number | null {
+  return watermarkMs === -Infinity ? null : watermarkMs;
+}
