@@ -46,9 +46,17 @@ export interface KafkaOptions {
   readonly proxied?: { readonly advertisedPort: number; readonly directPort?: number };
   /** Further lines of server.properties, which win over ours. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** A user who logs in by SCRAM, by either of its mechanisms: known to a new broker from its first start on. */
+  readonly scramUser?: ScramUser;
   /** `quick` (the default) compiles little and is up soonest; `steady` is for measuring and for long runs. */
   readonly jvm?: 'quick' | 'steady';
   readonly lifetime?: Lifetime;
+}
+
+/** Whom a broker knows by name. */
+export interface ScramUser {
+  readonly name: string;
+  readonly password: string;
 }
 
 /** A running broker. */
@@ -117,6 +125,14 @@ function proxiedListeners(
   };
 }
 
+/** Writes what makes an empty folder a broker's, to `data` in it. */
+async function formatStorage(java: string, jars: string, dir: string, further: readonly string[]): Promise<void> {
+  const file = join(dir, 'server.properties');
+  writeFileSync(file, serverProperties(dir, 9092, 9093, {}));
+  const format = ['kafka.tools.StorageTool', 'format', '--cluster-id', 'sluice-services-aaaaaa', '--config', file];
+  await execute(java, ['-XX:TieredStopAtLevel=1', '-cp', join(jars, '*'), ...format, ...further]);
+}
+
 /**
  * The two files that make an empty folder a broker's. Kafka's tool that writes them takes seconds and writes the same for the same node and
  * version, so it runs once, and every new broker gets a copy.
@@ -126,15 +142,25 @@ async function formattedStorage(java: string, jars: string): Promise<string> {
   if (existsSync(dir)) return dir;
   const work = mkdtempSync(`${dir}-`);
   try {
-    const file = join(work, 'server.properties');
-    writeFileSync(file, serverProperties(work, 9092, 9093, {}));
-    const format = ['kafka.tools.StorageTool', 'format', '--cluster-id', 'sluice-services-aaaaaa', '--config', file];
-    await execute(java, ['-XX:TieredStopAtLevel=1', '-cp', join(jars, '*'), ...format]);
+    await formatStorage(java, jars, work, []);
     if (!existsSync(dir)) renameSync(join(work, 'data'), dir);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
   return dir;
+}
+
+/** Makes an empty folder a broker's. What the broker knows of a user by SCRAM is written with it, and so is no copy. */
+async function layOut(java: string, jars: string, dir: string, user: ScramUser | undefined): Promise<void> {
+  if (user === undefined) {
+    cpSync(await formattedStorage(java, jars), join(dir, 'data'), { recursive: true });
+    return;
+  }
+  const credentials = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+    '--add-scram',
+    `${mechanism}=[name=${user.name},password=${user.password}]`,
+  ]);
+  await formatStorage(java, jars, dir, credentials);
 }
 
 /** Whether the broker of this folder was killed: one that ended in order leaves a sign in it, which the next start removes. */
@@ -198,9 +224,8 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaService> {
   const dir = resolve(options.dir);
   const java = await javaProgram();
   const jars = await kafkaJars();
-  const storage = await formattedStorage(java, jars);
   mkdirSync(dir, { recursive: true });
-  if (!existsSync(join(dir, 'data', 'meta.properties'))) cpSync(storage, join(dir, 'data'), { recursive: true });
+  if (!existsSync(join(dir, 'data', 'meta.properties'))) await layOut(java, jars, dir, options.scramUser);
 
   const logFile = join(dir, 'kafka.log');
   const properties = join(dir, 'server.properties');

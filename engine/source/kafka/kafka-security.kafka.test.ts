@@ -1,56 +1,13 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeCertificates, storePassword } from '../../../tools/services/certificates.ts';
 import { startKafka, type KafkaService } from '../../../tools/services/start-kafka.ts';
 import { BrokerWire } from './broker-wire.ts';
 import { KafkaAdmin } from './kafka-admin.ts';
 import type { KafkaSettings } from './kafka-settings.ts';
 import { KafkaSource } from './kafka-source.ts';
-
-const storePassword = 'not a secret';
-
-/** A certificate authority, and what it signed for `localhost`, as the broker (a PKCS12 store) and its clients (PEM) need them. */
-function makeCertificates(dir: string): void {
-  const openssl = (...args: string[]): void => {
-    execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' });
-  };
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-days',
-    '2',
-    '-subj',
-    '/CN=test-ca',
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-  );
-  for (const name of ['broker', 'client']) {
-    openssl(
-      'req',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.csr`,
-    );
-    writeFileSync(join(dir, `${name}.ext`), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
-    const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`];
-    openssl('x509', '-req', '-in', `${name}.csr`, ...signing, '-out', `${name}.pem`);
-  }
-  const store = ['-password', `pass:${storePassword}`];
-  openssl('pkcs12', '-export', '-in', 'broker.pem', '-inkey', 'broker.key', '-out', 'broker.p12', ...store);
-}
 
 describe('a Kafka that asks who one is', () => {
   let dir: string;
@@ -59,7 +16,7 @@ describe('a Kafka that asks who one is', () => {
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'sluice-security-'));
-    makeCertificates(dir);
+    const { ca, client, clientKey, serverStore } = makeCertificates(dir);
     const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_sluice="sesame";';
     broker = await startKafka({
       dir: join(dir, 'kafka'),
@@ -72,10 +29,10 @@ describe('a Kafka that asks who one is', () => {
         'sasl.mechanism.inter.broker.protocol': 'PLAIN',
         'listener.name.plaintext.plain.sasl.jaas.config': `${login.slice(0, -1)} username="sluice" password="sesame";`,
         'ssl.keystore.type': 'PKCS12',
-        'ssl.keystore.location': join(dir, 'broker.p12'),
+        'ssl.keystore.location': serverStore,
         'ssl.keystore.password': storePassword,
         'ssl.truststore.type': 'PEM',
-        'ssl.truststore.location': join(dir, 'ca.pem'),
+        'ssl.truststore.location': ca,
         'ssl.client.auth': 'required',
       },
     });
@@ -84,7 +41,7 @@ describe('a Kafka that asks who one is', () => {
       brokers: [broker.bootstrap],
       clientId: 'test',
       connectTimeoutMs: 10_000,
-      tls: { caFile: join(dir, 'ca.pem'), certFile: join(dir, 'client.pem'), keyFile: join(dir, 'client.key') },
+      tls: { caFile: ca, certFile: client, keyFile: clientKey },
       sasl: { mechanism: 'PLAIN', username: 'sluice', passwordFile: join(dir, 'password') },
     };
   });
