@@ -1,11 +1,11 @@
 import { formatDuration } from '../engine/time/duration.ts';
-import { nearestName } from '../engine/plan/nearest-name.ts';
 import type { DocumentPath, Finding, PlanDocument } from '../engine/plan/plan-document.ts';
 import { Schema } from '../engine/record/schema.ts';
 import type { FeatureStep } from '../features/feature-plan.ts';
 import { derivedSchema } from '../operators/derive/derive.ts';
 import { judgeOutputMode, type OutputMode, type ResultKind } from '../operators/window/output-modes.ts';
 import { windowFields, type WindowDefinition, type WindowKind } from '../operators/window/window-definition.ts';
+import { checkKeyFields } from './check-key-fields.ts';
 import { checkOneOf } from './check-one-of.ts';
 import { checkWindowAggregates, columnFor, conditionAt, type ArgumentColumns } from './check-window-aggregates.ts';
 import { windowKinds, type WindowsPart } from './check-window-shape.ts';
@@ -114,7 +114,7 @@ export function checkWindows(
   }
   const { schema, definition: origin } = source;
   if (schema === null) return null;
-  const key = checkKey(document, windows.key, schema, files);
+  const key = checkKeyFields(document, ['windows', 'key'], windows.key, schema, files);
   const derived: ArgumentColumns = new Map();
   const place = { document, schema, diagnostics };
   const path = ['windows', 'where'];
@@ -133,6 +133,7 @@ export function checkWindows(
   if (diagnostics.length > before || outputSchema === null) return null;
   // Only a topic has several partitions; a table of all results has one watermark.
   const comesFromOne = origin.kind !== 'inputs' && (origin.kind !== 'topic' || key.includes(origin.key));
+  const isJoined = origin.kind === 'inputs' && origin.plan.join !== null;
   const definition: WindowDefinition = Object.freeze({
     operatorId: windows.id ?? 'windows',
     key: Object.freeze(key),
@@ -143,8 +144,9 @@ export function checkWindows(
     allowedLatenessMs: late.allowedLatenessMs,
     lateness: late.policy === 'update' ? 'fire' : 'wait',
     // What comes out of a join says itself how far the watermark is.
-    delayMs: origin.kind === 'inputs' ? Infinity : origin.eventTime.delayMs,
+    delayMs: isJoined ? Infinity : origin.eventTime.delayMs,
     closedBy: comesFromOne && outputMode !== 'complete' ? 'partition' : 'query',
+    ...(origin.kind === 'inputs' && !isJoined ? { inputCount: origin.plan.inputs.length } : {}),
   });
   const step: FeatureStep = Object.freeze({ kind: 'derive', columns: Object.freeze(columns), output: inputSchema });
   const steps = Object.freeze(columns.length === 0 ? [] : [step]);
@@ -182,32 +184,4 @@ function checkKind(document: PlanDocument, windows: WindowsPart, { diagnostics }
     steps < 1 ? `at most ${formatDuration(size)}` : `at least ${formatDuration(Math.ceil(size / 1_000))}`;
   diagnostics.push(document.atValue(['windows', 'hopping', 'every'], { code: 'VALUE_WRONG', message, expected }));
   return null;
-}
-
-/** The fields of the key exist, can be a key, and are each there once. */
-function checkKey(
-  document: PlanDocument,
-  key: WindowsPart['key'],
-  schema: Schema,
-  { diagnostics }: JobFiles,
-): readonly string[] {
-  const names = typeof key === 'string' ? [key] : key;
-  const fitting = schema.fields.filter(({ type }) => type === 'string' || type === 'long').map(({ name }) => name);
-  names.forEach((name, index) => {
-    const path = typeof key === 'string' ? ['windows', 'key'] : ['windows', 'key', index];
-    const type = schema.field(name)?.type;
-    if (names.indexOf(name) < index) {
-      diagnostics.push(document.atValue(path, { code: 'NAME_DUPLICATE', message: `"${name}" is here twice` }));
-    }
-    if (fitting.includes(name)) return;
-    diagnostics.push(
-      document.atValue(path, {
-        code: type === undefined ? 'NAME_UNKNOWN' : 'TYPE_WRONG',
-        message: type === undefined ? `the record has no field "${name}"` : `"${name}" is a ${type}, which is no key`,
-        expected: `one of ${fitting.join(', ')}`,
-        nearest: nearestName(name, fitting),
-      }),
-    );
-  });
-  return names;
 }

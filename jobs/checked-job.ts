@@ -3,6 +3,7 @@ import type { RecordRules } from '../engine/serde/record-rules.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
 import type { InputsPlan } from './inputs-plan.ts';
+import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
 import type { WindowPlan } from './window-plan.ts';
 
 /** A job file after every check: frozen plain data from which `explain` reads and queries are built. */
@@ -15,9 +16,13 @@ export interface CheckedJob {
   readonly source: SourceDefinition;
   /** The source's fields. */
   readonly schema: Schema;
+  /** `null` for a job that tells no sessions; the features, windows and pattern of others see their columns. */
+  readonly sessions: SessionsPlan | null;
   readonly features: FeaturePlan;
   /** `null` for a job that answers each record. */
   readonly windows: WindowPlan | null;
+  /** `null` for a job that looks for none. */
+  readonly pattern: PatternPlan | null;
   readonly outputMode: OutputMode;
   readonly trigger: TriggerDefinition;
   /** `null` for a job that publishes features alone. */

@@ -4,8 +4,20 @@ import { modelColumns } from '../features/model-input.ts';
 import { layOut, type StoredColumn } from '../operators/rolling/rolling-layout.ts';
 import type { DerivedColumn } from '../operators/derive/derive.ts';
 import type { CheckedJob, SinkDefinition } from './checked-job.ts';
-import { describeInputs, describeJoin, type InputDescription, type JoinDescription } from './describe-inputs.ts';
+import {
+  describeInputs,
+  describeJoin,
+  type InputDescription,
+  type JoinDescription,
+  type UnionDescription,
+} from './describe-inputs.ts';
 import { planStages } from './runtime/stages.ts';
+import {
+  describePattern,
+  describeSessions,
+  type PatternDescription,
+  type SessionsDescription,
+} from './describe-patterns.ts';
 import { describeWindows, type WindowDescription } from './describe-windows.ts';
 
 /** A job as `explain` shows it: the JSON form as it is, and what text and drawing are made of. Keys are stable; times are in milliseconds. */
@@ -62,7 +74,14 @@ export interface StageDescription {
 
 /** One operator. */
 export type OperatorDescription =
-  DedupeDescription | DeriveDescription | RollingDescription | WindowDescription | JoinDescription;
+  | DedupeDescription
+  | DeriveDescription
+  | RollingDescription
+  | WindowDescription
+  | JoinDescription
+  | UnionDescription
+  | SessionsDescription
+  | PatternDescription;
 
 /** The operator that drops repeated records. */
 export interface DedupeDescription {
@@ -176,7 +195,14 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
       late: job.late,
       deadLetters: job.deadLetters,
     },
-    operators: [...describeDuplicates(job), ...describeJoins(job), ...steps, ...describeWindowSteps(job)],
+    operators: [
+      ...describeDuplicates(job),
+      ...describeJoins(job),
+      ...describeSessions(job),
+      ...steps,
+      ...describeWindowSteps(job),
+      ...describePattern(job),
+    ],
     stages: describeStages(job),
     features: { count: features.columns.length, digest: features.digest },
     model: score === null ? null : describeModel(job, score, inputs),
@@ -196,7 +222,8 @@ function describeWindowSteps({ windows, late }: CheckedJob): readonly OperatorDe
 /** What makes one stream of a job's inputs. */
 function describeJoins({ source, late }: CheckedJob): readonly OperatorDescription[] {
   if (source.kind !== 'inputs') return [];
-  const { join, select } = source.plan;
+  const { join, select, inputs } = source.plan;
+  if (join === null) return [{ operator: 'union', inputs: inputs.map(({ name }) => name) }];
   const joined = describeJoin(join, source.plan, late);
   if (select === null) return [joined];
   return [joined, describeColumns(select.columns)];

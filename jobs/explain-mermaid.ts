@@ -25,7 +25,7 @@ export function explainMermaid({ job, source, operators, stages, model, sinks }:
   });
   operators.forEach((operator, index) => {
     const id = `operator${index + 1}`;
-    add(id, operator.operator === 'derive' ? 'step' : 'state', ...operatorText(operator));
+    add(id, operator.operator === 'derive' || operator.operator === 'union' ? 'step' : 'state', ...operatorText(operator));
     follow(id);
   });
   if (model !== null) {
@@ -88,8 +88,19 @@ function operatorText(operator: OperatorDescription): readonly string[] {
       return [`dedupe by ${operator.by}`, `within ${formatDuration(operator.withinMs)}`];
     case 'derive':
       return ['derive', ...operator.columns.map(({ name }) => name)];
+    case 'union':
+      return [`union of ${operator.inputs.join(', ')}`];
     case 'join':
       return [`join ${operator.id}`, joinLabel(operator)];
+    case 'sessions':
+      return [`sessions ${operator.id}`, `gap ${formatDuration(operator.gapMs)}`, `key ${operator.key.join(' + ')}`];
+    case 'pattern':
+      return [
+        `pattern ${operator.id}`,
+        operator.first,
+        `then ${operator.followedBy}`,
+        `within ${formatDuration(operator.withinMs)}`,
+      ];
     case 'window':
       return [
         `window ${operator.id}`,

@@ -10,6 +10,7 @@ import type {
   WalkDescription,
 } from './describe-job.ts';
 import { inputLines, joinLines } from './describe-inputs.ts';
+import { patternLines, sessionLines } from './describe-patterns.ts';
 import { windowLines } from './describe-windows.ts';
 import { ruleLabels, sinkLabel, storedLabel } from './explain-labels.ts';
 
@@ -107,6 +108,12 @@ function operatorSection(operator: OperatorDescription): readonly string[] {
       return windowLines(operator);
     case 'join':
       return joinLines(operator);
+    case 'union':
+      return [`union   ${operator.inputs.join(', ')}, in the order in which they are read; no state`];
+    case 'sessions':
+      return sessionLines(operator);
+    case 'pattern':
+      return patternLines(operator);
   }
 }
 

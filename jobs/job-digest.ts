@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Schema } from '../engine/record/schema.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { LatePolicy, SourceCommon } from './checked-job.ts';
+import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
 import type { WindowPlan } from './window-plan.ts';
 
 /** Changes when the same job file comes to mean another stream. */
@@ -14,8 +15,10 @@ export interface DigestedJob {
   readonly source: SourceCommon;
   readonly schema: Schema;
   readonly late: LatePolicy;
+  readonly sessions: SessionsPlan | null;
   readonly features: FeaturePlan;
   readonly windows: WindowPlan | null;
+  readonly pattern: PatternPlan | null;
 }
 
 /**
@@ -24,7 +27,8 @@ export interface DigestedJob {
  * Not in it: how the files are formatted, the order of fields and features, sinks and where dead letters go, how often state is flushed, when a partition counts as
  * idle; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
  */
-export function jobDigest({ origin, source, schema, late, features, windows }: DigestedJob): string {
+export function jobDigest(job: DigestedJob): string {
+  const { origin, source, schema, late, sessions, features, windows, pattern } = job;
   const { format, avro, rules, key, eventTime, duplicates } = source;
   const fields = schema.fields.map(({ name, type, presence }) => [name, type, presence] as const).toSorted(byName);
   const meaning = {
@@ -42,6 +46,8 @@ export function jobDigest({ origin, source, schema, late, features, windows }: D
     late: [late.allowedLatenessMs, late.policy],
     features: features.digest,
     ...(windows === null ? {} : { windows: meaningOf(windows) }),
+    ...(sessions === null ? {} : { sessions: Object.entries(sessions.definition).sort(byName) }),
+    ...(pattern === null ? {} : { pattern: meaningOfPattern(pattern) }),
   };
   return createHash('sha256').update(JSON.stringify(meaning)).digest('hex');
 }
@@ -57,6 +63,13 @@ function meaningOf({ definition, having }: WindowPlan): unknown {
   const window = Object.entries(definition.window).sort(byName);
   const { operatorId, key, where, outputMode, lateness, closedBy } = definition;
   return [operatorId, key, window, where, aggregates, outputMode, lateness, closedBy, having?.canonical ?? null];
+}
+
+/** What of a pattern decides its state and results. */
+function meaningOfPattern({ definition, rules }: PatternPlan): unknown {
+  const { operatorId, key, withinMs, closedBy } = definition;
+  const selected = rules.select.map(({ name, expression: { canonical } }) => [name, canonical]);
+  return [operatorId, key, withinMs, closedBy, rules.first.canonical, rules.followedBy.canonical, selected];
 }
 
 function byName([a]: readonly [string, ...unknown[]], [b]: readonly [string, ...unknown[]]): number {

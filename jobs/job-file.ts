@@ -5,6 +5,7 @@ import type { FieldType } from '../engine/record/schema.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
 import { joinPart, type JoinPart } from './check-join-shape.ts';
 import type { PartSchemas } from './check-parts.ts';
+import { patternPart, sessionsPart, type PatternPart, type SessionsPart } from './check-pattern-shape.ts';
 import { windowsPart, type WindowsPart } from './check-window-shape.ts';
 
 /** A field's type as job files write it; with `?` a record may come without the field. */
@@ -83,9 +84,12 @@ export interface JobParts {
   /** Checked as sources are, one by one. */
   readonly sources: Readonly<Record<string, unknown>> | undefined;
   readonly join: JoinPart | undefined;
+  readonly union: readonly string[] | undefined;
   readonly select: Readonly<Record<string, string>> | undefined;
+  readonly sessions: SessionsPart | undefined;
   readonly features: 'none' | readonly string[];
   readonly windows: WindowsPart | undefined;
+  readonly pattern: PatternPart | undefined;
   readonly outputMode: OutputMode | undefined;
   readonly trigger: TriggerPart | undefined;
   readonly maxOffsetsPerTrigger: number | undefined;
@@ -222,14 +226,23 @@ export const jobParts: PartSchemas<JobParts> = {
   source: z.record(z.string(), z.unknown()).optional(),
   sources: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   join: joinPart.optional().meta({ description: 'the records of two inputs that belong together, as one' }),
+  union: z.array(name).min(2).optional().meta({
+    description: 'all of "sources": their records as one stream, with the input\'s name in "input"',
+  }),
   select: z
     .record(z.string(), z.string().min(1))
     .optional()
     .meta({ description: 'what comes out of a join, as expressions by name; without it, every field of both records' }),
+  sessions: sessionsPart.optional().meta({
+    description: 'tells each record its session at once: session_id, session_number, session_start',
+  }),
   features: z.union([z.literal('none'), z.array(name).min(1)]).meta({
     description: 'features/NAME.yaml, or paths relative to the job file; "none" for a job that computes none',
   }),
   windows: windowsPart.optional().meta({ description: 'windows over the records of a key, in the place of features' }),
+  pattern: patternPart.optional().meta({
+    description: 'a record and a later one of its key within a time, in the place of features',
+  }),
   outputMode: z.enum(['append', 'update', 'complete']).optional().meta({
     description:
       'of windows: each result once, when it is final (append, the default); with every change; the whole table',
@@ -311,7 +324,7 @@ export const jobFile: z.ZodType = z
     sources: z
       .record(z.string(), source)
       .optional()
-      .meta({ description: 'inputs by name, each as "source" has it; "join" says what becomes of them' }),
+      .meta({ description: 'inputs by name, each as "source" has it; "join" or "union" says what becomes of them' }),
   })
   .meta({
     title: 'Sluice job',

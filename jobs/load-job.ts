@@ -9,6 +9,7 @@ import { checkLate, checkOutputMode, checkWindows } from './check-windows.ts';
 import type { CheckedJob, LatePolicy, TriggerDefinition } from './checked-job.ts';
 import { checkOutputs } from './check-sinks.ts';
 import { checkOnline } from './check-online.ts';
+import { checkPattern, checkSessions } from './check-patterns.ts';
 import { checkParts } from './check-parts.ts';
 import { checkScore } from './check-score.ts';
 import { checkInputKeys, checkInputs, inputTopics } from './check-inputs.ts';
@@ -68,8 +69,11 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
         ? noSource
         : await checkSource(document, files);
   const outputMode = checkOutputMode(document, parts, files);
-  const features = await checkFeatures(document, parts, { ...source, late }, files);
-  const windows = checkWindows(document, parts, { source, outputMode, late }, files);
+  const sessions = checkSessions(document, parts, source, files);
+  const seen = sessions === null ? source : { ...source, schema: sessions.outputSchema };
+  const features = await checkFeatures(document, parts, { ...seen, late }, files);
+  const windows = checkWindows(document, parts, { source: seen, outputMode, late }, files);
+  const pattern = checkPattern(document, parts, seen, files);
   const score = checkScore(document, parts.score, files);
   const topics = { inputTopics: inputTopics(source.definition), lateTopic: late.topic };
   const { sinks, deadLetters } = checkOutputs(document, parts, topics, files);
@@ -84,8 +88,10 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     app: parts.app ?? 'sluice',
     source: definition,
     schema,
+    sessions,
     features,
     windows,
+    pattern,
     outputMode,
     trigger: triggerOf(parts),
     score,
@@ -95,7 +101,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs, online },
     exchange: { partitions: parts.exchange?.partitions ?? null },
     guarantee: 'exactly-once',
-    digest: jobDigest({ origin, source: definition, schema, late, features, windows }),
+    digest: jobDigest({ origin, source: definition, schema, late, sessions, features, windows, pattern }),
   });
 }
 

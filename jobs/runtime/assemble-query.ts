@@ -77,15 +77,17 @@ function paceOf({ trigger: { everyMs, maxOffsetsPerTrigger } }: CheckedJob): Pic
 }
 
 /** A profile that cannot do what the job's windows and joins need must not run them. */
-function checkWindowParts({ name, windows, late }: CheckedJob, { lateEncoder, partition }: QueryParts): void {
+function checkWindowParts(job: CheckedJob, { lateEncoder, partition }: QueryParts): void {
+  const { name, late } = job;
   assert(
     (late.topic === null) === ((lateEncoder ?? null) === null),
     'late records need a topic exactly where the job says so',
   );
-  if (windows === null || partition === undefined) return;
+  const kept = (['windows', 'sessions', 'pattern'] as const).find((part) => job[part] !== null);
+  if (kept === undefined || partition === undefined) return;
   throw new SluiceError(
-    'WINDOWS_ON_CLUSTER',
-    `a job with windows must run where one process reads all partitions; windows are not built yet for a cluster: run job ${name} with --profile local`,
+    `${kept.toUpperCase()}_ON_CLUSTER`,
+    `a job with ${kept} must run where one process reads all partitions; ${kept} is not built yet for a cluster: run job ${name} with --profile local`,
     { fields: { job: name } },
   );
 }

@@ -50,6 +50,8 @@ function jobOf(texts: readonly string[]): CheckedJob {
     schema,
     features: planOf(texts),
     windows: null,
+    sessions: null,
+    pattern: null,
     outputMode: 'append',
     trigger: { kind: 'realtime', everyMs: 0, maxOffsetsPerTrigger: null },
     score: null,

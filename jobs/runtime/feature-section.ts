@@ -9,7 +9,9 @@ import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
 import { derive, derivedSchema } from '../../operators/derive/derive.ts';
 import { RollingLogic } from '../../operators/rolling/rolling-logic.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
+import { SessionLogic } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import type { SessionsPlan } from '../pattern-plan.ts';
 
 /** Which records repeat others, as the job's source says. */
 export interface Duplicates {
@@ -22,15 +24,17 @@ export interface SectionPlan {
   /** The schema of the batches that come in. */
   readonly inputSchema: Schema;
   readonly duplicates: Duplicates | null;
+  /** Absent for none. */
+  readonly sessions?: SessionsPlan | null;
   readonly steps: readonly FeatureStep[];
   /** Whether records carry on what the writers to this task have passed; see `passWatermarks`. */
   readonly watermarks: 'kept' | 'passed-on';
 }
 
 /** A whole job in one section, as where one process has all of its partitions. */
-export function jobSection({ features, source }: CheckedJob): SectionPlan {
-  const { inputSchema, steps } = features;
-  return { inputSchema, duplicates: source.duplicates, steps, watermarks: 'kept' };
+export function jobSection({ features, schema, sessions, source }: CheckedJob): SectionPlan {
+  const { steps } = features;
+  return { inputSchema: schema, duplicates: source.duplicates, sessions, steps, watermarks: 'kept' };
 }
 
 /**
@@ -54,6 +58,12 @@ export function featureSection(plan: SectionPlan, start: SectionStart, state: St
   const rolling = plan.steps.filter(({ kind }) => kind === 'rolling').length;
   // Each has its own part of the bound, so that none crowds another out.
   const workingSetBytes = (start.workingSetBytes ?? Infinity) / Math.max(1, rolling);
+  if (plan.sessions !== undefined && plan.sessions !== null) {
+    const logic = new SessionLogic(plan.sessions.definition, schema, start);
+    logics.push(logic);
+    steps.push({ operator: applyLogic(logic, state), fate: 'keeps' });
+    schema = plan.sessions.outputSchema;
+  }
   for (const step of plan.steps) {
     if (step.kind === 'derive') {
       steps.push({ operator: derive(step.columns, schema), fate: 'keeps' });

@@ -13,6 +13,7 @@ import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { scoredSchema } from '../../operators/score/score.ts';
 import type { CheckedJob, MessageFormat } from '../checked-job.ts';
 import { explainedSchema } from './explain-alerts.ts';
+import { matchRecord } from './pattern-section.ts';
 import { featureFields, joinedFields, predictionFields, type PredictionModel } from './prediction-fields.ts';
 
 /** A topic that a job writes. */
@@ -62,11 +63,18 @@ export function openEncoder(
   partitionCount: number,
   registry: SchemaRegistry,
 ): Promise<Encoder> {
+  if (job.pattern !== null) {
+    const { outputSchema, definition } = job.pattern;
+    const all = outputSchema.fields.map(({ name }) => ({ name, value: { kind: 'column', column: name } as const }));
+    const partitioner = keyPartitioner(partitionCount);
+    const of: EncoderOptions = { schema: outputSchema, fields: all, topic, key: definition.key, partitioner };
+    return openTopicEncoder(matchRecord, of, format, registry);
+  }
   const schema = resultSchema(job);
   const { key } = job.source;
   const entities = job.features.features.flatMap((feature) => (feature.kind === 'rolling' ? feature.key : []));
   const keys = [...new Set([key, ...entities])].filter((name) => job.schema.indexOf(name) >= 0);
-  const unscoredFields = job.source.kind === 'inputs' ? joinedFields : featureFields;
+  const unscoredFields = job.source.kind === 'inputs' && job.source.plan.join !== null ? joinedFields : featureFields;
   const fields = model === null ? unscoredFields(schema, job.features.columns) : predictionFields(schema, model, keys);
   const options: EncoderOptions = { schema, fields, topic, key: [key], partitioner: keyPartitioner(partitionCount) };
   return openTopicEncoder(model === null ? featureRecord : predictionRecord, options, format, registry);

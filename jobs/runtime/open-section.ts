@@ -5,17 +5,20 @@ import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { featureSection, jobSection } from './feature-section.ts';
 import { inputsSection } from './inputs-section.ts';
+import { patternSection } from './pattern-section.ts';
 import { windowSection } from './window-section.ts';
 
 /** The operators of a whole job, as one process runs them that reads all partitions: for its queries, and for whoever computes its state anew. */
 export function openSection(job: CheckedJob, start: SectionStart, state: StateReader): Section {
   if (job.source.kind !== 'inputs') return openAlone(job, start, state);
-  const behind = openAlone(job, { state: start.state, watermarks: new PartitionWatermarks() }, state);
-  return inputsSection(job.source.plan, behind, start, state);
+  const { plan } = job.source;
+  const watermarks = plan.join === null ? start.watermarks : new PartitionWatermarks();
+  return inputsSection(plan, openAlone(job, { state: start.state, watermarks }, state), start, state);
 }
 
 /** What a job does with the records of its one source, or with what comes out of its several. */
 function openAlone(job: CheckedJob, start: SectionStart, state: StateReader): Section {
-  const { windows } = job;
+  const { windows, pattern } = job;
+  if (pattern !== null) return patternSection(job, pattern, start, state);
   return windows === null ? featureSection(jobSection(job), start, state) : windowSection(job, windows, start, state);
 }

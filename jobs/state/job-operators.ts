@@ -6,6 +6,10 @@ import { describeJoin } from '../../operators/join/describe-join.ts';
 import { describeRolling } from '../../operators/rolling/describe-rolling.ts';
 import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
 import { describeWindows } from '../../operators/window/describe-windows.ts';
+import { describePattern } from '../../operators/pattern/describe-pattern.ts';
+import { expressionRules } from '../../operators/pattern/expression-rules.ts';
+import { describeSessions } from '../../operators/sessionise/describe-sessions.ts';
+import { sessionFields } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { InputsPlan } from '../inputs-plan.ts';
 
@@ -50,6 +54,14 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
     operators.push({ describer, inputSchema: schema, reachMs: withinMs });
   }
   if (source.kind === 'inputs') operators.push(...inputOperators(source.plan));
+  if (job.sessions !== null) {
+    const { definition, outputSchema } = job.sessions;
+    operators.push({ describer: describeSessions(definition), inputSchema: job.schema, reachMs: null });
+    // Numbered from the key's first record on: a rolling operator behind them depends on all records.
+    const meaning = hashOf(['sessions', Object.entries(definition)]);
+    for (const { name } of sessionFields) traces.set(name, { meaning: hashOf([name, meaning]), reachMs: Infinity });
+    schema = outputSchema;
+  }
   for (const step of windows?.steps ?? features.steps) {
     if (step.kind === 'derive') {
       for (const { name, expression } of step.columns) {
@@ -77,17 +89,25 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
     const describer = describeWindows(definition, traceOf([...inputs, definition.where]).meaning);
     operators.push({ describer, inputSchema, reachMs: null });
   }
+  if (job.pattern !== null) {
+    const { definition, rules, inputSchema } = job.pattern;
+    const meaning = hashOf([rules.first.canonical, traceOf(rules.first.reads).meaning]);
+    const describer = describePattern(definition, expressionRules(rules, inputSchema).carried, meaning);
+    operators.push({ describer, inputSchema, reachMs: null });
+  }
   return operators;
 }
 
 /** What a job of several inputs keeps of them. */
-function inputOperators({ inputs, schema, join }: InputsPlan): readonly JobOperator[] {
-  const duplicates = inputs.flatMap(({ name, source: { duplicates: own } }): JobOperator[] => {
-    if (own === null) return [];
-    const { by, withinMs } = own;
-    const describer = describeDedupe({ operatorId: `duplicates-${name}`, by: [`${name}.${by}`], withinMs });
+function inputOperators({ inputs, schema, join, duplicates: columns }: InputsPlan): readonly JobOperator[] {
+  const duplicates = inputs.flatMap(({ name, source: { duplicates: own } }, index): JobOperator[] => {
+    const column = columns[index] ?? null;
+    if (own === null || column === null) return [];
+    const { withinMs } = own;
+    const describer = describeDedupe({ operatorId: `duplicates-${name}`, by: [column], withinMs });
     return [{ describer, inputSchema: schema, reachMs: withinMs }];
   });
+  if (join === null) return duplicates;
   return [...duplicates, { describer: describeJoin(join.definition), inputSchema: schema, reachMs: null }];
 }
 

@@ -19,9 +19,9 @@ export interface EntryFormat<S> {
 }
 
 /** Where the watermarks are stored; shorter than any key's name. */
-const watermarksName: Uint8Array = Uint8Array.of(0xff);
+export const watermarksName: Uint8Array = Uint8Array.of(0xff);
 /** Behind a key's bytes: a byte that no text contains, and the scope. */
-const suffixBytes = 1 + 4;
+export const suffixBytes: number = 1 + 4;
 
 /**
  * The state of an operator by key, all of it in memory, since any of it may be due at the next record, whatever its key: the entries, the queue of what is due, what has changed

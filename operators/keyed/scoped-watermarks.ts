@@ -1,10 +1,10 @@
 import { SluiceError } from '../../engine/error.ts';
 import { GUARDED, type RecordBatch } from '../../engine/record/record-batch.ts';
-import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import { PartitionWatermarks, type PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
 
 /** The scope of keys whose records come from several partitions. */
-const queryScope = -1;
+export const queryScope = -1;
 
 const formatVersion = 1;
 
@@ -72,15 +72,24 @@ export class ScopedWatermarks {
 
   /** Takes over what {@link ScopedWatermarks.encode} wrote. @throws {SluiceError} `STATE_FORMAT` */
   restore(bytes: Uint8Array): void {
-    const from = new StateBytes(bytes);
-    const version = from.u8();
-    if (version !== formatVersion) {
-      throw new SluiceError(
-        'STATE_FORMAT',
-        `stored watermarks must have version ${formatVersion}; got ${version}: rebuild the state from the log`,
-      );
+    for (const { partition, watermarkMs } of readScopedWatermarks(bytes)) {
+      if (partition === queryScope) this.#queryMs = watermarkMs;
+      else this.#partitions.advance(partition, watermarkMs);
     }
-    this.#queryMs = from.f64();
-    for (let rest = from.u32(); rest > 0; rest--) this.#partitions.advance(from.i32(), from.f64());
   }
+}
+
+/** Reads what {@link ScopedWatermarks.encode} wrote; the least of all stands as the partition {@link queryScope}. @throws {SluiceError} `STATE_FORMAT` */
+export function readScopedWatermarks(bytes: Uint8Array): readonly PartitionWatermark[] {
+  const from = new StateBytes(bytes);
+  const version = from.u8();
+  if (version !== formatVersion) {
+    throw new SluiceError(
+      'STATE_FORMAT',
+      `stored watermarks must have version ${formatVersion}; got ${version}: rebuild the state from the log`,
+    );
+  }
+  const query = { partition: queryScope, watermarkMs: from.f64() };
+  const partitions = Array.from({ length: from.u32() }, () => ({ partition: from.i32(), watermarkMs: from.f64() }));
+  return [query, ...partitions];
 }

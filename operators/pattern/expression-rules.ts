@@ -6,21 +6,12 @@ import { Schema } from '../../engine/record/schema.ts';
 import { columnOfCells } from '../row/output-rows.ts';
 import type { FirstRecord, OpenRules, PatternRules } from './pattern-definition.ts';
 
-/** What a field of the first record is called in an expression over both: `first.amount` is the column `first_amount`, which is as long, so that places in the text stay. */
-const prefix = 'first_';
-
-/**
- * An expression over a record and the first one of its match, `amount > 10 * first.amount`, as the expression language has it, whose names have no dots. Texts in quotes are left alone.
- */
-export function withFirstNamed(text: string): string {
-  return text.replaceAll(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?<![\w.])first\.(?=[A-Za-z_])/g, (part) =>
-    part === 'first.' ? prefix : part,
-  );
-}
+/** What the fields of the first record are called in an expression over both: `first.amount`. */
+export const firstPrefix = 'first.';
 
 /** The schema that expressions over both records are compiled for; names of the first one that the record has itself are left out. */
 export function pairSchema(schema: Schema): Schema {
-  const firsts = schema.fields.map((field) => ({ ...field, name: `${prefix}${field.name}` }));
+  const firsts = schema.fields.map((field) => ({ ...field, name: `${firstPrefix}${field.name}` }));
   return schema.with(...firsts.filter(({ name }) => schema.indexOf(name) < 0));
 }
 
@@ -40,10 +31,10 @@ export interface ExpressionRules {
  */
 export function expressionRules({ first, followedBy, select }: ExpressionRules, schema: Schema): PatternRules {
   const read = [...new Set([...followedBy.reads, ...select.flatMap(({ expression }) => expression.reads)])];
-  const carried = read.flatMap((name) => (schema.indexOf(name) < 0 ? [name.slice(prefix.length)] : []));
+  const carried = read.flatMap((name) => (schema.indexOf(name) < 0 ? [name.slice(firstPrefix.length)] : []));
   const own = read.filter((name) => schema.indexOf(name) >= 0);
   const fields = pairSchema(schema).fields;
-  const ordered = [...own, ...carried.map((name) => `${prefix}${name}`)];
+  const ordered = [...own, ...carried.map((name) => `${firstPrefix}${name}`)];
   const pairs = new Schema(ordered.flatMap((name) => fields.find((field) => field.name === name) ?? []));
   const isAlone = followedBy.reads.every((name) => schema.indexOf(name) >= 0);
   const open = (batch: RecordBatch): OpenRules => {

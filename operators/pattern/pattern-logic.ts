@@ -16,8 +16,8 @@ import type { FirstRecord, OpenRules, PatternDefinition, PatternRules } from './
 
 const formatVersion = 1;
 
-/** `u8 version · u32 records · u32 fields · then for each record f64 event time · cells, each u8 whether it is there [· value]`, little-endian. */
-const format: EntryFormat<readonly FirstRecord[]> = {
+/** How a key's first records are stored: `u8 version · u32 records · u32 fields · then for each record f64 event time · cells, each u8 whether it is there [· value]`, little-endian. */
+export const patternFormat: EntryFormat<readonly FirstRecord[]> = {
   encode(firsts) {
     const to = new StateWriter();
     to.u8(formatVersion);
@@ -83,7 +83,7 @@ export class PatternLogic implements StatefulLogic {
     this.#rules = rules;
     this.#outputSchema = new Schema(rules.outputs);
     this.#watermarks = new ScopedWatermarks(closedBy, delayMs);
-    this.#entries = new KeyedEntries(operatorId, format, this.#watermarks, start);
+    this.#entries = new KeyedEntries(operatorId, patternFormat, this.#watermarks, start);
     this.#rejected = rejected;
   }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RejectedRecords } from '../../engine/execution/rejected-records.ts';
 import { compileExpression } from '../../engine/expression/compile-expression.ts';
 import { batchesOfSample, querySample, sampledRows, sampledSchema, sampleStreams } from '../testing/sampled-streams.ts';
-import { expressionRules, pairSchema, withFirstNamed } from './expression-rules.ts';
+import { expressionRules, pairSchema } from './expression-rules.ts';
 import { functionRules } from './function-rules.ts';
 import type { PatternRules } from './pattern-definition.ts';
 import { PatternLogic } from './pattern-logic.ts';
@@ -52,10 +52,10 @@ function rulesOf({ first, followedBy }: Pattern): PatternRules {
   return expressionRules(
     {
       first: compileExpression(first, sampledSchema),
-      followedBy: compileExpression(withFirstNamed(followedBy), pairs),
+      followedBy: compileExpression(followedBy, pairs),
       select: Object.entries(select).map(([name, text]) => ({
         name,
-        expression: compileExpression(withFirstNamed(text), pairs),
+        expression: compileExpression(text, pairs),
       })),
     },
     sampledSchema,
@@ -138,15 +138,5 @@ describe('patterns against ClickHouse', () => {
       };
       expect(run(byFunctions)).toEqual(pattern === undefined ? [] : run(rulesOf(pattern)));
     }
-  });
-});
-
-describe('the first record in an expression', () => {
-  it.each([
-    ['amount > 3 * first.amount', 'amount > 3 * first_amount'],
-    ['place == \'first.amount\' && first.place == "first.x"', 'place == \'first.amount\' && first_place == "first.x"'],
-    ['my_first.amount', 'my_first.amount'],
-  ])('%s', (text, named) => {
-    expect(withFirstNamed(text)).toBe(named);
   });
 });

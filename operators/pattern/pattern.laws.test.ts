@@ -10,8 +10,8 @@ const pairs = pairSchema(sampledSchema);
 const rules = expressionRules(
   {
     first: compileExpression('amount < 12', sampledSchema),
-    followedBy: compileExpression('amount > first_amount', pairs),
-    select: ['card', 'first_place', 'place'].map((name) => ({ name, expression: compileExpression(name, pairs) })),
+    followedBy: compileExpression('amount > first.amount', pairs),
+    select: ['card', 'first.place', 'place'].map((name) => ({ name, expression: compileExpression(name, pairs) })),
   },
   sampledSchema,
 );

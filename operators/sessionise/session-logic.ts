@@ -33,7 +33,7 @@ export const sessionFields: readonly Field[] = [
 ];
 
 /** A key's current session. Mutable. */
-interface KeySession {
+export interface KeySession {
   number: number;
   startMs: number;
   newestMs: number;
@@ -41,8 +41,8 @@ interface KeySession {
 
 const formatVersion = 1;
 
-/** `u8 version · f64 number · f64 start · f64 newest`, little-endian. */
-const format: EntryFormat<KeySession> = {
+/** How a key's session is stored: `u8 version · f64 number · f64 start · f64 newest`, little-endian. */
+export const sessionFormat: EntryFormat<KeySession> = {
   encode({ number, startMs, newestMs }) {
     const to = new StateWriter();
     to.u8(formatVersion);
@@ -86,7 +86,7 @@ export class SessionLogic implements StatefulLogic {
     this.#definition = definition;
     this.#outputSchema = schema.with(...sessionFields);
     this.#watermarks = new ScopedWatermarks(closedBy, delayMs);
-    this.#entries = new KeyedEntries(operatorId, format, this.#watermarks, start);
+    this.#entries = new KeyedEntries(operatorId, sessionFormat, this.#watermarks, start);
   }
 
   /** How many keys are remembered. */
