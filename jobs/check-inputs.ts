@@ -1,16 +1,21 @@
-import type { DocumentPath, Finding, PlanDocument } from '../engine/plan/plan-document.ts';
+import type { PlanDocument } from '../engine/plan/plan-document.ts';
 import { Schema, type Field } from '../engine/record/schema.ts';
 import type { LiftedField } from '../engine/source/merged/lift.ts';
-import { inputColumn } from '../operators/join/join-definition.ts';
+import { eventTimeColumn, inputColumn } from '../operators/join/join-definition.ts';
 import type { EventTimeDefinition, LatePolicy, SourceDefinition } from './checked-job.ts';
 import { checkJoin, checkSelect } from './check-join.ts';
+import { checkOneOf } from './check-one-of.ts';
 import { checkSource, type CheckedSource } from './check-source.ts';
-import type { InputDefinition, InputsPlan } from './inputs-plan.ts';
+import { checkUnion } from './check-union.ts';
+import type { InputDefinition, InputsPlan, JoinPlan } from './inputs-plan.ts';
 import type { JobFiles } from './job-files.ts';
 import type { JobParts } from './job-file.ts';
 
-/** An input with what of it the others must know. */
-export type CheckedInput = InputDefinition & { readonly origin: CheckedSource['origin'] };
+/** More would share too little of each batch. */
+const mostInputs = 16;
+
+/** An input as it is read by itself. */
+export type ReadInput = Omit<InputDefinition, 'lift'> & { readonly origin: CheckedSource['origin'] };
 
 /** The topics that a job reads. */
 export function inputTopics(source: SourceDefinition | null): readonly string[] {
@@ -22,7 +27,7 @@ export function inputTopics(source: SourceDefinition | null): readonly string[] 
 /** Says of what belongs to several inputs that it means nothing to one. */
 export function checkInputKeys(document: PlanDocument, parts: Partial<JobParts>, { diagnostics }: JobFiles): void {
   if (parts.sources !== undefined) return;
-  for (const key of ['join', 'select'] as const) {
+  for (const key of ['join', 'union', 'select'] as const) {
     if (parts[key] === undefined) continue;
     const message = `"${key}" is for jobs of several inputs`;
     diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected: `"sources", or no "${key}"` }));
@@ -43,51 +48,79 @@ export async function checkInputs(
 ): Promise<CheckedSource> {
   const { diagnostics } = files;
   const before = diagnostics.length;
-  const report = (path: DocumentPath, finding: Finding): void => void diagnostics.push(document.atKey(path, finding));
   const names = Object.keys(parts.sources ?? {});
-  if (names.length !== 2) {
-    const message = `"sources" has ${names.length === 1 ? '1 input' : `${names.length} inputs`}`;
-    report(['sources'], { code: 'VALUE_WRONG', message, expected: 'two, which "join" joins; or "source" for one' });
-  }
-  const read: (Omit<CheckedInput, 'lift'> | null)[] = [];
+  const read: (ReadInput | null)[] = [];
   for (const name of names) read.push(await checkInput(document, name, files));
-  if (!Object.keys(document.value as object).includes('join')) {
-    const message = 'nothing says what becomes of the inputs';
-    report(['sources'], { code: 'KEY_MISSING', message, expected: '"join" beside "sources"' });
+  const way = checkOneOf(document, [], ['join', 'union'], 'what becomes of the inputs', diagnostics);
+  const wanted = way === 'join' ? 'two, which "join" joins' : 'at least two';
+  if (names.length < 2 || (way === 'join' && names.length > 2) || names.length > mostInputs) {
+    const message = `"sources" has ${names.length === 1 ? '1 input' : `${names.length} inputs`}`;
+    const expected = names.length > mostInputs ? `at most ${mostInputs}` : `${wanted}; or "source" for one`;
+    diagnostics.push(document.atKey(['sources'], { code: 'VALUE_WRONG', message, expected }));
+  }
+  for (const key of ['pattern', 'sessions'] as const) {
+    if (parts[key] === undefined) continue;
+    const message = `"${key}" over several inputs is not built yet`;
+    diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected: `no "${key}", or one source` }));
   }
   const found = read.filter((input) => input !== null);
-  const { join } = parts;
-  if (diagnostics.length > before || join === undefined || found.length !== names.length) return none;
-  const schema = commonSchema(found);
-  const inputs = found.map((input, index) => Object.freeze({ ...input, lift: liftOf(found, index) }));
-  const joined = checkJoin(document, join, { inputs, schema, late }, files);
-  if (joined === null) return none;
-  const select = parts.select === undefined ? null : checkSelect(document, parts.select, joined, files);
-  if (diagnostics.length > before) return none;
-  const plan: InputsPlan = Object.freeze({ inputs, schema, join: joined, select });
-  const [key = ''] = joined.definition.key;
+  if (diagnostics.length > before || way === null || found.length !== names.length) return none;
+  const checked =
+    way === 'join' ? checkJoined(document, parts, found, late, files) : checkUnion(document, parts, found, files);
+  if (checked === null) return none;
+  const { plan, schema, key, eventTimeField } = checked;
   return {
     definition: {
       kind: 'inputs',
-      plan,
+      plan: Object.freeze(plan),
       format: 'json',
       key,
       avro: null,
       rules: null,
-      eventTime: jointEventTime(inputs),
+      eventTime: { ...jointEventTime(found), field: eventTimeField },
       duplicates: null,
     },
-    schema: select?.outputSchema ?? joined.outputSchema,
-    eventTimeField: 'event_time',
-    origin: ['inputs', meaningOf(inputs, plan)],
+    schema,
+    eventTimeField,
+    origin: ['inputs', meaningOf(found, plan)],
   };
 }
 
-async function checkInput(
+/** Several inputs as one source: what is done with them, and the records that come out. */
+export interface CheckedInputs {
+  readonly plan: InputsPlan;
+  /** Of the records that come out. */
+  readonly schema: Schema;
+  readonly key: string;
+  readonly eventTimeField: string;
+}
+
+function checkJoined(
   document: PlanDocument,
-  name: string,
+  { join, select }: Partial<JobParts>,
+  found: readonly ReadInput[],
+  late: LatePolicy,
   files: JobFiles,
-): Promise<Omit<CheckedInput, 'lift'> | null> {
+): CheckedInputs | null {
+  if (join === undefined) return null;
+  const schema = commonSchema(found);
+  const inputs = found.map((input, index) => Object.freeze({ ...input, lift: liftOf(found, index) }));
+  const joined = checkJoin(document, join, { inputs, schema, late }, files);
+  if (joined === null) return null;
+  const selected = select === undefined ? null : checkSelect(document, select, joined, files);
+  if (select !== undefined && selected === null) return null;
+  const duplicates = found.map(({ name, source }) =>
+    source.duplicates === null ? null : `${name}.${source.duplicates.by}`,
+  );
+  return {
+    plan: { inputs, schema, join: joined, duplicates, select: selected },
+    schema: selected?.outputSchema ?? joined.outputSchema,
+    key: joined.definition.key[0] ?? '',
+    eventTimeField: eventTimeColumn,
+  };
+}
+
+async function checkInput(document: PlanDocument, name: string, files: JobFiles): Promise<ReadInput | null> {
   const { diagnostics } = files;
   const path = ['sources', name];
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
@@ -111,7 +144,7 @@ async function checkInput(
 }
 
 /** The inputs' fields, each under the name of its input: `orders.amount`. Any record has those of one input only. */
-function commonSchema(inputs: readonly Omit<CheckedInput, 'lift'>[]): Schema {
+function commonSchema(inputs: readonly ReadInput[]): Schema {
   return new Schema([
     { name: inputColumn, type: 'long', presence: 'required' },
     ...inputs.flatMap(({ name, schema }) =>
@@ -120,7 +153,7 @@ function commonSchema(inputs: readonly Omit<CheckedInput, 'lift'>[]): Schema {
   ]);
 }
 
-function liftOf(inputs: readonly Omit<CheckedInput, 'lift'>[], index: number): readonly LiftedField[] {
+function liftOf(inputs: readonly ReadInput[], index: number): readonly LiftedField[] {
   return [
     'input number',
     ...inputs.flatMap(({ schema }, other) =>
@@ -130,10 +163,10 @@ function liftOf(inputs: readonly Omit<CheckedInput, 'lift'>[], index: number): r
 }
 
 /** Of all inputs together: no rule of them is stricter than any of theirs. Each input's own rule stamps its records. */
-function jointEventTime(inputs: readonly InputDefinition[]): EventTimeDefinition {
+function jointEventTime(inputs: readonly ReadInput[]): EventTimeDefinition {
   const times = inputs.map(({ source }) => source.eventTime);
   return {
-    field: 'event_time',
+    field: eventTimeColumn,
     delayMs: Math.max(...times.map(({ delayMs }) => delayMs)),
     idleTimeoutMs: Math.max(...times.map(({ idleTimeoutMs }) => idleTimeoutMs)),
     maxFutureSkewMs: Math.max(...times.map(({ maxFutureSkewMs }) => maxFutureSkewMs)),
@@ -141,8 +174,7 @@ function jointEventTime(inputs: readonly InputDefinition[]): EventTimeDefinition
 }
 
 /** What of the inputs and their join decides state and results: for the job's digest. */
-function meaningOf(inputs: readonly CheckedInput[], { join, select }: InputsPlan): unknown {
-  const { operatorId, kind, left, right, key, beforeMs, afterMs } = join.definition;
+function meaningOf(inputs: readonly ReadInput[], { join, select }: InputsPlan): unknown {
   return {
     inputs: inputs.map(({ name, origin, source, schema }) => {
       const { format, avro, rules, eventTime, duplicates } = source;
@@ -160,7 +192,12 @@ function meaningOf(inputs: readonly CheckedInput[], { join, select }: InputsPlan
         duplicates,
       ];
     }),
-    join: [operatorId, kind, left, right, key, beforeMs, afterMs, join.condition?.canonical ?? null],
+    join: join === null ? null : meaningOfJoin(join),
     select: select?.columns.map(({ name, expression }) => [name, expression.canonical]) ?? null,
   };
+}
+
+function meaningOfJoin({ definition, condition }: JoinPlan): unknown {
+  const { operatorId, kind, left, right, key, beforeMs, afterMs } = definition;
+  return [operatorId, kind, left, right, key, beforeMs, afterMs, condition?.canonical ?? null];
 }

@@ -59,7 +59,7 @@ describe('a join in a job file', () => {
       ...['id', 'at', 'customer', 'amount'].map((name) => `orders.${name}`),
       ...['order', 'at', 'amount', 'note'].map((name) => `payments.${name}`),
     ]);
-    expect(source.plan.join.definition).toMatchObject({
+    expect(source.plan.join?.definition).toMatchObject({
       operatorId: 'join',
       kind: 'left',
       left: { input: 0, key: ['orders.id'] },

@@ -11,6 +11,7 @@ import { checkWindowAggregates, columnFor, conditionAt, type ArgumentColumns } f
 import { windowKinds, type WindowsPart } from './check-window-shape.ts';
 import type { LatePolicy } from './checked-job.ts';
 import type { CheckedSource } from './check-source.ts';
+import type { InputsPlan } from './inputs-plan.ts';
 import type { JobFiles } from './job-files.ts';
 import type { JobParts } from './job-file.ts';
 import type { WindowPlan } from './window-plan.ts';
@@ -146,11 +147,16 @@ export function checkWindows(
     // What comes out of a join says itself how far the watermark is.
     delayMs: isJoined ? Infinity : origin.eventTime.delayMs,
     closedBy: comesFromOne && outputMode !== 'complete' ? 'partition' : 'query',
-    ...(origin.kind === 'inputs' && !isJoined ? { inputCount: origin.plan.inputs.length } : {}),
+    ...(origin.kind === 'inputs' && !isJoined ? { inputDelaysMs: delaysOf(origin.plan) } : {}),
   });
   const step: FeatureStep = Object.freeze({ kind: 'derive', columns: Object.freeze(columns), output: inputSchema });
   const steps = Object.freeze(columns.length === 0 ? [] : [step]);
   return Object.freeze({ steps, inputSchema, definition, outputSchema, having });
+}
+
+/** How far each input's watermark is behind. */
+function delaysOf({ inputs }: InputsPlan): readonly number[] {
+  return Object.freeze(inputs.map(({ source }) => source.eventTime.delayMs));
 }
 
 /** The results' schema; `null` where names meet, which was said. */

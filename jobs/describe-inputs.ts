@@ -83,6 +83,13 @@ export function joinLabel({ kind, left, right, beforeMs, afterMs }: JoinDescript
   return `${kind} join of ${left.input} and ${right.input}, ${formatDuration(beforeMs)} before to ${formatDuration(afterMs)} after`;
 }
 
+/** A union, as `explain` shows it. It has no state. */
+export interface UnionDescription {
+  readonly operator: 'union';
+  readonly id: 'union';
+  readonly inputs: readonly string[];
+}
+
 /** The inputs in lines of text. */
 export function inputLines(inputs: readonly InputDescription[]): readonly string[] {
   return inputs.flatMap(({ name, kind, origin, format, key, fields, eventTime }) => [

@@ -223,7 +223,7 @@ function describeWindowSteps({ windows, late }: CheckedJob): readonly OperatorDe
 function describeJoins({ source, late }: CheckedJob): readonly OperatorDescription[] {
   if (source.kind !== 'inputs') return [];
   const { join, select, inputs } = source.plan;
-  if (join === null) return [{ operator: 'union', inputs: inputs.map(({ name }) => name) }];
+  if (join === null) return [{ operator: 'union', id: 'union', inputs: inputs.map(({ name }) => name) }];
   const joined = describeJoin(join, source.plan, late);
   if (select === null) return [joined];
   return [joined, describeColumns(select.columns)];

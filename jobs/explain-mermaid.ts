@@ -25,7 +25,11 @@ export function explainMermaid({ job, source, operators, stages, model, sinks }:
   });
   operators.forEach((operator, index) => {
     const id = `operator${index + 1}`;
-    add(id, operator.operator === 'derive' || operator.operator === 'union' ? 'step' : 'state', ...operatorText(operator));
+    add(
+      id,
+      operator.operator === 'derive' || operator.operator === 'union' ? 'step' : 'state',
+      ...operatorText(operator),
+    );
     follow(id);
   });
   if (model !== null) {

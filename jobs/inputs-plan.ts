@@ -28,9 +28,12 @@ export interface JoinPlan {
 /** Several inputs as one stream: their records under one schema, what is done with them, and what comes out. Frozen. */
 export interface InputsPlan {
   readonly inputs: readonly InputDefinition[];
-  /** Of the records of all inputs, in the names that say which input's they are. */
+  /** Of the records of all inputs. For a join, in the names that say which input's they are; columns that a plan made for itself have names that begin with "(". */
   readonly schema: Schema;
-  readonly join: JoinPlan;
+  /** `null` for a union: records go on as they are. */
+  readonly join: JoinPlan | null;
+  /** The column by which an input's repeated records are known, in the order of the inputs; `null` for one that says nothing of them. */
+  readonly duplicates: readonly (string | null)[];
   /** What is published of the results, beside their key and event time; `null`: everything. */
   readonly select: SelectPlan | null;
 }

@@ -226,7 +226,7 @@ export const jobParts: PartSchemas<JobParts> = {
   source: z.record(z.string(), z.unknown()).optional(),
   sources: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   join: joinPart.optional().meta({ description: 'the records of two inputs that belong together, as one' }),
-  union: z.array(name).min(2).optional().meta({
+  union: z.array(name).optional().meta({
     description: 'all of "sources": their records as one stream, with the input\'s name in "input"',
   }),
   select: z

@@ -12,23 +12,25 @@ import { applyLogic } from '../../operators/stateful/apply-logic.ts';
 import type { InputsPlan, SelectPlan } from '../inputs-plan.ts';
 
 /**
- * The operators of a job of several inputs: each input's duplicates out, the join, what is selected of its results, and what the job does with those. Built anew for each acquisition of a
+ * The operators of a job of several inputs: each input's duplicates out, the join, if there is one, what is selected of its results, and what the job does with those. Built anew for each acquisition of a
  * task, as `featureSection` is.
  *
- * @param behind the operators over the results, built over no watermarks: results carry their own.
+ * @param behind the operators over what comes out; behind a join, built over no watermarks: results carry their own.
  */
 export function inputsSection(plan: InputsPlan, behind: Section, start: SectionStart, state: StateReader): Section {
-  const { inputs, schema, join, select } = plan;
+  const { inputs, schema, join, select, duplicates } = plan;
   const steps: SectionStep[] = [];
   const logics: StatefulLogic[] = [];
-  for (const { name, source } of inputs) {
-    if (source.duplicates === null) continue;
-    const { by, withinMs } = source.duplicates;
-    // Of records of other inputs the field is null, and so they are nobody's duplicates.
-    const logic = new DedupeLogic({ operatorId: `duplicates-${name}`, by: [`${name}.${by}`], withinMs }, start);
+  for (const [index, { name, source }] of inputs.entries()) {
+    const column = duplicates[index] ?? null;
+    if (source.duplicates === null || column === null) continue;
+    const { withinMs } = source.duplicates;
+    // Of records of other inputs the column is null, and so they are nobody's duplicates.
+    const logic = new DedupeLogic({ operatorId: `duplicates-${name}`, by: [column], withinMs }, start);
     logics.push(logic);
     steps.push({ operator: applyLogic(logic, state), fate: 'duplicate' });
   }
+  if (join === null) return { ...behind, steps: [...steps, ...behind.steps], logics: [...logics, ...behind.logics] };
   const hasWindows = behind.emit !== undefined;
   const outputs = hasWindows ? 'results and marks' : 'results';
   const logic = new JoinLogic(join.definition, schema, join.condition, start, outputs);

@@ -25,8 +25,9 @@ export interface LateRecords extends OutputTopic {
 export function lateRecords({ windows, late, source }: CheckedJob): LateRecords | null {
   const { topic } = late;
   if (topic === null) return null;
-  if (source.kind === 'inputs') {
-    const { join, schema } = source.plan;
+  const join = source.kind === 'inputs' ? source.plan.join : null;
+  if (source.kind === 'inputs' && join !== null) {
+    const { schema } = source.plan;
     return { topic, format: 'json', schema, key: join.definition.left.key[0] ?? '' };
   }
   return windows === null ? null : { topic, format: source.format, schema: windows.inputSchema, key: source.key };

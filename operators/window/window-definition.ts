@@ -53,6 +53,11 @@ export interface WindowDefinition {
    * records come from several.
    */
   readonly closedBy: 'partition' | 'query';
+  /**
+   * Of records of several inputs, whose partitions are numbered in turn (`engine/source/merged`): each one's delay, in the place of `delayMs`. No window closes before all of them have been
+   * heard from. Absent: there is one input.
+   */
+  readonly inputDelaysMs?: readonly number[];
 }
 
 /** The columns that say which window a result is of. */

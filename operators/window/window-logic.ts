@@ -52,6 +52,8 @@ export class WindowLogic implements StatefulLogic {
   readonly #inputs: WindowInputs;
   readonly #store: WindowStore;
   readonly #watermarks = new PartitionWatermarks();
+  /** The inputs that have had a record. */
+  readonly #heard = new Set<number>();
   /** By scope. */
   readonly #due = new Map<number, DueWindows>();
   /** The least of the partitions' watermarks, which never moves back though a partition may join with an earlier one. */
@@ -92,7 +94,7 @@ export class WindowLogic implements StatefulLogic {
       if (entry.key.length === watermarksName.length) {
         for (const { partition, watermarkMs } of readWatermarks(entry.value)) {
           if (partition === queryScope) this.#queryWatermarkMs = watermarkMs;
-          else this.#watermarks.advance(partition, watermarkMs);
+          else this.#move(partition, watermarkMs);
         }
         continue;
       }
@@ -121,7 +123,7 @@ export class WindowLogic implements StatefulLogic {
       else if (this.#take(batch, row, keys, this.#scopeOf(partition), results)) taken++;
       else late.push(row);
       const isGuarded = ((batch.flags[row] ?? 0) & GUARDED) !== 0;
-      const afterMs = isGuarded ? -Infinity : (batch.eventTimesMs[row] ?? 0) - this.#definition.delayMs;
+      const afterMs = isGuarded ? -Infinity : (batch.eventTimesMs[row] ?? 0) - this.#delayOf(partition);
       this.#advance(batch, row, afterMs, results);
     }
     this.#inputs.close();
@@ -157,8 +159,10 @@ export class WindowLogic implements StatefulLogic {
   /** Moves the watermark of a row's partition, and brings out what is due then. */
   #advance(batch: RecordBatch, row: number, watermarkMs: number, results: WindowResults): void {
     const partition = batch.partitions[row] ?? 0;
-    this.#watermarks.advance(partition, watermarkMs);
-    this.#queryWatermarkMs = Math.max(this.#queryWatermarkMs, this.#watermarks.minimumMs());
+    this.#move(partition, watermarkMs);
+    if (this.#heard.size >= (this.#definition.inputDelaysMs?.length ?? 1)) {
+      this.#queryWatermarkMs = Math.max(this.#queryWatermarkMs, this.#watermarks.minimumMs());
+    }
     this.#hasMoved = true;
     const scope = this.#scopeOf(partition);
     const queue = this.#due.get(scope);
@@ -173,6 +177,16 @@ export class WindowLogic implements StatefulLogic {
     }
     if (outputMode !== 'complete') return;
     for (const window of [...this.#store.all()].sort(compareWindows)) results.add(window, cause);
+  }
+
+  #delayOf(partition: number): number {
+    const { delayMs, inputDelaysMs } = this.#definition;
+    return inputDelaysMs?.[partition % inputDelaysMs.length] ?? delayMs;
+  }
+
+  #move(partition: number, watermarkMs: number): void {
+    this.#heard.add(partition % (this.#definition.inputDelaysMs?.length ?? 1));
+    this.#watermarks.advance(partition, watermarkMs);
   }
 
   /** Ends what a window was due for: it is kept for late records, kept for ever, or over. */

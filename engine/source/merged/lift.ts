@@ -3,8 +3,9 @@ import { numberColumn, utf8Column, type Column } from '../../record/column.ts';
 import type { RecordBatch } from '../../record/record-batch.ts';
 import type { FieldType, Schema } from '../../record/schema.ts';
 
-/** Where a field of the common schema comes from in one input: a column of it, its event time, or the input's number; `null` where the input has no such field. */
-export type LiftedField = { readonly column: string } | 'event time' | 'input number' | null;
+/** Where a field of the common schema comes from in one input: a column of it, its event time, the input's number, or a text; `null` where the input has no such field. */
+export type LiftedField =
+  { readonly column: string } | { readonly text: string } | 'event time' | 'input number' | null;
 
 /** How the records of an input become records of the schema that all inputs share: one source for each of its fields. Plain data of the plan. */
 export type Lift = readonly LiftedField[];
@@ -18,11 +19,23 @@ export function liftRecords(records: RecordBatch, input: number, lift: Lift, sch
     if (from === null) return nulls(type, rowCount);
     if (from === 'event time') return numberColumn(records.eventTimesMs);
     if (from === 'input number') return numberColumn(new Float64Array(rowCount).fill(input));
+    if ('text' in from) return repeated(from.text, rowCount);
     const column = records.columns[records.schema.indexOf(from.column)];
     assert(column !== undefined, `the input has no column "${from.column}"`);
     return column;
   });
   return { ...records, schema, columns };
+}
+
+function repeated(text: string, rowCount: number): Column {
+  const bytes = new TextEncoder().encode(text);
+  const data = new Uint8Array(bytes.length * rowCount);
+  const offsets = new Int32Array(rowCount + 1);
+  for (let row = 0; row < rowCount; row++) {
+    data.set(bytes, row * bytes.length);
+    offsets[row + 1] = (row + 1) * bytes.length;
+  }
+  return utf8Column(data, offsets);
 }
 
 function nulls(type: FieldType, rowCount: number): Column {
