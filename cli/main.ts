@@ -7,6 +7,7 @@ import { addMigrateCommand } from './commands/migrate.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addReplayCommand } from './commands/replay.ts';
 import { addRunCommand } from './commands/run.ts';
+import { addSavepointCommand } from './commands/savepoint.ts';
 import { addSqlCommand } from './commands/sql.ts';
 import { addSimulateCommand } from './commands/simulate.ts';
 import { addSinkCommand } from './commands/sink.ts';
@@ -37,6 +38,7 @@ addMigrateCommand(program);
 addTopicCommand(program);
 addSqlCommand(program);
 addStateCommand(program);
+addSavepointCommand(program);
 addSimulateCommand(program);
 
 try {

@@ -63,9 +63,16 @@ export class ReadOrder {
     this.#prune(logStarts);
   }
 
+  /** Puts rows in the place of all others. Within a transaction. */
+  replace(rows: readonly OrderRow[]): void {
+    this.clear();
+    for (const row of rows) this.#put(row);
+  }
+
   /** Deletes all rows. Within a transaction. */
   clear(): void {
-    for (const key of [...this.#environment.jobs.getKeys(this.#all())]) this.#environment.jobs.removeSync(key);
+    const keys = [...this.#environment.jobs.getKeys(this.#all())];
+    for (const key of keys) this.#environment.jobs.removeSync(key);
   }
 
   #last(): OrderRow | null {

@@ -4,7 +4,7 @@ import type { StateWrite } from '../state/state-store.ts';
 import type { Claim } from './claims.ts';
 import { decodeJobRow, encodeJobRow, type JobRow } from './job-row.ts';
 import { getJson, putJson } from './lmdb-environment.ts';
-import { ReadOrder } from './read-order.ts';
+import { ReadOrder, type OrderRow } from './read-order.ts';
 import { StateJournal } from './state-journal.ts';
 import { statePrefix, StateNames } from './state-names.ts';
 import { StateTable } from './state-table.ts';
@@ -18,8 +18,8 @@ export interface SwappedTo {
   readonly row: JobRow;
   /** `all`: operators that were not staged have no state any more. `staged`: they keep theirs, which must stand where the row says. */
   readonly replaces: 'all' | 'staged';
-  /** `follows`: what a restart would replay is what the new state has passed. `stays`: it is still to be replayed. `forgotten`: the order of what was read is not known any more. */
-  readonly order: 'follows' | 'stays' | 'forgotten';
+  /** `follows`: what a restart would replay is what the new state has passed. `stays`: it is still to be replayed. `recorded`: the order is another one from here on. */
+  readonly order: 'follows' | 'stays' | { readonly recorded: readonly OrderRow[] };
 }
 
 /**
@@ -106,7 +106,7 @@ export class StateSwap {
     this.#sweep();
   }
 
-  #passReplays(order: 'follows' | 'forgotten'): void {
+  #passReplays(order: Exclude<SwappedTo['order'], 'stays'>): void {
     const { environment } = this.#storage;
     const { jobs } = environment;
     const record = new ReadOrder(environment, this.#job);
@@ -114,8 +114,8 @@ export class StateSwap {
       ...jobs.getRange({ start: ['replay', this.#job, 0], end: ['replay', this.#job, Number.MAX_SAFE_INTEGER] }),
     ];
     for (const { key } of rows) jobs.removeSync(key);
-    if (order === 'forgotten') {
-      record.clear();
+    if (order !== 'follows') {
+      record.replace(order.recorded);
       return;
     }
     const stored = jobs.getBinary(['job', this.#job]);

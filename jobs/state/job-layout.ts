@@ -94,7 +94,7 @@ function originOf(source: SourceDefinition, digest: string): string {
       return `${source.kind} ${source.path}`;
     case 'simulator':
       return `simulator ${source.world} ${source.seed} ${source.drift}`;
-    default:
+    case 'inputs':
       // What positions of several inputs mean is decided by all that is said of them.
       return digest;
   }

@@ -39,7 +39,10 @@ export function planReplay({ row, order, replay }: StoredJob, end: ReplayEnd, ne
       ? order
       : [...order, { number: -1, watermarksMs: row.stateMetadata?.watermarksMs ?? null, ranges: replay }];
   const rows = typeof end === 'string' ? all : cutBefore(all, end, row.committed, needs.job);
-  if (rows.length === 0) return { from: [], watermarksMs: null, ranges: [] };
+  if (rows.length === 0) {
+    if (row.stateMetadata !== null) throw unrecorded(needs.job);
+    return { from: [], watermarksMs: null, ranges: [] };
+  }
   const lastWatermarks = end === 'state' ? row.stateMetadata?.watermarksMs : rows.at(-1)?.watermarksMs;
   const neededFromMs = lowest(lastWatermarks ?? []) - (needs.reachMs ?? Infinity);
   for (let first = rows.length - 1; first >= 0; first--) {
@@ -106,6 +109,15 @@ function highest(watermarks: readonly PartitionWatermark[]): number {
 /** Positions in words, for people. */
 function places(offsets: readonly PartitionOffset[]): string {
   return offsets.map(({ partition, offset }) => `offset ${offset} of partition ${partition}`).join(', ') || 'nothing';
+}
+
+function unrecorded(job: string): SluiceError {
+  return new SluiceError(
+    'LOG_TRUNCATED',
+    `it must be on record in which order job ${job} has read its input; it is not: its state was restored from a savepoint that does not say, or is of an older Sluice. ` +
+      'What it reads from now on is recorded, and state can be computed anew once nothing from before matters any more',
+    { fields: { job } },
+  );
 }
 
 function unknownPosition(job: string, partition: number, offset: number, found: string): SluiceError {

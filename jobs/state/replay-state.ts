@@ -6,6 +6,7 @@ import { takeState } from '../../engine/execution/section.ts';
 import type { Decoder } from '../../engine/serde/decoder.ts';
 import type { PartitionOffset, Source } from '../../engine/source/source.ts';
 import type { StateWrite } from '../../engine/state/state-store.ts';
+import type { EmbeddedCommitLog } from '../../engine/storage/embedded-commit-log.ts';
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { watermarkRule } from '../runtime/input-positions.ts';
@@ -44,7 +45,7 @@ export async function replayState(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<ReplayedState> {
   const { section, watermarks, replayedRecords } = await recover(
-    silentQuery(job, source, decoder),
+    silentQuery(job, { source, decoder }, noCommits),
     acquired(job, plan),
     signal,
   );
@@ -65,8 +66,24 @@ function acquired({ digest }: CheckedJob, { from, watermarksMs, ranges }: Replay
   };
 }
 
+/**
+ * Brings the stored state of a job up to where it is committed, as a start of the job does, and leaves it at that: what a restart would replay is replayed, and flushed. The commit log
+ * is acquired, and disposed of.
+ *
+ * @throws {SluiceError} what the commit log and the source throw.
+ */
+export async function catchUp(job: CheckedJob, log: ReplayedLog, commitLog: EmbeddedCommitLog): Promise<void> {
+  await using owned = commitLog;
+  const found = await owned.acquire();
+  if (found.metadata === null || found.replay.length === 0) return;
+  const task = await recover(silentQuery(job, log, owned), found, new AbortController().signal);
+  const metadata = { ...found.metadata, batchSequence: task.nextBatchSequence };
+  await owned.commit({ ranges: [], metadata, outputs: [], state: { writes: takeState(task.section) } });
+  await owned.settleState();
+}
+
 /** The part of a query that a replay runs; nothing of the rest is ever called. */
-function silentQuery(job: CheckedJob, source: Source, decoder: Decoder | null): QueryDefinition {
+function silentQuery(job: CheckedJob, { source, decoder }: ReplayedLog, commitLog: CommitLog): QueryDefinition {
   return {
     name: job.name,
     jobDigest: job.digest,
@@ -74,7 +91,7 @@ function silentQuery(job: CheckedJob, source: Source, decoder: Decoder | null): 
     source,
     decoder,
     watermark: watermarkRule(job),
-    commitLog: noCommits,
+    commitLog,
     openSection: (start, state) => openSection(job, start, state),
     score: emitted,
     encode: emitted,

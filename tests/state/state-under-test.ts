@@ -62,20 +62,22 @@ export class StateUnderTest implements AsyncDisposable {
   readonly directory: string;
   readonly storage: Storage;
   readonly #partitions: number;
+  readonly #topic: string;
   #jobs = 0;
 
-  private constructor(folder: string, storage: Storage, partitions: number) {
+  private constructor(folder: string, storage: Storage, topic: string, partitions: number) {
     this.folder = folder;
     this.directory = join(folder, 'data');
     this.storage = storage;
+    this.#topic = topic;
     this.#partitions = partitions;
   }
 
-  static async open(partitions: number): Promise<StateUnderTest> {
+  static async open(partitions: number, topic = 'payments'): Promise<StateUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-state-'));
     const storage = await Storage.open({ directory: join(folder, 'data'), access: 'write', clock: systemClock });
-    storage.ensureTopic('payments', { partitionCount: partitions });
-    return new StateUnderTest(folder, storage, partitions);
+    storage.ensureTopic(topic, { partitionCount: partitions });
+    return new StateUnderTest(folder, storage, topic, partitions);
   }
 
   /** Writes a job with some of the files changed; gives its path. */
@@ -101,7 +103,7 @@ export class StateUnderTest implements AsyncDisposable {
       const partition = partitionOf({ data: key, offsets: Int32Array.of(0, key.length) }, 0, 0);
       return { key: payment.card, value: JSON.stringify(payment), partition };
     });
-    if (messages.length > 0) await this.storage.append(messageBatchOf('payments', messages));
+    if (messages.length > 0) await this.storage.append(messageBatchOf(this.#topic, messages));
   }
 
   /** Runs the job over what is there. */
@@ -124,8 +126,8 @@ export class StateUnderTest implements AsyncDisposable {
   }
 
   /** What the job has published. */
-  async answers(): Promise<readonly string[]> {
-    const source = new EmbeddedTopicSource(this.storage, 'answers');
+  async answers(topic = 'answers'): Promise<readonly string[]> {
+    const source = new EmbeddedTopicSource(this.storage, topic);
     const ranges = await source.ranges();
     await source.seek(ranges.map(({ partition, startOffset }) => ({ partition, offset: startOffset })));
     const texts: string[] = [];
