@@ -27,6 +27,8 @@ export interface WorkerSettings {
   readonly sessionTimeoutMs: number;
   readonly maxBatchRecords: number;
   readonly flushEveryMs: number;
+  /** How much of its keys' state a task holds; the default where absent. */
+  readonly workingSetBytes?: number;
   /** A name that outlives the process, where it has one. */
   readonly instanceId?: string;
 }
@@ -131,7 +133,12 @@ async function runTask(task: WorkerTask, job: WorkerJob, seams: WorkerSeams, sig
     decoder: new JsonDecoder({ schema: inputSchema, eventTimeField: 'time', keyFields: ['card'] }),
     commitLog: seams.commitLog?.(plainLog, state, task) ?? plainLog,
     score: (records) => Promise.resolve({ records, deadLetters: [] }),
-    bounds: { ...defaultBounds, maxBatchRecords: worker.maxBatchRecords, flushEveryMs: worker.flushEveryMs },
+    bounds: {
+      ...defaultBounds,
+      maxBatchRecords: worker.maxBatchRecords,
+      flushEveryMs: worker.flushEveryMs,
+      workingSetBytes: worker.workingSetBytes ?? defaultBounds.workingSetBytes,
+    },
     ...job(task),
   };
   const query = seams.query?.(plainQuery, task) ?? plainQuery;

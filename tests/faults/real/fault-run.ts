@@ -8,6 +8,7 @@ import { waitUntil } from '../../../tools/services/launched-process.ts';
 import { RandomSource } from '../simulation/random-source.ts';
 import { violationsOf, type RealViolation } from './checker.ts';
 import type { FaultWorkerSettings } from './fault-worker.ts';
+import { commandApp, commandOperator, writeCommandJob } from './command-job.ts';
 import { InputFeed } from './input-feed.ts';
 import { dump, dumpCommits, RawAdmin, RawReader, type RawMessage } from './raw-kafka.ts';
 import { setTrap, takeTrap, type Trap } from './seams.ts';
@@ -27,6 +28,8 @@ export interface RunShape {
   readonly sink: 'with a sink' | 'without a sink';
   /** The planted bug that its workers have; empty for none. */
   readonly bug: string;
+  /** What a worker is: the engine's parts, put together so that traps and bugs can be set, or `sluice run` with a job file. */
+  readonly worker: 'engine parts' | 'the command';
 }
 
 /** What most runs are like. */
@@ -37,6 +40,7 @@ export const usualShape: RunShape = {
   instanceId: null,
   sink: 'without a sink',
   bug: '',
+  worker: 'engine parts',
 };
 
 const partitions = 4;
@@ -46,6 +50,9 @@ const catchUpMs = 60_000;
 /** How long a trap may wait for a worker that has none of the partitions, or writes no state just then. */
 const trapPatienceMs = 8_000;
 const program = fileURLToPath(new URL('fault-worker.ts', import.meta.url));
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+/** So little that the cards that seldom come are read again each time. */
+const workingSetBytes = 2_000;
 /** How long a worker may be silent before the group gives its partitions away. */
 export const sessionTimeoutMs = 1_500;
 
@@ -145,24 +152,10 @@ export class FaultRun {
 
   startWorker(): RunningWorker {
     const trapFile = join(this.services.dir, `${this.name}.trap-${this.#started++}`);
-    const { flushEveryMs, instanceId, bug } = this.#shape;
-    const settings: FaultWorkerSettings = {
-      brokers: this.services.brokers,
-      redisPort: this.redis.proxy.port,
-      job: this.name,
-      input: this.input,
-      output: `${this.name}.out`,
-      deadLetters: `${this.name}.dead`,
-      partitions,
-      sessionTimeoutMs,
-      maxBatchRecords: 20,
-      flushEveryMs,
-      trapFile,
-      bug,
-      ...(instanceId === null ? {} : { instanceId }),
-    };
-    const child = spawn(process.execPath, ['--import', 'tsx', program, JSON.stringify(settings)], {
-      stdio: ['pipe', 'ignore', 'pipe'],
+    // The channel is how the command learns that nobody is left; the engine's parts have a pipe for that.
+    const child = spawn(process.execPath, ['--import', 'tsx', ...this.#workerArgs(trapFile)], {
+      cwd: root,
+      stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, UV_THREADPOOL_SIZE: '32' },
     });
     const worker: RunningWorker = { child, trapFile, isEnding: false };
@@ -174,6 +167,33 @@ export class FaultRun {
       if (place >= 0) this.workers.splice(place, 1);
     });
     return worker;
+  }
+
+  #workerArgs(trapFile: string): readonly string[] {
+    const { flushEveryMs, instanceId, bug, worker } = this.#shape;
+    if (worker === 'the command') {
+      const { services, redis, name } = this;
+      const dir = join(services.dir, `${name}-job`);
+      const redisPort = redis.proxy.port;
+      return writeCommandJob({ dir, name, brokers: services.brokers, redisPort, sessionTimeoutMs, flushEveryMs });
+    }
+    const settings: FaultWorkerSettings = {
+      brokers: this.services.brokers,
+      redisPort: this.redis.proxy.port,
+      job: this.name,
+      input: this.input,
+      output: `${this.name}.out`,
+      deadLetters: `${this.name}.dead`,
+      partitions,
+      sessionTimeoutMs,
+      maxBatchRecords: 20,
+      flushEveryMs,
+      workingSetBytes,
+      trapFile,
+      bug,
+      ...(instanceId === null ? {} : { instanceId }),
+    };
+    return [program, JSON.stringify(settings)];
   }
 
   /** A worker that runs, by chance. */
@@ -252,7 +272,7 @@ export class FaultRun {
       sinkRows: this.sink === null ? null : await this.sink.rows(outputs.length, catchUpMs),
       deadLetters: await byTopic('dead'),
       seen: this.#seen,
-      commits: await dumpCommits(directBroker, this.name, this.input),
+      commits: await dumpCommits(directBroker, this.#group, this.input),
       state: await this.storedState(),
       logs: this.#logs,
     });
@@ -260,8 +280,14 @@ export class FaultRun {
 
   /** What is in its Redis now. */
   storedState(): Promise<StoredState> {
-    const task = (partition: number): string => `${this.name}.${this.input}-${partition}`;
-    return readStoredState(this.redis.directPort, task, partitions);
+    const task = (partition: number): string => `${this.#group}.${this.input}-${partition}`;
+    const rolling = this.#shape.worker === 'the command' ? commandOperator : 'rolling';
+    return readStoredState(this.redis.directPort, task, partitions, rolling);
+  }
+
+  /** The consumer group, with whose name those of tasks begin. */
+  get #group(): string {
+    return this.#shape.worker === 'the command' ? `${commandApp}.${this.name}` : this.name;
   }
 
   /** Ends whatever still runs. */
@@ -288,7 +314,7 @@ export class FaultRun {
     using admin = new RawAdmin(directBroker);
     let positions = new Map<number, number>();
     const isThere = async (): Promise<boolean> => {
-      positions = await admin.positions(this.name, this.input, partitions);
+      positions = await admin.positions(this.#group, this.input, partitions);
       return [...ends].every(([partition, end]) => (positions.get(partition) ?? 0) >= end);
     };
     const isOver = async (): Promise<boolean> => (await isThere()) || this.#logs.includes('\nhalted ');

@@ -64,6 +64,16 @@ export const scenarios: readonly Scenario[] = [
     sink: 'with a sink',
   }),
   scenario(
+    'sluice run has its workers killed and frozen, and Redis goes back',
+    ['killWorker', 'freezeWorker', 'redisGoesBack'],
+    { actCount: 3, worker: 'the command' },
+  ),
+  scenario(
+    'sluice run has its connections cut and silenced, and Redis loses everything',
+    ['cutKafka', 'cutRedisByBytes', 'withholdRedis', 'redisLosesAll', 'killWorker'],
+    { actCount: 3, worker: 'the command' },
+  ),
+  scenario(
     'everything at once',
     [
       'killWorker',

@@ -24,11 +24,16 @@ export interface StoredState {
 
 const beforeAll = -1e15;
 
-/** Reads the state of all tasks of a job. */
+/**
+ * Reads the state of all tasks of a job.
+ *
+ * @param rolling the rolling operator's name. Where the job has no operator of running totals, a card's is the sum of its rows: its longest window reaches back to the first.
+ */
 export async function readStoredState(
   port: number,
   task: (partition: number) => string,
   partitions: number,
+  rolling = 'rolling',
 ): Promise<StoredState> {
   const redis = new Redis({ host: '127.0.0.1', port });
   const state = { heads: [], totals: [], rows: [], ids: [], bytes: [] } as {
@@ -53,12 +58,13 @@ export async function readStoredState(
     for (const [card, total] of await fieldsOf(`${header}:total`)) {
       state.totals.push({ partition, card: card.toString(), total: Number(total.toString()) });
     }
-    for (const [card, value] of await fieldsOf(`${header}:rolling`)) {
+    for (const [card, value] of await fieldsOf(`${header}:${rolling}`)) {
       // u8 version, u8 columns, u16, u32 rows, then all times and all amounts as f64, little-endian.
       const count = value.readUInt32LE(4);
       for (let i = 0; i < count; i++) {
         const [time, amount] = [value.readDoubleLE(8 + 8 * i), value.readDoubleLE(8 + 8 * (count + i))];
         state.rows.push({ partition, card: card.toString(), time, amount });
+        if (rolling !== 'rolling') state.totals.push({ partition, card: card.toString(), total: amount });
       }
     }
     for (const [, value] of await fieldsOf(`${header}:duplicates`)) {
