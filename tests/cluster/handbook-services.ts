@@ -102,7 +102,7 @@ export class HandbookServices implements AsyncDisposable {
     const { host, port } = this.#redis;
     writeFileSync(
       this.settingsFile,
-      `kafka: { brokers: ['${this.#broker.bootstrap}'], sessionTimeout: 3s }\nredis: { url: 'redis://${host}:${port}' }\n`,
+      `kafka: { brokers: ['${this.#broker.bootstrap}'], sessionTimeout: 3s }\nredis: { url: 'redis://${host}:${port}' }\nstate: { workingSetBytes: 1048576 }\n`,
     );
   }
 }
