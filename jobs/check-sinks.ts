@@ -57,11 +57,13 @@ export function checkOutputs(
 function definitionOf(
   document: PlanDocument,
   path: DocumentPath,
-  { topic, clickhouse, jsonl, console, format, partitions }: SinkPart,
+  { topic, clickhouse, jsonl, console, format, partitions, where }: SinkPart,
   files: JobFiles,
 ): SinkDefinition[] {
   if (topic !== undefined) {
-    return [{ kind: 'topic', topic, format: format === 'avro' ? 'avro' : 'json', partitions: partitions ?? null }];
+    const condition = where === undefined ? {} : { where };
+    const form = format === 'avro' ? 'avro' : 'json';
+    return [{ kind: 'topic', topic, format: form, partitions: partitions ?? null, ...condition }];
   }
   if (jsonl !== undefined) return [{ kind: 'jsonl', path: files.resolve(jsonl) }];
   if (console !== undefined) return [{ kind: 'console', everyMs: console }];
@@ -75,7 +77,7 @@ function definitionOf(
 }
 
 function refuseTopicKeys(document: PlanDocument, path: DocumentPath, part: SinkPart, diagnostics: Diagnostic[]): void {
-  for (const key of ['format', 'partitions'] as const) {
+  for (const key of ['format', 'partitions', 'where'] as const) {
     if (part[key] === undefined) continue;
     const message = `"${key}" belongs to a topic`;
     diagnostics.push(document.atKey([...path, key], { code: 'VALUE_WRONG', message, expected: `no "${key}"` }));

@@ -109,6 +109,8 @@ export type SinkDefinition =
       readonly topic: string;
       readonly format: MessageFormat;
       readonly partitions: number | null;
+      /** The condition by which results go there, over the results' columns. Absent: all do. */
+      readonly where?: string;
     }
   | { readonly kind: 'clickhouse'; readonly table: string }
   | { readonly kind: 'jsonl'; readonly path: string }

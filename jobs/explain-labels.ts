@@ -7,7 +7,10 @@ import type { SinkDefinition } from './checked-job.ts';
 export function sinkLabel(sink: SinkDefinition): string {
   switch (sink.kind) {
     case 'topic':
-      return `topic ${sink.topic}, ${sink.format}${sink.partitions === null ? '' : `, ${sink.partitions} partitions`}`;
+      return (
+        `topic ${sink.topic}, ${sink.format}${sink.partitions === null ? '' : `, ${sink.partitions} partitions`}` +
+        (sink.where === undefined ? '' : `, results where ${sink.where}`)
+      );
     case 'clickhouse':
       return `clickhouse ${sink.table}, follows the topic`;
     case 'jsonl':

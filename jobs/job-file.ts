@@ -58,6 +58,7 @@ export interface SinkPart {
   readonly console?: number | undefined;
   readonly format?: string | undefined;
   readonly partitions?: number | undefined;
+  readonly where?: string | undefined;
 }
 
 /** What `state:` holds. */
@@ -207,6 +208,7 @@ const sink: z.ZodType<SinkPart> = z
     console: durationText('positive').meta({ description: 'how often a line about the progress is printed' }),
     format: format.meta({ description: 'of a topic; default json' }),
     partitions: z.int().min(1).max(1024).meta({ description: "of a topic that is made; default the source's" }),
+    where: name.meta({ description: 'of a topic: only results for which this is true go there; default all' }),
   })
   .partial()
   .meta({ oneOf: required(...sinkKinds) });

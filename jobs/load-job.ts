@@ -12,12 +12,14 @@ import { checkOnline } from './check-online.ts';
 import { checkPattern, checkSessions } from './check-patterns.ts';
 import { checkParts } from './check-parts.ts';
 import { checkScore } from './check-score.ts';
+import { checkBranches } from './check-branches.ts';
 import { checkInputKeys, checkInputs, inputTopics } from './check-inputs.ts';
 import { checkOneOf } from './check-one-of.ts';
 import { checkSource, type CheckedSource } from './check-source.ts';
 import { jobDigest } from './job-digest.ts';
 import { JobFiles } from './job-files.ts';
 import { jobParts, type JobParts } from './job-file.ts';
+import { resultSchemaOf } from './result-schema.ts';
 import { isSinkJob } from './sink-job.ts';
 
 const defaultFlushEveryMs = 1_000;
@@ -77,6 +79,9 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
   const score = checkScore(document, parts.score, files);
   const topics = { inputTopics: inputTopics(source.definition), lateTopic: late.topic };
   const { sinks, deadLetters } = checkOutputs(document, parts, topics, files);
+  if (features !== null) {
+    checkBranches(document, parts.sinks ?? [], resultSchemaOf({ windows, pattern, features, score }), files);
+  }
   const online = checkOnline(document, parts.state?.online, features, files.diagnostics);
   const { definition, schema, origin } = source;
   if (files.diagnostics.length > 0 || definition === null || schema === null || origin === null || features === null) {

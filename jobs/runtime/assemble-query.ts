@@ -17,6 +17,7 @@ import type { Source } from '../../engine/source/source.ts';
 import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
+import { branchEncoders } from './branch-encoder.ts';
 import { inTheirInputs, underOwnPositions, watermarkRule } from './input-positions.ts';
 import { openSection } from './open-section.ts';
 
@@ -48,6 +49,7 @@ export interface QueryParts {
 export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
   const { source, decoder, commitLog, model, lateEncoder = null } = parts;
   checkWindowParts(job, parts);
+  const encoders = branchEncoders(job, parts.encoders);
   return {
     name: job.name,
     jobDigest: job.digest,
@@ -58,7 +60,7 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     commitLog,
     openSection: (start, state) => openSection(job, start, state),
     score: model === null ? unscored : scoring(job, model, parts.input),
-    encode: (records) => encodeWith(job, parts.encoders, parts.input, records),
+    encode: (records) => encodeWith(job, encoders, parts.input, records),
     ...(lateEncoder === null
       ? {}
       : { encodeLate: (late: RecordBatch) => encodeWith(job, [lateEncoder], parts.input, late) }),

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { packageFile } from '../../engine/package-file.ts';
-import type { Schema } from '../../engine/record/schema.ts';
 import { avroDeadLetterEncoder } from '../../engine/serde/avro-dead-letter-encoder.ts';
 import { AvroEncoder } from '../../engine/serde/avro-encoder.ts';
 import { avroOfOutputs, type AvroRecordName } from '../../engine/serde/avro-of-outputs.ts';
@@ -10,10 +9,9 @@ import type { Encoder, EncoderOptions } from '../../engine/serde/encoder.ts';
 import { JsonEncoder } from '../../engine/serde/json-encoder.ts';
 import { keyPartitioner } from '../../engine/serde/partitioner.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
-import { scoredSchema } from '../../operators/score/score.ts';
 import type { CheckedJob, MessageFormat } from '../checked-job.ts';
-import { explainedSchema } from './explain-alerts.ts';
 import { matchRecord } from './pattern-section.ts';
+import { resultSchemaOf } from '../result-schema.ts';
 import { featureFields, joinedFields, predictionFields, type PredictionModel } from './prediction-fields.ts';
 
 /** A topic that a job writes. */
@@ -27,13 +25,6 @@ export function outputTopics(job: CheckedJob): readonly (OutputTopic & { readonl
   return job.sinks.flatMap((sink) =>
     sink.kind === 'topic' ? [{ topic: sink.topic, format: sink.format, partitions: sink.partitions }] : [],
   );
-}
-
-/** The schema of the records that a job writes: with their scores, where it scores. */
-function resultSchema(job: CheckedJob): Schema {
-  if (job.score === null) return job.features.outputSchema;
-  const scored = scoredSchema(job.features.outputSchema);
-  return job.score.explain === 0 ? scored : explainedSchema(scored);
 }
 
 const predictionRecord: AvroRecordName = {
@@ -70,7 +61,7 @@ export function openEncoder(
     const of: EncoderOptions = { schema: outputSchema, fields: all, topic, key: definition.key, partitioner };
     return openTopicEncoder(matchRecord, of, format, registry);
   }
-  const schema = resultSchema(job);
+  const schema = resultSchemaOf(job);
   const { key } = job.source;
   const entities = job.features.features.flatMap((feature) => (feature.kind === 'rolling' ? feature.key : []));
   const keys = [...new Set([key, ...entities])].filter((name) => job.schema.indexOf(name) >= 0);
