@@ -53,7 +53,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     name: 'q2',
     jobs: ['q2'],
     topic: 'nexmark-q2',
-    sql: 'SELECT auction, price, dateTime AS window_start FROM bids WHERE auction % 123 = 0',
+    sql: 'SELECT auction, bidder, price, dateTime FROM bids WHERE auction % 123 = 0',
     atLeastRows: 50,
   },
   {
@@ -67,7 +67,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
   },
   {
     name: 'q4',
-    jobs: ['bids-in-time', 'closing-prices', 'q4'],
+    jobs: ['closing-prices', 'q4'],
     topic: 'nexmark-q4',
     sql: `SELECT category, intDiv(opened, ${dayMs}) * ${dayMs} AS window_start, avg(price) AS average, count() AS auctions
       FROM (${closing}) GROUP BY category, window_start`,
@@ -85,6 +85,14 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     atLeastRows: 900,
   },
   {
+    name: 'q6',
+    jobs: ['closing-prices', 'q6'],
+    topic: 'nexmark-q6',
+    sql: `SELECT id, seller, avg(price) OVER (PARTITION BY seller ORDER BY closed ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS \`features.average\`
+      FROM (${closing})`,
+    atLeastRows: 500,
+  },
+  {
     name: 'q7',
     jobs: ['q7-highest', 'q7'],
     topic: 'nexmark-q7',
@@ -95,7 +103,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
   },
   {
     name: 'q8',
-    jobs: ['q8-new-sellers', 'q8'],
+    jobs: ['q8'],
     topic: 'nexmark-q8',
     sql: `SELECT p.id AS id, p.name AS name, intDiv(p.dateTime, 10000) * 10000 AS window_start, count() AS auctions
       FROM persons AS p JOIN auctions AS a ON p.id = a.seller
@@ -105,7 +113,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
   },
   {
     name: 'q9',
-    jobs: ['bids-in-time', 'closing-prices', 'q9-highest-bids', 'q9'],
+    jobs: ['q9-bids', 'closing-prices', 'q9-highest', 'q9'],
     topic: 'nexmark-q9',
     sql: `SELECT id, price, bidder, at FROM (${closing})`,
     atLeastRows: 500,
