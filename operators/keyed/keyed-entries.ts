@@ -13,6 +13,7 @@ export interface KeyedEntry<S> extends DueEntry {
 
 /** How an operator's state becomes bytes, the format's version first. */
 export interface EntryFormat<S> {
+  /** The state alone decides the bytes. */
   encode(state: S): Uint8Array;
   /** @throws {SluiceError} `STATE_FORMAT` */
   decode(bytes: Uint8Array): S;

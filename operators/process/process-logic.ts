@@ -168,8 +168,10 @@ export class ProcessLogic<State> implements StatefulLogic {
     cause: Cause,
     outputs: OutputRows,
   ): void {
-    const watermarkMs = this.#watermarks.of(scope);
-    for (const cells of this.#call.rows) outputs.add([...key, ...cells], { ...cause, eventTimeMs, watermarkMs, flags });
+    const { rows } = this.#call;
+    if (rows.length === 0) return;
+    const origin = { ...cause, eventTimeMs, watermarkMs: this.#watermarks.of(scope), flags };
+    for (const cells of rows) outputs.add([...key, ...cells], origin);
   }
 
   /** Keeps a key that has changed, until it is due next; one that has nothing any more is forgotten. */

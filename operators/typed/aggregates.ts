@@ -49,7 +49,7 @@ export interface AggregateOf<
   K extends AnswerKind,
   W extends string = never,
 > extends WindowAggregateOf<N, K, W> {
-  /** The same over the records of the key of the last so long, for {@link rolling}. @throws {SluiceError} `DURATION_INVALID` */
+  /** The same over the records of the key of the last so long, for `rolling`. @throws {SluiceError} `DURATION_INVALID` */
   over(length: string, options?: OverOptions): RollingFeatureOf<N, K, W>;
 }
 

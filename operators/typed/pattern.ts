@@ -95,7 +95,7 @@ export interface SessioniseOptions extends StatefulOptions {
 
 /**
  * Gives each record, at once, the session of its key that it belongs to: a name, its number, and the event time of the record that began it (docs/patterns.md). For aggregates of whole
- * sessions, at their end, see {@link session}.
+ * sessions, at their end, see `session`.
  *
  * @throws {SluiceError} `DURATION_INVALID`, `SESSION_FORGOTTEN`; `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `SCHEMA_FIELD_DUPLICATE` when it is piped.
  */

@@ -44,6 +44,7 @@ export interface PlannedStep {
   readonly plan: StreamPlan;
   /** What decides its state and results, for the job's digest; functions are in `version` only, which a person raises. */
   readonly meaning: unknown;
+  /** Builds it anew, over the state that its task has. */
   open(parts: StepParts): OpenStep;
 }
 

@@ -19,7 +19,7 @@ export interface StreamSource {
 
 /**
  * A job written in TypeScript: a topic, and the operators that its records go through. It is a description, which runs nothing by itself and may be used again and again: in a
- * test ({@link collect}, {@link underTest}), on the embedded log ({@link openLog}), or as the beginning of longer streams.
+ * test (`collect`, `underTest`), on the embedded log (`LocalLog`), or as the beginning of longer streams.
  *
  * Everything is checked when `pipe` is called, so a stream that exists can run.
  */
