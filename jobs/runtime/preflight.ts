@@ -6,6 +6,7 @@ import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
 import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import type { Clock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { fatesOfLeft } from '../state/changed-tasks.ts';
 import { checkKafka } from './cluster/check-kafka.ts';
 import { checkPositions, checkRedis } from './cluster/check-state.ts';
 import { Checklist, fine, warned, type CheckResult } from './cluster/checklist.ts';
@@ -67,7 +68,8 @@ async function checkCluster(job: CheckedJob, { settings, threads, clock }: Prefl
     checklist.results.push(...ofRedis.results);
     for (const stage of stages) {
       const topic = stage.input === 'source' ? input : stage.input.topic;
-      const tasks = { name: `${job.app}.${job.name}${stage.suffix}`, topic, digest: stage.digest };
+      const fateOf = redisAnswers ? await fatesOfLeft(redis, job, stages.length) : () => 'refuse' as const;
+      const tasks = { name: `${job.app}.${job.name}${stage.suffix}`, topic, digest: stage.digest, fateOf };
       if (partitions !== null && redisAnswers) await checkPositions(checklist, tasks, kafka.client, redis, clock);
       else checklist.skip([`positions in ${topic}`], 'the topic and Redis must both be there');
     }

@@ -9,6 +9,7 @@ import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import { OnlineValues } from '../../engine/state/redis/online-values.ts';
 import type { Clock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { adoptOnCluster } from '../state/changed-tasks.ts';
 import { assembleStage } from './assemble-stage.ts';
 import type { ClusterKafka, ClusterSettings } from './cluster/cluster-settings.ts';
 import { clusterRegistry } from './cluster/cluster-registry.ts';
@@ -76,6 +77,7 @@ export async function openClusterRun(
       const topic = topicOf(stage);
       await waiting(() => checkPartitionsKept(redis, nameOf(stage), topic, countOf(topic), 'record'));
     }
+    const fateOf = await waiting(() => adoptOnCluster(redis, job, stages.length, logger));
     const registry = clusterRegistry(settings, clock);
     const model = opened.add(await openModel(job, modelsDirectory), (bound) => bound?.scorer[Symbol.asyncDispose]());
     const encoders: Encoder[] = [];
@@ -93,7 +95,7 @@ export async function openClusterRun(
         name: nameOf(stage),
         topic: topicOf(stage),
         partitions: countOf(topicOf(stage)),
-        digest: stage.digest,
+        fateOf: (digest) => (digest === stage.digest ? 'serve' : fateOf(digest)),
         kafka,
         redis,
         // Only the last stage has every feature of a record.

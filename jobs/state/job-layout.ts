@@ -96,7 +96,7 @@ function originOf(source: SourceDefinition, digest: string): string {
       return `simulator ${source.world} ${source.seed} ${source.drift}`;
     case 'inputs':
       // What positions of several inputs mean is decided by all that is said of them.
-      return digest;
+      return `several inputs, and what is said of them (${digest.slice(0, 12)})`;
   }
 }
 

@@ -32,7 +32,7 @@ export async function planJobChange(old: CheckedJob, next: CheckedJob, ranOn: Ra
   if (diff.outcome !== 'rebuilt') return { ...diff, from: [], words: outcomes[diff.outcome] };
   const rebuilt = diff.operators.filter(({ fate }) => fate === 'rebuilt');
   const reaches = rebuilt.map(({ reachMs }) => reachMs);
-  const reach = reaches.includes(null)
+  const reach = reaches.some((ms) => ms === null || ms === Infinity)
     ? 'all input since the job began'
     : `the input of the last ${formatDuration(Math.max(0, ...reaches.map((ms) => ms ?? 0)))} before the watermark`;
   const words = `The job goes on after a rebuild, which needs ${reach} in the log.`;

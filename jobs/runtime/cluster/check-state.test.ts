@@ -10,7 +10,7 @@ function standing(
   const { jobDigest = digest, at = 80, ...rest } = changes;
   const metadata = { batchSequence: 3, watermarksMs: [], jobDigest, modelDigest: '' };
   return {
-    stage: { name: 'shop.scoring', topic: 'payments', digest },
+    stage: { name: 'shop.scoring', topic: 'payments', digest, fateOf: () => 'refuse' },
     partition: 2,
     range: { start: 10, end: 100 },
     position: { offset: at, metadata: writeNote({ metadata, epoch: 1, origin: 20 }) },

@@ -9,6 +9,7 @@ import type { RedisClient } from '../../../engine/state/redis/connect-redis.ts';
 import { readTaskHeader, type TaskHeader } from '../../../engine/state/redis/task-header.ts';
 import type { Clock } from '../../../engine/time/clock.ts';
 import { fine, warned, type Checklist, type Finding } from './checklist.ts';
+import type { FateOf } from '../../state/changed-tasks.ts';
 import { checkPartitionsKept } from './recorded-partitions.ts';
 
 const attempts = 10;
@@ -20,6 +21,8 @@ export interface StageTasks {
   readonly name: string;
   readonly topic: string;
   readonly digest: string;
+  /** What becomes of what another digest has left. */
+  readonly fateOf: FateOf;
 }
 
 /** Looks at the Redis that a job's state is kept in. @returns whether it may be asked for the state. */
@@ -104,7 +107,7 @@ export interface TaskStanding {
  * @throws {SluiceError} `STATE_AHEAD_OF_LOG`, `JOB_CHANGED`, `OFFSET_OUT_OF_RANGE`, `LOG_TRUNCATED`, `COMMIT_NOTE_UNREADABLE`.
  */
 export function checkPosition({ stage, partition, range, position, header }: TaskStanding): number {
-  const { name, topic, digest } = stage;
+  const { name, topic, digest, fateOf } = stage;
   const task = `${name}.${topic}-${partition}`;
   const fields = { task, topic, partition };
   if (position === null) {
@@ -118,10 +121,11 @@ export function checkPosition({ stage, partition, range, position, header }: Tas
   }
   const note = readNote(position.metadata, `the position of task ${task}`);
   const { jobDigest } = note.metadata;
-  if (jobDigest !== digest) {
+  const fate = jobDigest === digest ? 'serve' : fateOf(jobDigest);
+  if (fate === 'refuse') {
     throw new SluiceError(
       'JOB_CHANGED',
-      `task ${task} was left by a job of digest ${jobDigest}, whose state and outputs this job cannot take up; run the former job, or this one under another name`,
+      `task ${task} was left by a job of digest ${jobDigest}, whose state this job cannot take up (sluice plan --diff says why); run the former job, or this one under another name`,
       { fields: { ...fields, jobDigest } },
     );
   }
@@ -142,10 +146,15 @@ export function checkPosition({ stage, partition, range, position, header }: Tas
       { fields },
     );
   }
-  const from = header.offset ?? note.origin;
+  const rebuilds = fate === 'rebuild' || header.offset === null;
+  const from = rebuilds ? note.origin : (header.offset ?? note.origin);
   if (from < range.start) {
     const what =
-      header.offset === null ? 'where the state, which Redis has lost, must be rebuilt from' : 'where the state stands';
+      fate === 'rebuild'
+        ? 'from where the changed job must rebuild its state'
+        : header.offset === null
+          ? 'where the state, which Redis has lost, must be rebuilt from'
+          : 'where the state stands';
     throw new SluiceError(
       'LOG_TRUNCATED',
       `topic ${topic} must still hold partition ${partition} from offset ${from}, ${what}; it begins at ${range.start}: retention was shorter than the job stood still. ` +

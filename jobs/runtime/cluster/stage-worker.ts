@@ -16,9 +16,9 @@ import type { Source } from '../../../engine/source/source.ts';
 import type { RedisClient } from '../../../engine/state/redis/connect-redis.ts';
 import { OnlineTaskState } from '../../../engine/state/redis/online-task-state.ts';
 import type { OnlineValues } from '../../../engine/state/redis/online-values.ts';
-import { RedisTaskState } from '../../../engine/state/redis/redis-task-state.ts';
 import type { TaskState } from '../../../engine/state/redis/task-state.ts';
 import type { Clock } from '../../../engine/time/clock.ts';
+import { ChangedTaskState, type FateOf } from '../../state/changed-tasks.ts';
 import type { ClusterKafka } from './cluster-settings.ts';
 import { partitionsChanged } from './recorded-partitions.ts';
 import { RunTotals, type StageTotals } from './run-totals.ts';
@@ -30,8 +30,8 @@ export interface StageWorkerOptions {
   readonly topic: string;
   /** How many partitions the topic had when the job was opened. */
   readonly partitions: number;
-  /** Of everything that decides the stage's state. */
-  readonly digest: string;
+  /** What becomes of what a job of some digest has left. */
+  readonly fateOf: FateOf;
   readonly kafka: ClusterKafka;
   /** Shared by all tasks of the process; outlives the worker. */
   readonly redis: RedisClient;
@@ -137,7 +137,7 @@ export class StageWorker {
     trigger: Trigger,
     { stop, lost }: TaskSignals,
   ): Promise<void> {
-    const { name, topic, partitions, digest, kafka, redis, clock, online } = this.#options;
+    const { name, topic, partitions, fateOf, kafka, redis, clock, online } = this.#options;
     if (partition >= partitions) throw partitionsChanged(name, topic, partitions, partition + 1);
     const task = `${name}.${topic}-${partition}`;
     const source = await this.#openSource(partition, trigger);
@@ -148,8 +148,8 @@ export class StageWorker {
       openProducer: () =>
         KafkaTaskProducer.open({ settings: kafka.client, transactionalId: task, group, topic, partition }),
       committed: () => group.committed(partition),
-      state: keepOnline(new RedisTaskState(redis, { task, owner: randomUUID() })),
-      servesJob: (committed) => committed === digest,
+      state: keepOnline(new ChangedTaskState(redis, { task, owner: randomUUID() }, fateOf, source)),
+      servesJob: (committed) => fateOf(committed) !== 'refuse',
       lost,
     });
     const query = new StreamingQuery(this.#options.openQuery(partition, source, commitLog), clock, (error) =>
