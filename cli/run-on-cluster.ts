@@ -8,10 +8,9 @@ import { openClusterRun } from '../jobs/runtime/run-cluster.ts';
 import { runClusterWorkers } from '../jobs/runtime/run-cluster-workers.ts';
 import { preflight } from '../jobs/runtime/preflight.ts';
 import { refuseIfAny, tableOf } from './commands/doctor.ts';
-import { endAtOnce, endInTime } from './end-in-time.ts';
+import { endInTime } from './end-in-time.ts';
 import { loadClusterSettings, type ConfigOption } from './load-cluster-settings.ts';
 import type { ModelsOption } from './models-directory.ts';
-import { stopSignal } from './stop-signal.ts';
 import { threadCount } from './thread-count.ts';
 
 /** What the command line says of a run on a cluster. */
@@ -26,19 +25,29 @@ export interface ClusterRunOptions extends ModelsOption, ConfigOption {
 
 /** libuv's threads for a worker whose parent was not started by `bin/sluice`, which says why so many. */
 const threadPoolSize = '64';
+/** From when a worker has ended itself until its parent knows. */
+const parentPatienceMs = 5_000;
 
 /**
  * Runs a job on Kafka and Redis as this process's part of it, or starts the workers that do. Called by `sluice run --profile cluster`, which loads this file only then: the Kafka
  * client's binary is not there where nothing but the local profile was set up.
  *
+ * @param stop aborted when it is to end, also before it has begun.
  * @returns the figures to print, once it has ended.
  * @throws {SluiceError} `PREFLIGHT_REFUSED`, and what the run throws.
  */
-export async function runOnCluster(job: CheckedJob, path: string, options: ClusterRunOptions): Promise<object> {
+export async function runOnCluster(
+  job: CheckedJob,
+  path: string,
+  options: ClusterRunOptions,
+  stop: AbortController,
+): Promise<object> {
   const { models, trigger, workers, worker, stopTimeout } = options;
   const settings = await loadClusterSettings(options);
-  const stop = stopSignal(endAtOnce);
   const logger = jsonLogger(worker === undefined ? 'sluice' : `sluice worker ${worker}`);
+  // Who waits for workers gives them the time that they have, and some more.
+  const ownPart = worker !== undefined || workers === 1;
+  endInTime(stop.signal, ownPart ? stopTimeout : stopTimeout + parentPatienceMs, logger);
   if (worker !== undefined) stopWithParent(stop);
   else {
     const examined = { settings, modelsDirectory: models, clock: systemClock };
@@ -47,7 +56,7 @@ export async function runOnCluster(job: CheckedJob, path: string, options: Clust
     if (toRead.length > 0) process.stderr.write(tableOf(toRead));
     refuseIfAny(results);
   }
-  if (worker === undefined && workers > 1) {
+  if (!ownPart) {
     return runClusterWorkers(
       {
         count: workers,
@@ -61,7 +70,6 @@ export async function runOnCluster(job: CheckedJob, path: string, options: Clust
       stop.signal,
     );
   }
-  endInTime(stop.signal, stopTimeout, logger);
   const profile = { settings, modelsDirectory: models, logger, clock: systemClock };
   await using run = await openClusterRun(job, profile, stop.signal).catch((error: unknown) => {
     // Told to end while it waited for a service: it had not begun.

@@ -6,7 +6,7 @@ import { openLocalRun } from '../../jobs/runtime/run-local.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
 import { dataDirectory, type DirectoryOption } from '../data-directory.ts';
 import { duration } from '../duration-option.ts';
-import { stopTimeoutMs } from '../end-in-time.ts';
+import { endAtOnce, stopTimeoutMs } from '../end-in-time.ts';
 import { configFile } from '../load-cluster-settings.ts';
 import { loadClusterPart } from '../load-cluster-part.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
@@ -43,16 +43,17 @@ export function addRunCommand(program: Command): void {
 }
 
 async function runJob(path: string, options: RunOptions): Promise<void> {
+  // Before all else: what is loaded for a cluster takes a while, and who is told to stop meanwhile is to end in order, too.
+  const stop = options.profile === 'local' ? stopSignal() : stopSignal(endAtOnce);
   const job = await loadCheckedJob(path);
   const figures =
     options.profile === 'local'
-      ? await runLocal(job, options)
-      : await (await loadClusterPart(() => import('../run-on-cluster.ts'))).runOnCluster(job, path, options);
+      ? await runLocal(job, options, stop.signal)
+      : await (await loadClusterPart(() => import('../run-on-cluster.ts'))).runOnCluster(job, path, options, stop);
   process.stdout.write(`${JSON.stringify(figures)}\n`);
 }
 
-async function runLocal(job: CheckedJob, { dir, models, trigger }: RunOptions): Promise<object> {
-  const { signal } = stopSignal();
+async function runLocal(job: CheckedJob, { dir, models, trigger }: RunOptions, signal: AbortSignal): Promise<object> {
   await using storage = await Storage.open({ directory: dir, access: 'write', clock: systemClock });
   await using run = await openLocalRun(job, {
     storage,

@@ -131,9 +131,14 @@ describe('sluice run --profile cluster', () => {
 
   it('works off what is there and ends, and finds nothing to do the next time', async () => {
     const job = await newCardJob(services, 'nightly');
+    const further = '{ topic: nightly.out }, { clickhouse: predictions }, { jsonl: out.jsonl }';
+    writeFileSync(job, readFileSync(job, 'utf8').replace('{ topic: nightly.out }', further));
     await produceCards(services, 'nightly', 0, 2_000);
     const first = run(job, '--trigger', 'availableNow');
     expect([await first.ended, first.figures]).toMatchObject([0, { read: 2_000, scored: 2_000, replayed: 0 }]);
+    // What the job leaves to others is said, by name.
+    for (const sink of ['sink clickhouse predictions', 'sink jsonl']) expect(first.stderr).toContain(sink);
+    expect(first.stderr).toContain('sluice sink');
     const again = run(job, '--trigger', 'availableNow');
     expect([await again.ended, again.figures]).toMatchObject([0, { read: 0, replayed: 0 }]);
     const reader = await TopicReader.open(services, 'nightly.out');
