@@ -17,7 +17,8 @@ const unpaid = events.pipe(
         const dueMs = at + 15 * 60_000;
         timers.set(dueMs);
         state.set({ dueMs });
-      } else if (what === 'paid' && waiting !== null) {
+      } else if (what === 'paid' && waiting !== null && at < waiting.dueMs) {
+        // The timer fires as the watermark comes by, which may be later: what was in time is told by the times.
         timers.delete(waiting.dueMs);
         state.clear();
       }
