@@ -19,7 +19,8 @@ import { openFollowers, type FollowerProfile, type OutputFollowers } from './fol
 import { refuseOnline } from './online-features.ts';
 import { openInputs } from './open-inputs.ts';
 import { openModel } from './open-model.ts';
-import { openDecoder, openFileSource, openTopicSource } from './open-source.ts';
+import { openFileSource } from './open-source.ts';
+import { openTopicInput } from './open-topic-input.ts';
 import { openSimulatorSource } from './simulator-source.ts';
 import { openWindowEncoder } from './window-outputs.ts';
 
@@ -167,8 +168,8 @@ async function openInput(job: CheckedJob, storage: Storage, registry: SchemaRegi
     case 'topic': {
       const { topic } = source;
       const partitionCount = partitionsOf(storage, topic);
-      const decoder = openDecoder(job, registry);
-      return { source: openTopicSource(storage, topic), decoder, input: topic, topic, partitionCount };
+      const opened = openTopicInput(job, { name: topic, partitionCount }, storage, registry);
+      return { ...opened, input: topic, topic, partitionCount };
     }
     case 'parquet':
     case 'csv':

@@ -8,6 +8,8 @@ export interface NexmarkQuery {
   readonly sql: string;
   /** Fewer rows than this would prove nothing. */
   readonly atLeastRows: number;
+  /** What it takes of the topics: some chains need the order that events have in one partition (docs/nexmark.md). */
+  readonly partitions: 'any' | 'one';
 }
 
 const dayMs = 86_400_000;
@@ -41,6 +43,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     topic: 'nexmark-q0',
     sql: 'SELECT auction, bidder, price, channel, dateTime FROM bids',
     atLeastRows: 10_000,
+    partitions: 'any',
   },
   {
     name: 'q1',
@@ -48,6 +51,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     topic: 'nexmark-q1',
     sql: 'SELECT auction, bidder, price * 0.908 AS `features.price_euro`, dateTime FROM bids',
     atLeastRows: 10_000,
+    partitions: 'any',
   },
   {
     name: 'q2',
@@ -55,6 +59,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     topic: 'nexmark-q2',
     sql: 'SELECT auction, bidder, price, dateTime FROM bids WHERE auction % 123 = 0',
     atLeastRows: 50,
+    partitions: 'any',
   },
   {
     name: 'q3',
@@ -64,6 +69,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
       FROM auctions AS a JOIN persons AS p ON a.seller = p.id
       WHERE a.category = 10 AND p.state IN ('OR', 'ID', 'CA')`,
     atLeastRows: 50,
+    partitions: 'any',
   },
   {
     name: 'q4',
@@ -72,6 +78,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     sql: `SELECT category, intDiv(opened, ${dayMs}) * ${dayMs} AS window_start, avg(price) AS average, count() AS auctions
       FROM (${closing}) GROUP BY category, window_start`,
     atLeastRows: 10,
+    partitions: 'any',
   },
   {
     name: 'q5',
@@ -83,6 +90,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
         GROUP BY event_time, auction)
       WHERE bids = most`,
     atLeastRows: 900,
+    partitions: 'one',
   },
   {
     name: 'q6',
@@ -91,6 +99,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     sql: `SELECT id, seller, avg(price) OVER (PARTITION BY seller ORDER BY closed ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS \`features.average\`
       FROM (${closing})`,
     atLeastRows: 500,
+    partitions: 'one',
   },
   {
     name: 'q7',
@@ -100,6 +109,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
         SELECT auction, bidder, price, dateTime AS event_time, max(price) OVER (PARTITION BY intDiv(dateTime, 10000)) AS most FROM bids)
       WHERE price = most`,
     atLeastRows: 200,
+    partitions: 'any',
   },
   {
     name: 'q8',
@@ -110,6 +120,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
       WHERE intDiv(p.dateTime, 10000) = intDiv(a.dateTime, 10000)
       GROUP BY id, name, window_start`,
     atLeastRows: 10,
+    partitions: 'any',
   },
   {
     name: 'q9',
@@ -117,6 +128,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     topic: 'nexmark-q9',
     sql: `SELECT id, price, bidder, at FROM (${closing})`,
     atLeastRows: 500,
+    partitions: 'one',
   },
   {
     name: 'q11',
@@ -128,6 +140,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
             PARTITION BY bidder ORDER BY dateTime ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) >= 10000 AS begins FROM bids))
       GROUP BY bidder, session`,
     atLeastRows: 1_000,
+    partitions: 'any',
   },
   {
     name: 'q12',
@@ -135,6 +148,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     topic: 'nexmark-q12',
     sql: 'SELECT bidder, intDiv(published, 10000) * 10000 AS window_start, count() AS bids FROM bids GROUP BY bidder, window_start',
     atLeastRows: 1_000,
+    partitions: 'any',
   },
   {
     name: 'q15',
@@ -142,6 +156,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     topic: 'nexmark-q15',
     sql: `SELECT ${inDays}, ${counts}, ${distinct} FROM bids GROUP BY window_start`,
     atLeastRows: 2,
+    partitions: 'any',
   },
   {
     name: 'q16',
@@ -149,6 +164,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     topic: 'nexmark-q16',
     sql: `SELECT channel, ${inDays}, max(dateTime) AS latest, ${counts}, ${distinct} FROM bids GROUP BY channel, window_start`,
     atLeastRows: 1_000,
+    partitions: 'any',
   },
   {
     name: 'q17',
@@ -157,6 +173,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     sql: `SELECT auction, ${inDays}, ${counts}, min(price) AS min_price, max(price) AS max_price, avg(price) AS avg_price, sum(price) AS sum_price
       FROM bids GROUP BY auction, window_start`,
     atLeastRows: 1_000,
+    partitions: 'any',
   },
   {
     name: 'q18',
@@ -165,6 +182,7 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
     sql: `SELECT bidder, auction, ${inDays}, argMax(price, bids.dateTime) AS price, argMax(channel, bids.dateTime) AS channel, max(dateTime) AS at
       FROM bids GROUP BY bidder, auction, window_start`,
     atLeastRows: 5_000,
+    partitions: 'any',
   },
   {
     name: 'q20',
@@ -174,5 +192,6 @@ export const nexmarkQueries: readonly NexmarkQuery[] = [
         b.channel AS channel, a.itemName AS itemName, a.initialBid AS initialBid, a.seller AS seller
       FROM bids AS b JOIN auctions AS a ON b.auction = a.id WHERE a.category = 10`,
     atLeastRows: 1_000,
+    partitions: 'any',
   },
 ];
