@@ -3,15 +3,21 @@ import { SluiceError } from '../../engine/error.ts';
 import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { rebuildState } from '../../jobs/state/rebuild-state.ts';
-import { scanState, stateOfKey, type StateRow } from '../../jobs/state/state-view.ts';
+import { scanState, stateOfKey, type StateRow, type StateView } from '../../jobs/state/state-view.ts';
 import { openStoredState, storedJob, viewFromLog } from '../../jobs/state/stored-state.ts';
-import { verifyState } from '../../jobs/state/verify-state.ts';
+import { verifyState, type Verified } from '../../jobs/state/verify-state.ts';
 import { dataDirectory, type DirectoryOption } from '../data-directory.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
+import { loadClusterPart } from '../load-cluster-part.ts';
+import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
 import { printRows, type RowFormat } from '../state/print-rows.ts';
 import { wholeNumber } from '../whole-number.ts';
 
-interface LookOptions extends DirectoryOption {
+interface ProfileOptions extends DirectoryOption, ConfigOption {
+  readonly profile: 'local' | 'cluster';
+}
+
+interface LookOptions extends ProfileOptions {
   readonly operator?: string;
   readonly format: RowFormat;
 }
@@ -19,6 +25,9 @@ interface LookOptions extends DirectoryOption {
 const rowFormat = (): Option =>
   new Option('--format <format>', 'table, or one JSON object a line').choices(['table', 'jsonl']).default('table');
 const oneOperator: [string, string] = ['--operator <id>', 'of this operator only (`sluice explain` names them)'];
+
+const profile = (): Option =>
+  new Option('--profile <profile>', 'what the job runs on').choices(['local', 'cluster']).default('local');
 
 /** `sluice state`: what a job's operators remember, as rows; held against the log, and made anew from it. */
 export function addStateCommand(program: Command): void {
@@ -30,7 +39,9 @@ export function addStateCommand(program: Command): void {
     .argument('<key...>', 'the key; several words for a key of several fields')
     .option(...oneOperator)
     .addOption(rowFormat())
+    .addOption(profile())
     .option(...dataDirectory)
+    .option(...configFile)
     .action(getState);
   state
     .command('scan')
@@ -39,7 +50,9 @@ export function addStateCommand(program: Command): void {
     .option(...oneOperator)
     .option('--limit <n>', 'at most so many rows', wholeNumber)
     .addOption(rowFormat())
+    .addOption(profile())
     .option(...dataDirectory)
+    .option(...configFile)
     .action(scanAll);
   state
     .command('at')
@@ -56,7 +69,9 @@ export function addStateCommand(program: Command): void {
     .description('compute a sample of the keys anew from the log, and compare; ends with 1 where anything differs')
     .argument('<job>', 'job file')
     .option('--sample <share>', 'which share of the keys, such as 1%', share, 0.01)
+    .addOption(profile())
     .option(...dataDirectory)
+    .option(...configFile)
     .action(verify);
   state
     .command('rebuild')
@@ -66,25 +81,35 @@ export function addStateCommand(program: Command): void {
     .action(rebuild);
 }
 
-async function getState(path: string, key: string[], { dir, operator, format }: LookOptions): Promise<void> {
-  const job = await loadCheckedJob(path);
-  await using storage = await openToRead(dir);
-  await printRows(inTurn(await stateOfKey(openStoredState(job, storage), key, operator ?? null)), format);
+async function getState(path: string, key: string[], options: LookOptions): Promise<void> {
+  const { operator, format } = options;
+  const rows = await look(path, options, (view) => stateOfKey(view, key, operator ?? null));
+  await printRows(inTurn(rows), format);
 }
 
-async function scanAll(
-  path: string,
-  { dir, operator, format, limit }: LookOptions & { readonly limit?: number },
-): Promise<void> {
+async function scanAll(path: string, options: LookOptions & { readonly limit?: number }): Promise<void> {
+  const { operator, format, limit } = options;
+  await look(path, options, async (view) => {
+    await printRows(firstOf(scanState(view, operator ?? null), limit ?? Infinity), format);
+  });
+}
+
+/** Opens the state that is stored of a job, wherever it runs. */
+async function look<T>(path: string, options: ProfileOptions, use: (view: StateView) => Promise<T>): Promise<T> {
   const job = await loadCheckedJob(path);
-  await using storage = await openToRead(dir);
-  await printRows(firstOf(scanState(openStoredState(job, storage), operator ?? null), limit ?? Infinity), format);
+  if (options.profile === 'cluster') {
+    const settings = await loadClusterSettings(options);
+    const { viewCluster } = await loadClusterPart(() => import('../../jobs/state/cluster-state.ts'));
+    return viewCluster(job, { settings, clock: systemClock }, use);
+  }
+  await using storage = await openToRead(options.dir);
+  return await use(openStoredState(job, storage));
 }
 
 async function stateAt(
   path: string,
   { partition, offset }: Position,
-  { dir, operator, format, key }: LookOptions & { readonly key: string[] },
+  { dir, operator, format, key }: Omit<LookOptions, 'profile'> & { readonly key: string[] },
 ): Promise<void> {
   const job = await loadCheckedJob(path);
   await using storage = await openToRead(dir);
@@ -102,15 +127,24 @@ async function stateAt(
   await printRows(inTurn(await stateOfKey(view, key, operator ?? null)), format);
 }
 
-async function verify(path: string, { dir, sample }: DirectoryOption & { readonly sample: number }): Promise<void> {
-  const job = await loadCheckedJob(path);
-  await using storage = await openToRead(dir);
-  const { keys, drifts, replayedRecords } = await verifyState(job, storage, dir, sample);
+async function verify(path: string, options: ProfileOptions & { readonly sample: number }): Promise<void> {
+  const { keys, drifts, replayedRecords } = await verified(path, options);
   for (const { operator, key, words } of drifts) {
     process.stdout.write(`operator ${operator}${key.length === 0 ? '' : `, key ${key.join(' ')}`}: ${words}\n`);
   }
   process.stdout.write(`${JSON.stringify({ keys, drift: drifts.length, replayed: replayedRecords })}\n`);
   if (drifts.length > 0) process.exitCode = 1;
+}
+
+async function verified(path: string, options: ProfileOptions & { readonly sample: number }): Promise<Verified> {
+  const job = await loadCheckedJob(path);
+  if (options.profile === 'cluster') {
+    const settings = await loadClusterSettings(options);
+    const { verifyCluster } = await loadClusterPart(() => import('../../jobs/state/cluster-state.ts'));
+    return verifyCluster(job, { settings, clock: systemClock }, options.sample);
+  }
+  await using storage = await openToRead(options.dir);
+  return await verifyState(job, storage, options.dir, options.sample);
 }
 
 async function rebuild(path: string, { dir }: DirectoryOption): Promise<void> {

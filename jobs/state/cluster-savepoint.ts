@@ -26,6 +26,9 @@ import {
   type SavepointTask,
 } from './savepoint.ts';
 
+const attempts = 10;
+const tryAgainMs = 300;
+
 /** Where the services are. */
 export interface ClusterStore {
   readonly settings: ClusterSettings;
@@ -44,7 +47,7 @@ export async function saveCluster(
 ): Promise<SavepointFigures> {
   return withJob(job, store, async (cluster) => {
     const { topic, partitions, kafka, redis } = cluster;
-    const positions = await committedPositions(kafka, cluster.name, topic, partitions);
+    const positions = await patient(store.clock, () => committedPositions(kafka, cluster.name, topic, partitions));
     const tasks: SavepointTask[] = [];
     const saved: number[] = [];
     for (const [partition, { offset, metadata }] of [...positions].sort(([a], [b]) => a - b)) {
@@ -104,10 +107,10 @@ export async function restoreCluster(
     const { topic, partitions, kafka, redis, name } = cluster;
     if (opened.manifest.partitions !== partitions) throw otherPartitions(cluster, opened.manifest.partitions);
     const tasks = await tasksToRestore(job, opened, partitions);
-    const positions = await committedPositions(kafka, name, topic, partitions);
+    const positions = await patient(store.clock, () => committedPositions(kafka, name, topic, partitions));
     if (existing === 'refuse' && positions.size > 0) throw stateExists(job, `group ${name}`);
     using admin = new KafkaAdmin(kafka);
-    const held = await admin.heldOffsets(topic, partitions);
+    const held = await patient(store.clock, () => admin.heldOffsets(topic, partitions));
     for (const { committed } of tasks) {
       for (const { partition, offset } of committed) {
         const { start, end } = held[partition] ?? { start: 0, end: 0 };
@@ -124,6 +127,18 @@ export async function restoreCluster(
     );
     return { path, name: opened.manifest.name, keys, tasks: tasks.length };
   });
+}
+
+/** A topic that was made a moment ago has no leader yet: what fails for now is tried again, a few times. */
+async function patient<T>(clock: Clock, call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.retryable !== 'transient' || attempt >= attempts) throw error;
+      await clock.sleep(tryAgainMs);
+    }
+  }
 }
 
 async function withJob<T>(

@@ -10,9 +10,11 @@ import { systemClock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
 import { openClusterRun } from '../../jobs/runtime/run-cluster.ts';
 import type { ClusterSettings } from '../../jobs/runtime/cluster/cluster-settings.ts';
-import { restoreCluster, saveCluster } from '../../jobs/state/cluster-savepoint.ts';
+import { restoreCluster, saveCluster, type ClusterStore } from '../../jobs/state/cluster-savepoint.ts';
+import { verifyCluster, viewCluster } from '../../jobs/state/cluster-state.ts';
 import { restoreLocal, saveLocal } from '../../jobs/state/local-savepoint.ts';
 import { defaultPlace } from '../../jobs/state/savepoint.ts';
+import { stateOfKey } from '../../jobs/state/state-view.ts';
 import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
 import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
 import { TopicReader } from '../cluster/card-job.ts';
@@ -93,6 +95,8 @@ async function clusterAnswers(name: string): Promise<readonly string[]> {
   return reader.values.toSorted();
 }
 
+const store = (): ClusterStore => ({ settings, clock: systemClock });
+
 describe('a savepoint between the embedded store and Redis', () => {
   it('takes an embedded job to a cluster, whose answers are those of a job that was never moved', async () => {
     await using test = await StateUnderTest.open(partitions, 'moved');
@@ -108,18 +112,18 @@ describe('a savepoint between the embedded store and Redis', () => {
     expect(expected.length).toBeGreaterThan(100);
 
     await newTopic('moved');
-    await expect(restoreCluster(job, { settings, clock: systemClock }, path, 'refuse')).rejects.toMatchObject({
+    await expect(restoreCluster(job, store(), path, 'refuse')).rejects.toMatchObject({
       code: 'SAVEPOINT_POSITIONS',
     });
     await produce('moved', payments);
-    const restored = await restoreCluster(job, { settings, clock: systemClock }, path, 'refuse');
+    const restored = await restoreCluster(job, store(), path, 'refuse');
     expect(restored).toMatchObject({ name: 'moved', tasks: partitions });
     await runCluster(job);
     expect(await clusterAnswers('moved')).toEqual(expected.toSorted());
-    await expect(restoreCluster(job, { settings, clock: systemClock }, path, 'refuse')).rejects.toMatchObject({
+    await expect(restoreCluster(job, store(), path, 'refuse')).rejects.toMatchObject({
       code: 'STATE_EXISTS',
     });
-    await expect(restoreCluster(job, { settings, clock: systemClock }, path, 'replace')).rejects.toMatchObject({
+    await expect(restoreCluster(job, store(), path, 'replace')).rejects.toMatchObject({
       code: 'SAVEPOINT_POSITIONS',
     });
   }, 120_000);
@@ -131,7 +135,13 @@ describe('a savepoint between the embedded store and Redis', () => {
     await produce('brought', payments.slice(0, cut));
     await runCluster(job);
     const path = join(test.folder, 'brought.savepoint');
-    const saved = await saveCluster(job, { settings, clock: systemClock }, { path, name: 'brought' });
+    const looked = await viewCluster(job, store(), (view) => stateOfKey(view, ['card-3'], 'card/0'));
+    expect(looked.length).toBeGreaterThan(5);
+    expect(looked[0]).toMatchObject({ operator: 'card/0', key: { card: 'card-3' } });
+    const whole = await verifyCluster(job, store(), 1);
+    expect(whole).toMatchObject({ drifts: [], replayedRecords: cut });
+    expect(whole.keys).toBeGreaterThan(30);
+    const saved = await saveCluster(job, store(), { path, name: 'brought' });
     expect(saved).toMatchObject({ tasks: partitions });
     await test.add(payments.slice(0, cut));
     await restoreLocal(job, test, path, 'refuse');
@@ -151,11 +161,14 @@ describe('a savepoint between the embedded store and Redis', () => {
 
     // Redis has lost everything, and has a key in the state's place that must be gone afterwards.
     const client = new Redis(redis.port);
-    await client.flushall();
     const hash = 'sluice:{sluice.brought.brought-0}:card/0';
+    const [card = ''] = await client.hkeys(hash);
+    await client.hset(hash, card, 'bytes');
+    expect((await verifyCluster(job, store(), 1)).drifts).toMatchObject([{ operator: 'card/0', key: [card] }]);
+    await client.flushall();
     await client.hset(hash, 'stray', 'bytes');
     const former = (await clusterAnswers('brought')).length;
-    await restoreCluster(job, { settings, clock: systemClock }, path, 'replace');
+    await restoreCluster(job, store(), path, 'replace');
     expect(await client.hexists(hash, 'stray')).toBe(0);
     expect(await client.hlen(hash)).toBeGreaterThan(0);
     client.disconnect();

@@ -24,7 +24,13 @@ describe('sluice state', () => {
     await test.run(job);
     const at = ['--dir', test.directory];
 
-    const got = await sluice('state', 'get', path, 'card-3', '--operator', 'card/0', '--format', 'jsonl', ...at);
+    const ofCards = ['--operator', 'card/0', '--format', 'jsonl', ...at];
+    const [got, before, scanned, verified] = await Promise.all([
+      sluice('state', 'get', path, 'card-3', ...ofCards),
+      sluice('state', 'at', path, '104', '--key', 'card-3', '--operator', 'card/0', ...at),
+      sluice('state', 'scan', path, ...ofCards),
+      sluice('state', 'verify', path, '--sample', '100%', ...at),
+    ]);
     expect(got.stderr).toBe('');
     const rows = got.stdout.trim().split('\n');
     expect(rows).toHaveLength(10);
@@ -35,18 +41,15 @@ describe('sluice state', () => {
       event_time: '2024-01-01T00:00:00.300Z',
       values: { amount: 21 },
     });
-    const before = await sluice('state', 'at', path, '104', '--key', 'card-3', '--operator', 'card/0', ...at);
     expect(before.stdout).toContain('card=card-3');
     expect(before.stdout.match(/card-3/g)).toHaveLength(3);
 
-    const scanned = await sluice('state', 'scan', path, '--operator', 'card/0', '--format', 'jsonl', ...at);
     await writeFile(join(test.folder, 'state.jsonl'), scanned.stdout);
     const query = `SELECT key.card, count(), max(values.amount) FROM file('${test.folder}/state.jsonl') GROUP BY ALL ORDER BY 1 LIMIT 2`;
     const answer = await sluice('sql', query, '--format', 'CSV', ...at);
     expect(answer.stderr).toBe('');
     expect(answer.stdout).toBe('"card-0",10,30\n"card-1",10,37\n');
 
-    const verified = await sluice('state', 'verify', path, '--sample', '100%', ...at);
     expect(verified.code).toBe(0);
     expect(JSON.parse(verified.stdout)).toEqual({ keys: 640, drift: 0, replayed: 500 });
     await test.damage(job, 'card/0', 'card-3', (value) => value.fill(0x41, -1));
@@ -58,7 +61,7 @@ describe('sluice state', () => {
     const rebuilt = await sluice('state', 'rebuild', path, ...at);
     expect(rebuilt.code).toBe(0);
     expect((await verifyState(job, test.storage, test.directory, 1)).drifts).toEqual([]);
-  });
+  }, 180_000);
 
   it('rebuilds nothing while the job runs', async () => {
     await using test = await StateUnderTest.open(1);
@@ -75,7 +78,7 @@ describe('sluice state', () => {
     } finally {
       await running.kill();
     }
-  });
+  }, 180_000);
 
   it('leaves the old state or the new one, whole, when a rebuild is killed', async () => {
     await using test = await StateUnderTest.open(1);
@@ -100,5 +103,5 @@ describe('sluice state', () => {
     await test.add(payments(6_100).slice(6_000));
     await test.run(job);
     expect(await test.answers()).toHaveLength(6_100);
-  });
+  }, 180_000);
 });

@@ -88,7 +88,7 @@ describe('state as the log makes it', () => {
           expect((await verifyState(job, test.storage, test.directory, 1)).drifts).toEqual([]);
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 
@@ -109,7 +109,7 @@ describe('state as the log makes it', () => {
         await twin.run(same);
         expect(await rowsOf(view)).toEqual(await twin.rows(same));
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 
