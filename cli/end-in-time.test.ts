@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
+/** Of coreutils. */
+const pipeProgram = 'mkfifo';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** A process that is told to stop at once; `stuck` is a file whose opening never returns, and holds a thread of the pool. */
@@ -33,7 +35,7 @@ describe('a process that was told to stop', () => {
   it('ends as if killed, and says so, where a thread does not return and process.exit would wait for it', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'sluice-end-'));
     const fifo = join(dir, 'nobody-writes-here');
-    execFileSync('mkfifo', [fifo]);
+    execFileSync(pipeProgram, [fifo]);
     const { end, words } = await run(fifo);
     expect(end).toEqual([null, 'SIGKILL']);
     expect(words).toContain('STOP_TIMED_OUT');

@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   for (const command of commands.splice(0)) command[Symbol.dispose]();
-  for (const server of servers.splice(0)) await server.kill();
+  for (const started of servers.splice(0)) await started.kill();
 });
 
 afterAll(async () => {

@@ -35,11 +35,11 @@ function shown(outcome: SettingsOutcome): string {
 
 describe('the settings of the cluster profile', () => {
   it('bound what a task holds in memory: by the environment, else by the file, else by a default', async () => {
-    const file = 'state: { workingSetBytes: 2000000 }';
+    const yaml = 'state: { workingSetBytes: 2000000 }';
     const environment = { SLUICE_STATE_WORKING_SET_BYTES: '3000000' };
     expect((await sound(null)).workingSetBytes).toBe(268_435_456);
-    expect((await sound(file)).workingSetBytes).toBe(2_000_000);
-    expect((await sound(file, environment)).workingSetBytes).toBe(3_000_000);
+    expect((await sound(yaml)).workingSetBytes).toBe(2_000_000);
+    expect((await sound(yaml, environment)).workingSetBytes).toBe(3_000_000);
     for (const bytes of ['256MB', '1000', '-1']) {
       expect(shown(await read(null, { SLUICE_STATE_WORKING_SET_BYTES: bytes }))).toContain(
         'SLUICE_STATE_WORKING_SET_BYTES must be a whole number of bytes, 1048576 or more',

@@ -343,7 +343,7 @@ export class FaultRun {
     // The client is native code: closed at the wrong moment, it takes the process down. (SIGTERM itself ends one that had not begun.)
     const { signalCode } = child;
     if (signal === 'SIGTERM' && signalCode !== null && signalCode !== 'SIGTERM' && signalCode !== 'SIGKILL') {
-      this.#deaths.push(`a worker that was to leave ended by ${signalCode}`);
+      this.#deaths.push(`a worker that was to leave ended by ${String(signalCode)}`);
     }
   }
 }
