@@ -3,6 +3,7 @@ import type { RecordRules } from '../engine/serde/record-rules.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
 import type { InputsPlan } from './inputs-plan.ts';
+import type { RecordsPlan } from './check-records.ts';
 import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
 import type { WindowPlan } from './window-plan.ts';
 
@@ -16,6 +17,8 @@ export interface CheckedJob {
   readonly source: SourceDefinition;
   /** The source's fields. */
   readonly schema: Schema;
+  /** What is done with the records first; `null` for nothing. */
+  readonly records: RecordsPlan | null;
   /** `null` for a job that tells no sessions; the features, windows and pattern of others see their columns. */
   readonly sessions: SessionsPlan | null;
   readonly features: FeaturePlan;

@@ -14,8 +14,10 @@ import {
 import { planStages } from './runtime/stages.ts';
 import {
   describePattern,
+  describeRecords,
   describeSessions,
   type PatternDescription,
+  type RecordsDescription,
   type SessionsDescription,
 } from './describe-patterns.ts';
 import { describeWindows, type WindowDescription } from './describe-windows.ts';
@@ -80,6 +82,7 @@ export type OperatorDescription =
   | WindowDescription
   | JoinDescription
   | UnionDescription
+  | RecordsDescription
   | SessionsDescription
   | PatternDescription;
 
@@ -198,6 +201,7 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
     operators: [
       ...describeDuplicates(job),
       ...describeJoins(job),
+      ...describeRecords(job),
       ...describeSessions(job),
       ...steps,
       ...describeWindowSteps(job),

@@ -2,6 +2,17 @@ import { formatDuration } from '../engine/time/duration.ts';
 import type { WatermarkScope } from '../operators/keyed/scoped-watermarks.ts';
 import type { CheckedJob } from './checked-job.ts';
 
+/** What is done with the records first, as `explain` shows it. */
+export interface RecordsDescription {
+  readonly operator: 'records';
+  /** It has no state, and so none in the store. */
+  readonly id: 'records';
+  /** `null`: all records go on. */
+  readonly where: string | null;
+  /** `null`: records stay as they are. */
+  readonly explode: { readonly from: string; readonly as: string; readonly form: string } | null;
+}
+
 /** The operator of sessions, as `explain` shows it. */
 export interface SessionsDescription {
   readonly operator: 'sessions';
@@ -24,6 +35,16 @@ export interface PatternDescription {
   readonly closedBy: WatermarkScope;
 }
 
+/** Describes what a job does with its records first. Called by `describeJob`. */
+export function describeRecords({ records }: CheckedJob): readonly RecordsDescription[] {
+  if (records === null) return [];
+  const { where, explode } = records;
+  const form =
+    explode === null ? '' : explode.form === 'json' ? 'a JSON list' : `items between "${explode.form.separator}"`;
+  const exploded = explode === null ? null : { from: explode.from, as: explode.as, form };
+  return [{ operator: 'records', id: 'records', where: where?.text ?? null, explode: exploded }];
+}
+
 /** Describes a job's sessions. Called by `describeJob`. */
 export function describeSessions({ sessions }: CheckedJob): readonly SessionsDescription[] {
   if (sessions === null) return [];
@@ -39,6 +60,16 @@ export function describePattern({ pattern }: CheckedJob): readonly PatternDescri
   const select = rules.select.map(({ name, expression: { text } }) => ({ name, expression: text }));
   const { first, followedBy } = rules;
   return [{ operator: 'pattern', id, key, first: first.text, followedBy: followedBy.text, withinMs, select, closedBy }];
+}
+
+/** What is done with the records first, in lines of text. */
+export function recordLines({ where, explode }: RecordsDescription): readonly string[] {
+  return [
+    ...(where === null ? [] : [`filter  only records where ${where}`]),
+    ...(explode === null
+      ? []
+      : [`flatMap  a record for each item of ${explode.from}, ${explode.form}, as ${explode.as}`]),
+  ];
 }
 
 /** The operator of sessions in lines of text. */

@@ -10,7 +10,7 @@ import type {
   WalkDescription,
 } from './describe-job.ts';
 import { inputLines, joinLines } from './describe-inputs.ts';
-import { patternLines, sessionLines } from './describe-patterns.ts';
+import { patternLines, recordLines, sessionLines } from './describe-patterns.ts';
 import { windowLines } from './describe-windows.ts';
 import { ruleLabels, sinkLabel, storedLabel } from './explain-labels.ts';
 
@@ -110,6 +110,8 @@ function operatorSection(operator: OperatorDescription): readonly string[] {
       return joinLines(operator);
     case 'union':
       return [`union   ${operator.inputs.join(', ')}, in the order in which they are read; no state`];
+    case 'records':
+      return recordLines(operator);
     case 'sessions':
       return sessionLines(operator);
     case 'pattern':

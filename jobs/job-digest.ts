@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Schema } from '../engine/record/schema.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { LatePolicy, SourceCommon } from './checked-job.ts';
+import type { RecordsPlan } from './check-records.ts';
 import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
 import type { WindowPlan } from './window-plan.ts';
 
@@ -15,6 +16,7 @@ export interface DigestedJob {
   readonly source: SourceCommon;
   readonly schema: Schema;
   readonly late: LatePolicy;
+  readonly records: RecordsPlan | null;
   readonly sessions: SessionsPlan | null;
   readonly features: FeaturePlan;
   readonly windows: WindowPlan | null;
@@ -28,7 +30,7 @@ export interface DigestedJob {
  * idle; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
  */
 export function jobDigest(job: DigestedJob): string {
-  const { origin, source, schema, late, sessions, features, windows, pattern } = job;
+  const { origin, source, schema, late, records, sessions, features, windows, pattern } = job;
   const { format, avro, rules, key, eventTime, duplicates } = source;
   const fields = schema.fields.map(({ name, type, presence }) => [name, type, presence] as const).toSorted(byName);
   const meaning = {
@@ -46,6 +48,7 @@ export function jobDigest(job: DigestedJob): string {
     late: [late.allowedLatenessMs, late.policy],
     features: features.digest,
     ...(windows === null ? {} : { windows: meaningOf(windows) }),
+    ...(records === null ? {} : { records: [records.where?.canonical ?? null, records.explode] }),
     ...(sessions === null ? {} : { sessions: Object.entries(sessions.definition).sort(byName) }),
     ...(pattern === null ? {} : { pattern: meaningOfPattern(pattern) }),
   };

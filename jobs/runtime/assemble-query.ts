@@ -85,7 +85,8 @@ function checkWindowParts(job: CheckedJob, { lateEncoder, partition }: QueryPart
     (late.topic === null) === ((lateEncoder ?? null) === null),
     'late records need a topic exactly where the job says so',
   );
-  const kept = (['windows', 'sessions', 'pattern'] as const).find((part) => job[part] !== null);
+  const explodes = job.records !== null && job.records.explode !== null;
+  const kept = explodes ? 'flatMap' : (['windows', 'sessions', 'pattern'] as const).find((part) => job[part] !== null);
   if (kept === undefined || partition === undefined) return;
   throw new SluiceError(
     `${kept.toUpperCase()}_ON_CLUSTER`,

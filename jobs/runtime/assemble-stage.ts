@@ -56,6 +56,7 @@ function firstStage(
   const plan: SectionPlan = {
     inputSchema: arrivedSchema(stage.inputSchema),
     duplicates: job.source.duplicates,
+    records: job.records,
     steps: stage.steps,
     watermarks: 'kept',
   };

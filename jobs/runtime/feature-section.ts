@@ -1,3 +1,4 @@
+import { map as mapBatches } from 'rxjs';
 import { passWatermarks, passedSchema } from '../../engine/exchange/pass-watermarks.ts';
 import type { Section, SectionStep } from '../../engine/execution/section.ts';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
@@ -5,13 +6,18 @@ import type { Schema } from '../../engine/record/schema.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
 import type { FeatureStep } from '../../features/feature-plan.ts';
+import { RejectedRecords } from '../../engine/execution/rejected-records.ts';
+import { filter } from '../../operators/filter/filter.ts';
+import { explodeRows } from '../../operators/select/explode.ts';
 import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
 import { derive, derivedSchema } from '../../operators/derive/derive.ts';
 import { RollingLogic } from '../../operators/rolling/rolling-logic.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
 import { SessionLogic } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import type { RecordsPlan } from '../check-records.ts';
 import type { SessionsPlan } from '../pattern-plan.ts';
+import { behindEmit } from './behind-emit.ts';
 
 /** Which records repeat others, as the job's source says. */
 export interface Duplicates {
@@ -24,6 +30,10 @@ export interface SectionPlan {
   /** The schema of the batches that come in. */
   readonly inputSchema: Schema;
   readonly duplicates: Duplicates | null;
+  /** What is read, as dead letters of `records` name it. */
+  readonly input?: string;
+  /** Absent for nothing. */
+  readonly records?: RecordsPlan | null;
   /** Absent for none. */
   readonly sessions?: SessionsPlan | null;
   readonly steps: readonly FeatureStep[];
@@ -32,9 +42,10 @@ export interface SectionPlan {
 }
 
 /** A whole job in one section, as where one process has all of its partitions. */
-export function jobSection({ features, schema, sessions, source }: CheckedJob): SectionPlan {
+export function jobSection({ features, schema, records, sessions, source }: CheckedJob): SectionPlan {
   const { steps } = features;
-  return { inputSchema: schema, duplicates: source.duplicates, sessions, steps, watermarks: 'kept' };
+  const input = source.kind === 'topic' ? source.topic : 'path' in source ? source.path : source.kind;
+  return { inputSchema: schema, input, duplicates: source.duplicates, records, sessions, steps, watermarks: 'kept' };
 }
 
 /**
@@ -42,7 +53,7 @@ export function jobSection({ features, schema, sessions, source }: CheckedJob): 
  * replay; the same for both, which is why a replay gives the same bits.
  */
 export function featureSection(plan: SectionPlan, start: SectionStart, state: StateReader): Section {
-  const steps: SectionStep[] = [];
+  let steps: SectionStep[] = [];
   const logics: StatefulLogic[] = [];
   let schema = plan.inputSchema;
   if (plan.watermarks === 'passed-on') {
@@ -58,6 +69,15 @@ export function featureSection(plan: SectionPlan, start: SectionStart, state: St
   const rolling = plan.steps.filter(({ kind }) => kind === 'rolling').length;
   // Each has its own part of the bound, so that none crowds another out.
   const workingSetBytes = (start.workingSetBytes ?? Infinity) / Math.max(1, rolling);
+  const { where = null, explode = null } = plan.records ?? {};
+  if (where !== null) steps.push({ operator: filter(where), fate: 'filtered' });
+  const rejected = new RejectedRecords(plan.input ?? '');
+  const emit = explode === null ? null : mapBatches(explodeRows(explode, schema, rejected));
+  const before = steps;
+  if (plan.records !== undefined && plan.records !== null && emit !== null) {
+    steps = [];
+    schema = plan.records.outputSchema;
+  }
   if (plan.sessions !== undefined && plan.sessions !== null) {
     const logic = new SessionLogic(plan.sessions.definition, schema, start);
     logics.push(logic);
@@ -75,5 +95,5 @@ export function featureSection(plan: SectionPlan, start: SectionStart, state: St
       schema = logic.outputSchema;
     }
   }
-  return { steps, logics };
+  return emit === null ? { steps, logics } : { steps: before, emit: behindEmit(emit, steps), logics, rejected };
 }

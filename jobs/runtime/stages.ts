@@ -50,8 +50,10 @@ export interface Stage {
 export function planStages(job: CheckedJob): readonly Stage[] {
   const { source, features } = job;
   // What is no topic is read by one task, which has all keys; windows, sessions and patterns run nowhere else yet.
-  const { windows, sessions, pattern } = job;
-  if (source.kind !== 'topic' || windows !== null || sessions !== null || pattern !== null) return [wholeJob(job)];
+  const { windows, records, sessions, pattern } = job;
+  const explodes = records !== null && records.explode !== null;
+  if (source.kind !== 'topic' || windows !== null || sessions !== null || pattern !== null || explodes)
+    return [wholeJob(job)];
   const parts = splitPlan(features, source.key);
   if (parts.length === 1) return [wholeJob(job)];
   const names = exchangeNames(parts.map(({ key }) => key));

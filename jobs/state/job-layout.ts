@@ -68,6 +68,9 @@ export function layoutOf(job: CheckedJob): JobLayout {
       'source.schema (Avro)': avro === null ? 'none' : hashOf(avro),
       'source.schema (rules)': rules === null ? 'none' : hashOf(JSON.stringify(rules)),
       'late.allowedLateness': `${late.allowedLatenessMs} ms`,
+      ...(job.records === null
+        ? {}
+        : { records: JSON.stringify([job.records.where?.canonical ?? null, job.records.explode]) }),
     },
     fields: Object.fromEntries(schema.fields.map(({ name, type }) => [name, type])),
     operators: jobOperators(job).map(({ describer, reachMs }) => {
