@@ -4,6 +4,7 @@ import { compileExpression } from '../../engine/expression/compile-expression.ts
 import type { Row } from '../row/row-view.ts';
 import { describeLaws } from '../testing/laws.ts';
 import { sampledSchema } from '../testing/sampled-streams.ts';
+import { explodeRows } from './explode.ts';
 import { flatMapRows } from './flat-map.ts';
 import { selectColumns } from './select.ts';
 
@@ -31,5 +32,15 @@ describeLaws('flatMap', () => ({
     const fields = [{ name: 'text', type: 'string', presence: 'required' } as const];
     const explode = flatMapRows({ name: 'laws', errors: 'dead-letter', call }, fields, sampledSchema, rejected);
     return { steps: [], emit: map(explode), logics: [], rejected };
+  },
+}));
+
+describeLaws('a record of each item of a list', () => ({
+  ...common,
+  open: () => {
+    const rejected = new RejectedRecords('laws');
+    // Texts are "place 1" to "place 4": two items each.
+    const definition = { from: 'place', form: { separator: ' ' }, as: 'item' } as const;
+    return { steps: [], emit: map(explodeRows(definition, sampledSchema, rejected)), logics: [], rejected };
   },
 }));
