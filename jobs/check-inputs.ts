@@ -50,7 +50,7 @@ export async function checkInputs(
   const before = diagnostics.length;
   const names = Object.keys(parts.sources ?? {});
   const read: (ReadInput | null)[] = [];
-  for (const name of names) read.push(await checkInput(document, name, files));
+  for (const name of names) read.push(await checkInput(document, 'sources', name, files));
   const way = checkOneOf(document, [], ['join', 'union'], 'what becomes of the inputs', diagnostics);
   const wanted = way === 'join' ? 'two, which "join" joins' : 'at least two';
   if (names.length < 2 || (way === 'join' && names.length > 2) || names.length > mostInputs) {
@@ -58,7 +58,7 @@ export async function checkInputs(
     const expected = names.length > mostInputs ? `at most ${mostInputs}` : `${wanted}; or "source" for one`;
     diagnostics.push(document.atKey(['sources'], { code: 'VALUE_WRONG', message, expected }));
   }
-  for (const key of ['pattern', 'sessions'] as const) {
+  for (const key of ['pattern', 'sessions', 'tables', 'enrich'] as const) {
     if (parts[key] === undefined) continue;
     const message = `"${key}" over several inputs is not built yet`;
     diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected: `no "${key}", or one source` }));
@@ -113,16 +113,22 @@ function checkJoined(
     source.duplicates === null ? null : `${name}.${source.duplicates.by}`,
   );
   return {
-    plan: { inputs, schema, join: joined, duplicates, select: selected },
+    plan: { inputs, schema, join: joined, enriched: null, duplicates, select: selected },
     schema: selected?.outputSchema ?? joined.outputSchema,
     key: joined.definition.key[0] ?? '',
     eventTimeField: eventTimeColumn,
   };
 }
 
-async function checkInput(document: PlanDocument, name: string, files: JobFiles): Promise<ReadInput | null> {
+/** Checks one input by itself: one of `sources:`, or of `tables:`. */
+export async function checkInput(
+  document: PlanDocument,
+  under: 'sources' | 'tables',
+  name: string,
+  files: JobFiles,
+): Promise<ReadInput | null> {
   const { diagnostics } = files;
-  const path = ['sources', name];
+  const path = [under, name];
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
     const message = `"${name}" cannot be read by an expression`;
     const expected = 'a name of letters, digits and _';
@@ -173,8 +179,8 @@ function jointEventTime(inputs: readonly ReadInput[]): EventTimeDefinition {
   };
 }
 
-/** What of the inputs and their join decides state and results: for the job's digest. */
-function meaningOf(inputs: readonly ReadInput[], { join, select }: InputsPlan): unknown {
+/** What of the inputs, and of what is done with them, decides state and results: for the job's digest. */
+export function meaningOf(inputs: readonly ReadInput[], { join, enriched, select }: InputsPlan): unknown {
   return {
     inputs: inputs.map(({ name, origin, source, schema }) => {
       const { format, avro, rules, eventTime, duplicates } = source;
@@ -193,6 +199,7 @@ function meaningOf(inputs: readonly ReadInput[], { join, select }: InputsPlan): 
       ];
     }),
     join: join === null ? null : meaningOfJoin(join),
+    ...(enriched === null ? {} : { enriched: enriched.definitions }),
     select: select?.columns.map(({ name, expression }) => [name, expression.canonical]) ?? null,
   };
 }

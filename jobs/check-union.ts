@@ -80,7 +80,7 @@ export function checkUnion(
     return Object.freeze({ ...input, lift: Object.freeze(lift) });
   });
   return {
-    plan: { inputs, schema, join: null, duplicates: hidden, select: null },
+    plan: { inputs, schema, join: null, enriched: null, duplicates: hidden, select: null },
     schema,
     key: first.source.key,
     eventTimeField,

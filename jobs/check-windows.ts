@@ -11,6 +11,7 @@ import { checkWindowAggregates, columnFor, conditionAt, type ArgumentColumns } f
 import { windowKinds, type WindowsPart } from './check-window-shape.ts';
 import type { LatePolicy } from './checked-job.ts';
 import type { CheckedSource } from './check-source.ts';
+import { mixesInputs, mixesPartitions } from './input-order.ts';
 import type { InputsPlan } from './inputs-plan.ts';
 import type { JobFiles } from './job-files.ts';
 import type { JobParts } from './job-file.ts';
@@ -133,7 +134,7 @@ export function checkWindows(
       : conditionAt(windows.having, { ...place, schema: outputSchema, path: ['windows', 'having'] });
   if (diagnostics.length > before || outputSchema === null) return null;
   // Only a topic has several partitions; a table of all results has one watermark.
-  const comesFromOne = origin.kind !== 'inputs' && (origin.kind !== 'topic' || key.includes(origin.key));
+  const comesFromOne = !mixesPartitions(origin) || (!mixesInputs(origin) && key.includes(origin.key));
   const isJoined = origin.kind === 'inputs' && origin.plan.join !== null;
   const definition: WindowDefinition = Object.freeze({
     operatorId: windows.id ?? 'windows',
@@ -147,7 +148,7 @@ export function checkWindows(
     // What comes out of a join says itself how far the watermark is.
     delayMs: isJoined ? Infinity : origin.eventTime.delayMs,
     closedBy: comesFromOne && outputMode !== 'complete' ? 'partition' : 'query',
-    ...(origin.kind === 'inputs' && !isJoined ? { inputDelaysMs: delaysOf(origin.plan) } : {}),
+    ...(mixesInputs(origin) && !isJoined ? { inputDelaysMs: delaysOf(origin.plan) } : {}),
   });
   const step: FeatureStep = Object.freeze({ kind: 'derive', columns: Object.freeze(columns), output: inputSchema });
   const steps = Object.freeze(columns.length === 0 ? [] : [step]);

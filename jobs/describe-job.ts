@@ -4,6 +4,8 @@ import { modelColumns } from '../features/model-input.ts';
 import { layOut, type StoredColumn } from '../operators/rolling/rolling-layout.ts';
 import type { DerivedColumn } from '../operators/derive/derive.ts';
 import type { CheckedJob, SinkDefinition } from './checked-job.ts';
+import { mixesInputs, mixesPartitions } from './input-order.ts';
+import { describeEnrich, type EnrichDescription } from './describe-enrich.ts';
 import {
   describeInputs,
   describeJoin,
@@ -14,10 +16,8 @@ import {
 import { planStages } from './runtime/stages.ts';
 import {
   describePattern,
-  describeRecords,
   describeSessions,
   type PatternDescription,
-  type RecordsDescription,
   type SessionsDescription,
 } from './describe-patterns.ts';
 import { describeWindows, type WindowDescription } from './describe-windows.ts';
@@ -82,7 +82,7 @@ export type OperatorDescription =
   | WindowDescription
   | JoinDescription
   | UnionDescription
-  | RecordsDescription
+  | EnrichDescription
   | SessionsDescription
   | PatternDescription;
 
@@ -201,7 +201,6 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
     operators: [
       ...describeDuplicates(job),
       ...describeJoins(job),
-      ...describeRecords(job),
       ...describeSessions(job),
       ...steps,
       ...describeWindowSteps(job),
@@ -226,7 +225,8 @@ function describeWindowSteps({ windows, late }: CheckedJob): readonly OperatorDe
 /** What makes one stream of a job's inputs. */
 function describeJoins({ source, late }: CheckedJob): readonly OperatorDescription[] {
   if (source.kind !== 'inputs') return [];
-  const { join, select, inputs } = source.plan;
+  const { join, enriched, select, inputs } = source.plan;
+  if (enriched !== null) return enriched.definitions.map((definition) => describeEnrich(definition, source.plan));
   if (join === null) return [{ operator: 'union', id: 'union', inputs: inputs.map(({ name }) => name) }];
   const joined = describeJoin(join, source.plan, late);
   if (select === null) return [joined];
@@ -321,8 +321,8 @@ function describeRolling({ definition }: RollingStep, input: Schema, job: Checke
 
 /** Only a topic has several partitions; a file is read from its beginning to its end. */
 function orderOfKey(key: readonly string[], { source }: CheckedJob): 'input' | 'commit' {
-  if (source.kind === 'inputs') return 'commit';
-  return source.kind !== 'topic' || key.includes(source.key) ? 'input' : 'commit';
+  if (!mixesPartitions(source)) return 'input';
+  return !mixesInputs(source) && key.includes(source.key) ? 'input' : 'commit';
 }
 
 function describeModel(

@@ -1,7 +1,6 @@
 import { formatDuration } from '../engine/time/duration.ts';
 import type { JobDescription, OperatorDescription, StageDescription } from './describe-job.ts';
 import { joinLabel } from './describe-inputs.ts';
-import { recordLines } from './describe-patterns.ts';
 import { windowLabel } from './describe-windows.ts';
 import { sinkLabel } from './explain-labels.ts';
 
@@ -26,7 +25,11 @@ export function explainMermaid({ job, source, operators, stages, model, sinks }:
   });
   operators.forEach((operator, index) => {
     const id = `operator${index + 1}`;
-    add(id, ['derive', 'union', 'records'].includes(operator.operator) ? 'step' : 'state', ...operatorText(operator));
+    add(
+      id,
+      operator.operator === 'derive' || operator.operator === 'union' ? 'step' : 'state',
+      ...operatorText(operator),
+    );
     follow(id);
   });
   if (model !== null) {
@@ -89,12 +92,12 @@ function operatorText(operator: OperatorDescription): readonly string[] {
       return [`dedupe by ${operator.by}`, `within ${formatDuration(operator.withinMs)}`];
     case 'derive':
       return ['derive', ...operator.columns.map(({ name }) => name)];
+    case 'enrich':
+      return [`enrich from ${operator.table}`, `${operator.on} = ${operator.key}`, ...operator.columns];
     case 'union':
       return [`union of ${operator.inputs.join(', ')}`];
     case 'join':
       return [`join ${operator.id}`, joinLabel(operator)];
-    case 'records':
-      return recordLines(operator).map((line) => line.trim());
     case 'sessions':
       return [`sessions ${operator.id}`, `gap ${formatDuration(operator.gapMs)}`, `key ${operator.key.join(' + ')}`];
     case 'pattern':

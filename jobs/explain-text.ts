@@ -9,8 +9,9 @@ import type {
   ScanDescription,
   WalkDescription,
 } from './describe-job.ts';
+import { enrichLines } from './describe-enrich.ts';
 import { inputLines, joinLines } from './describe-inputs.ts';
-import { patternLines, recordLines, sessionLines } from './describe-patterns.ts';
+import { patternLines, sessionLines } from './describe-patterns.ts';
 import { windowLines } from './describe-windows.ts';
 import { ruleLabels, sinkLabel, storedLabel } from './explain-labels.ts';
 
@@ -108,10 +109,10 @@ function operatorSection(operator: OperatorDescription): readonly string[] {
       return windowLines(operator);
     case 'join':
       return joinLines(operator);
+    case 'enrich':
+      return enrichLines(operator);
     case 'union':
       return [`union   ${operator.inputs.join(', ')}, in the order in which they are read; no state`];
-    case 'records':
-      return recordLines(operator);
     case 'sessions':
       return sessionLines(operator);
     case 'pattern':

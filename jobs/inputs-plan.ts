@@ -2,6 +2,7 @@ import type { CompiledExpression } from '../engine/expression/compile-expression
 import type { Schema } from '../engine/record/schema.ts';
 import type { Lift } from '../engine/source/merged/lift.ts';
 import type { DerivedColumn } from '../operators/derive/derive.ts';
+import type { EnrichDefinition } from '../operators/enrich/enrich-definition.ts';
 import type { JoinDefinition } from '../operators/join/join-definition.ts';
 import type { FileOrigin, SourceCommon, TopicOrigin } from './checked-job.ts';
 
@@ -32,10 +33,21 @@ export interface InputsPlan {
   readonly schema: Schema;
   /** `null` for a union: records go on as they are. */
   readonly join: JoinPlan | null;
+  /** The tables that records are looked up in; `null` where there are none. The last input is then the stream. */
+  readonly enriched: EnrichPlan | null;
   /** The column by which an input's repeated records are known, in the order of the inputs; `null` for one that says nothing of them. */
   readonly duplicates: readonly (string | null)[];
   /** What is published of the results, beside their key and event time; `null`: everything. */
   readonly select: SelectPlan | null;
+}
+
+/** A job's look-ups in tables after every check. Frozen. */
+export interface EnrichPlan {
+  readonly definitions: readonly EnrichDefinition[];
+  /** Of the stream's records with what was looked up for them. */
+  readonly outputSchema: Schema;
+  /** The columns that those come from, behind the last look-up. */
+  readonly columns: readonly string[];
 }
 
 /** Columns that take the place of a record's own. */

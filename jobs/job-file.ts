@@ -4,8 +4,8 @@ import { nearestName } from '../engine/plan/nearest-name.ts';
 import type { FieldType } from '../engine/record/schema.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
 import { joinPart, type JoinPart } from './check-join-shape.ts';
+import { enrichPart, type EnrichPart } from './check-enrich-shape.ts';
 import type { PartSchemas } from './check-parts.ts';
-import { flatMapPart, type FlatMapPart } from './check-records.ts';
 import { patternPart, sessionsPart, type PatternPart, type SessionsPart } from './check-pattern-shape.ts';
 import { windowsPart, type WindowsPart } from './check-window-shape.ts';
 
@@ -87,9 +87,10 @@ export interface JobParts {
   readonly sources: Readonly<Record<string, unknown>> | undefined;
   readonly join: JoinPart | undefined;
   readonly union: readonly string[] | undefined;
+  /** Checked as sources are, one by one. */
+  readonly tables: Readonly<Record<string, unknown>> | undefined;
+  readonly enrich: readonly EnrichPart[] | undefined;
   readonly select: Readonly<Record<string, string>> | undefined;
-  readonly where: string | undefined;
-  readonly flatMap: FlatMapPart | undefined;
   readonly sessions: SessionsPart | undefined;
   readonly features: 'none' | readonly string[];
   readonly windows: WindowsPart | undefined;
@@ -238,15 +239,15 @@ export const jobParts: PartSchemas<JobParts> = {
     .record(z.string(), z.string().min(1))
     .optional()
     .meta({ description: 'what comes out of a join, as expressions by name; without it, every field of both records' }),
-  where: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({ description: 'only records for which this is true go on; the others are counted' }),
-  flatMap: flatMapPart.optional().meta({ description: 'a record for each item of a list, with what is in the record' }),
   sessions: sessionsPart.optional().meta({
     description: 'tells each record its session at once: session_id, session_number, session_start',
   }),
+  tables: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
+  enrich: z
+    .array(enrichPart)
+    .min(1)
+    .optional()
+    .meta({ description: 'what records are looked up in: columns of tables' }),
   features: z.union([z.literal('none'), z.array(name).min(1)]).meta({
     description: 'features/NAME.yaml, or paths relative to the job file; "none" for a job that computes none',
   }),
@@ -336,6 +337,9 @@ export const jobFile: z.ZodType = z
       .record(z.string(), source)
       .optional()
       .meta({ description: 'inputs by name, each as "source" has it; "join" or "union" says what becomes of them' }),
+    tables: z.record(z.string(), source).optional().meta({
+      description: 'tables by name, each as "source" has it: a topic, or a file, whose records are versions of its key',
+    }),
   })
   .meta({
     title: 'Sluice job',

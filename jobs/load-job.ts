@@ -11,9 +11,9 @@ import { checkOutputs } from './check-sinks.ts';
 import { checkOnline } from './check-online.ts';
 import { checkPattern, checkSessions } from './check-patterns.ts';
 import { checkParts } from './check-parts.ts';
-import { checkRecords } from './check-records.ts';
 import { checkScore } from './check-score.ts';
 import { checkBranches } from './check-branches.ts';
+import { checkEnriched } from './check-enrich.ts';
 import { checkInputKeys, checkInputs, inputTopics } from './check-inputs.ts';
 import { checkOneOf } from './check-one-of.ts';
 import { checkSource, type CheckedSource } from './check-source.ts';
@@ -70,12 +70,10 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
       ? await checkInputs(document, parts, late, files)
       : origins === null || parts.source === undefined
         ? noSource
-        : await checkSource(document, files);
+        : await checkEnriched(document, parts, await checkSource(document, files), late, files);
   const outputMode = checkOutputMode(document, parts, files);
-  const records = checkRecords(document, parts, source, files);
-  const shaped = records === null ? source : { ...source, schema: records.outputSchema };
-  const sessions = checkSessions(document, parts, shaped, files);
-  const seen = sessions === null ? shaped : { ...source, schema: sessions.outputSchema };
+  const sessions = checkSessions(document, parts, source, files);
+  const seen = sessions === null ? source : { ...source, schema: sessions.outputSchema };
   const features = await checkFeatures(document, parts, { ...seen, late }, files);
   const windows = checkWindows(document, parts, { source: seen, outputMode, late }, files);
   const pattern = checkPattern(document, parts, seen, files);
@@ -96,7 +94,6 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     app: parts.app ?? 'sluice',
     source: definition,
     schema,
-    records,
     sessions,
     features,
     windows,
@@ -110,7 +107,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs, online },
     exchange: { partitions: parts.exchange?.partitions ?? null },
     guarantee: 'exactly-once',
-    digest: jobDigest({ origin, source: definition, schema, late, records, sessions, features, windows, pattern }),
+    digest: jobDigest({ origin, source: definition, schema, late, sessions, features, windows, pattern }),
   });
 }
 

@@ -18,18 +18,8 @@ import type { InputsPlan, SelectPlan } from '../inputs-plan.ts';
  * @param behind the operators over what comes out; behind a join, built over no watermarks: results carry their own.
  */
 export function inputsSection(plan: InputsPlan, behind: Section, start: SectionStart, state: StateReader): Section {
-  const { inputs, schema, join, select, duplicates } = plan;
-  const steps: SectionStep[] = [];
-  const logics: StatefulLogic[] = [];
-  for (const [index, { name, source }] of inputs.entries()) {
-    const column = duplicates[index] ?? null;
-    if (source.duplicates === null || column === null) continue;
-    const { withinMs } = source.duplicates;
-    // Of records of other inputs the column is null, and so they are nobody's duplicates.
-    const logic = new DedupeLogic({ operatorId: `duplicates-${name}`, by: [column], withinMs }, start);
-    logics.push(logic);
-    steps.push({ operator: applyLogic(logic, state), fate: 'duplicate' });
-  }
+  const { schema, join, select } = plan;
+  const { steps, logics } = duplicateSteps(plan, start, state);
   if (join === null) return { ...behind, steps: [...steps, ...behind.steps], logics: [...logics, ...behind.logics] };
   const hasWindows = behind.emit !== undefined;
   const outputs = hasWindows ? 'results and marks' : 'results';
@@ -57,6 +47,26 @@ export function inputsSection(plan: InputsPlan, behind: Section, start: SectionS
         ),
       ),
   };
+}
+
+/** What drops the repeated records of each input that has such. */
+export function duplicateSteps(
+  { inputs, duplicates }: InputsPlan,
+  start: SectionStart,
+  state: StateReader,
+): { readonly steps: readonly SectionStep[]; readonly logics: readonly StatefulLogic[] } {
+  const steps: SectionStep[] = [];
+  const logics: StatefulLogic[] = [];
+  for (const [index, { name, source }] of inputs.entries()) {
+    const column = duplicates[index] ?? null;
+    if (source.duplicates === null || column === null) continue;
+    const { withinMs } = source.duplicates;
+    // Of records of other inputs the column is null, and so they are nobody's duplicates.
+    const logic = new DedupeLogic({ operatorId: `duplicates-${name}`, by: [column], withinMs }, start);
+    logics.push(logic);
+    steps.push({ operator: applyLogic(logic, state), fate: 'duplicate' });
+  }
+  return { steps, logics };
 }
 
 const keep = (batch: RecordBatch): RecordBatch => batch;

@@ -27,7 +27,7 @@ export async function openInputs(plan: InputsPlan, storage: Storage, registry: S
     for (const source of sources) await source[Symbol.asyncDispose]();
     throw error;
   }
-  const merged = new MergedSource(sources);
+  const merged = new MergedSource(sources, plan.enriched?.definitions.length ?? 0);
   return readInputs(plan, merged, decoders, (input, newestMs) => {
     merged.advance(input, newestMs);
   });

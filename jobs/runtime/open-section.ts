@@ -4,6 +4,7 @@ import type { StateReader } from '../../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { featureSection, jobSection } from './feature-section.ts';
+import { enrichSection, streamWatermarks } from './enrich-section.ts';
 import { inputsSection } from './inputs-section.ts';
 import { patternSection } from './pattern-section.ts';
 import { windowSection } from './window-section.ts';
@@ -13,6 +14,10 @@ export function openSection(job: CheckedJob, start: SectionStart, state: StateRe
   if (job.source.kind !== 'inputs') return openAlone(job, start, state);
   const { plan } = job.source;
   const watermarks = plan.join === null ? start.watermarks : new PartitionWatermarks();
+  if (plan.enriched !== null) {
+    const own = streamWatermarks(plan, start.watermarks);
+    return enrichSection(plan, openAlone(job, { state: start.state, watermarks: own }, state), start, state);
+  }
   return inputsSection(plan, openAlone(job, { state: start.state, watermarks }, state), start, state);
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Schema } from '../../engine/record/schema.ts';
 import type { StateDescriber } from '../../engine/state/state-describer.ts';
 import { describeDedupe } from '../../operators/dedupe/describe-dedupe.ts';
+import { describeEnrich } from '../../operators/enrich/describe-enrich.ts';
 import { describeJoin } from '../../operators/join/describe-join.ts';
 import { describeRolling } from '../../operators/rolling/describe-rolling.ts';
 import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
@@ -99,7 +100,7 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
 }
 
 /** What a job of several inputs keeps of them. */
-function inputOperators({ inputs, schema, join, duplicates: columns }: InputsPlan): readonly JobOperator[] {
+function inputOperators({ inputs, schema, join, enriched, duplicates: columns }: InputsPlan): readonly JobOperator[] {
   const duplicates = inputs.flatMap(({ name, source: { duplicates: own } }, index): JobOperator[] => {
     const column = columns[index] ?? null;
     if (own === null || column === null) return [];
@@ -107,6 +108,10 @@ function inputOperators({ inputs, schema, join, duplicates: columns }: InputsPla
     const describer = describeDedupe({ operatorId: `duplicates-${name}`, by: [column], withinMs });
     return [{ describer, inputSchema: schema, reachMs: withinMs }];
   });
+  if (enriched !== null) {
+    const tables = enriched.definitions.map((definition) => describeEnrich(definition));
+    return [...duplicates, ...tables.map((describer) => ({ describer, inputSchema: schema, reachMs: null }))];
+  }
   if (join === null) return duplicates;
   return [...duplicates, { describer: describeJoin(join.definition), inputSchema: schema, reachMs: null }];
 }

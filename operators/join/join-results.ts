@@ -1,8 +1,7 @@
-import { strict as assert } from 'node:assert';
-import { numberColumnOf, utf8ColumnOf, type Column } from '../../engine/record/column.ts';
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import type { JoinValue } from './join-row.ts';
+import { valuesColumn } from './values-column.ts';
 
 /** The record that brings results out, and the watermark that they carry. */
 export interface JoinCause {
@@ -62,7 +61,7 @@ export class JoinResults {
     return {
       schema: this.#schema,
       rowCount: this.#partitions.length,
-      columns: this.#schema.fields.map(({ type }, index) => columnOf(type === 'string', this.#values[index] ?? [])),
+      columns: this.#schema.fields.map(({ type }, index) => valuesColumn(type, this.#values[index] ?? [])),
       partitions: Int32Array.from(this.#partitions),
       offsets: Float64Array.from(this.#offsets),
       eventTimesMs: Float64Array.from(this.#eventTimesMs),
@@ -78,14 +77,4 @@ export class JoinResults {
     this.#watermarksMs.push(watermarkMs);
     this.#flags.push(flags);
   }
-}
-
-function columnOf(isText: boolean, values: readonly JoinValue[]): Column {
-  if (isText) return utf8ColumnOf(values.map((value) => (value === null ? null : String(value))));
-  return numberColumnOf(
-    values.map((value) => {
-      assert(typeof value !== 'string', 'a text cannot be in a column of numbers');
-      return value;
-    }),
-  );
 }

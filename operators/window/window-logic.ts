@@ -118,8 +118,10 @@ export class WindowLogic implements StatefulLogic {
     for (let row = 0; row < batch.rowCount; row++) {
       const partition = batch.partitions[row] ?? 0;
       this.#advance(batch, row, batch.watermarksMs[row] ?? -Infinity, results);
-      if (((batch.flags[row] ?? 0) & MARK) !== 0) continue;
-      if ((present !== null && present[row] === 0) || !this.#inputs.isWanted(row)) filtered++;
+      const isMark = ((batch.flags[row] ?? 0) & MARK) !== 0;
+      if (isMark) {
+        // No record: it moves the watermark alone.
+      } else if ((present !== null && present[row] === 0) || !this.#inputs.isWanted(row)) filtered++;
       else if (this.#take(batch, row, keys, this.#scopeOf(partition), results)) taken++;
       else late.push(row);
       const isGuarded = ((batch.flags[row] ?? 0) & GUARDED) !== 0;

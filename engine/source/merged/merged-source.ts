@@ -20,11 +20,17 @@ export class MergedSource implements Source {
   #isRead: boolean[];
   #hasEnded: boolean[];
 
-  /** @param inputs disposed of with this one. */
-  constructor(inputs: readonly Source[]) {
+  readonly #readFirst: number;
+
+  /**
+   * @param inputs disposed of with this one.
+   * @param readFirst so many inputs, from the first on, are read whenever they have something, however far they are: tables, which others are looked up in.
+   */
+  constructor(inputs: readonly Source[], readFirst = 0) {
     assert(inputs.length > 0, 'there must be something to read');
     this.name = inputs.map(({ name }) => name).join(', ');
     this.#inputs = inputs;
+    this.#readFirst = readFirst;
     this.#newestMs = inputs.map(() => -Infinity);
     this.#isRead = inputs.map(() => false);
     this.#hasEnded = inputs.map(() => false);
@@ -84,7 +90,8 @@ export class MergedSource implements Source {
 
   /** The inputs that may have something, the one furthest behind first. */
   #inOrder(): readonly number[] {
-    const newestOf = (input: number): number => this.#newestMs[input] ?? -Infinity;
+    const newestOf = (input: number): number =>
+      input < this.#readFirst ? -Infinity : (this.#newestMs[input] ?? -Infinity);
     return this.#inputs
       .map((_, input) => input)
       .filter((input) => this.#isRead[input] === true && this.#hasEnded[input] !== true)

@@ -1,0 +1,34 @@
+import type { StateDescriber } from '../../engine/state/state-describer.ts';
+import type { EnrichDefinition } from './enrich-definition.ts';
+import { readVersion, readWatermarks, watermarksName } from './table-format.ts';
+
+/** How a table's state reads: one row for each version that is kept, and one for the watermarks of the stream. */
+export function describeEnrich({ operatorId, key, columns, asOf }: EnrichDefinition): StateDescriber {
+  return {
+    operatorId,
+    kind: 'enrich',
+    keyFields: [key],
+    filedBy: 'inside',
+    keepsMs: null,
+    identity: JSON.stringify([key, asOf]),
+    layout: JSON.stringify(columns),
+    rowsOf: ({ key: name, value }) => {
+      if (name.length === watermarksName.length) {
+        const seen = readWatermarks(value).map(({ partition, watermarkMs }) => {
+          return [`partition ${partition}`, watermarkMs === -Infinity ? null : watermarkMs] as const;
+        });
+        return [{ key: null, eventTimeMs: null, values: Object.fromEntries(seen) }];
+      }
+      const { key: bytes, version } = readVersion(name, value, columns.length);
+      const { timeMs, partition, offset, values } = version;
+      const named = columns.map((column, index) => [column, values[index] ?? null] as const);
+      return [
+        {
+          key: bytes,
+          eventTimeMs: null,
+          values: { event_time: timeMs, partition, offset, ...Object.fromEntries(named) },
+        },
+      ];
+    },
+  };
+}
