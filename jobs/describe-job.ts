@@ -16,8 +16,10 @@ import {
 import { planStages } from './runtime/stages.ts';
 import {
   describePattern,
+  describeRecords,
   describeSessions,
   type PatternDescription,
+  type RecordsDescription,
   type SessionsDescription,
 } from './describe-patterns.ts';
 import { describeWindows, type WindowDescription } from './describe-windows.ts';
@@ -83,6 +85,7 @@ export type OperatorDescription =
   | JoinDescription
   | UnionDescription
   | EnrichDescription
+  | RecordsDescription
   | SessionsDescription
   | PatternDescription;
 
@@ -201,6 +204,7 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
     operators: [
       ...describeDuplicates(job),
       ...describeJoins(job),
+      ...describeRecords(job),
       ...describeSessions(job),
       ...steps,
       ...describeWindowSteps(job),

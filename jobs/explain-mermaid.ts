@@ -1,6 +1,7 @@
 import { formatDuration } from '../engine/time/duration.ts';
 import type { JobDescription, OperatorDescription, StageDescription } from './describe-job.ts';
 import { joinLabel } from './describe-inputs.ts';
+import { recordLines } from './describe-patterns.ts';
 import { windowLabel } from './describe-windows.ts';
 import { sinkLabel } from './explain-labels.ts';
 
@@ -25,11 +26,7 @@ export function explainMermaid({ job, source, operators, stages, model, sinks }:
   });
   operators.forEach((operator, index) => {
     const id = `operator${index + 1}`;
-    add(
-      id,
-      operator.operator === 'derive' || operator.operator === 'union' ? 'step' : 'state',
-      ...operatorText(operator),
-    );
+    add(id, ['derive', 'union', 'records'].includes(operator.operator) ? 'step' : 'state', ...operatorText(operator));
     follow(id);
   });
   if (model !== null) {
@@ -98,6 +95,8 @@ function operatorText(operator: OperatorDescription): readonly string[] {
       return [`union of ${operator.inputs.join(', ')}`];
     case 'join':
       return [`join ${operator.id}`, joinLabel(operator)];
+    case 'records':
+      return recordLines(operator).map((line) => line.trim());
     case 'sessions':
       return [`sessions ${operator.id}`, `gap ${formatDuration(operator.gapMs)}`, `key ${operator.key.join(' + ')}`];
     case 'pattern':

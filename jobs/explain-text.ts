@@ -11,7 +11,7 @@ import type {
 } from './describe-job.ts';
 import { enrichLines } from './describe-enrich.ts';
 import { inputLines, joinLines } from './describe-inputs.ts';
-import { patternLines, sessionLines } from './describe-patterns.ts';
+import { patternLines, recordLines, sessionLines } from './describe-patterns.ts';
 import { windowLines } from './describe-windows.ts';
 import { ruleLabels, sinkLabel, storedLabel } from './explain-labels.ts';
 
@@ -113,6 +113,8 @@ function operatorSection(operator: OperatorDescription): readonly string[] {
       return enrichLines(operator);
     case 'union':
       return [`union   ${operator.inputs.join(', ')}, in the order in which they are read; no state`];
+    case 'records':
+      return recordLines(operator);
     case 'sessions':
       return sessionLines(operator);
     case 'pattern':

@@ -6,6 +6,7 @@ import type { OutputMode } from '../operators/window/output-modes.ts';
 import { joinPart, type JoinPart } from './check-join-shape.ts';
 import { enrichPart, type EnrichPart } from './check-enrich-shape.ts';
 import type { PartSchemas } from './check-parts.ts';
+import { flatMapPart, type FlatMapPart } from './check-records-shape.ts';
 import { patternPart, sessionsPart, type PatternPart, type SessionsPart } from './check-pattern-shape.ts';
 import { windowsPart, type WindowsPart } from './check-window-shape.ts';
 
@@ -91,6 +92,8 @@ export interface JobParts {
   readonly tables: Readonly<Record<string, unknown>> | undefined;
   readonly enrich: readonly EnrichPart[] | undefined;
   readonly select: Readonly<Record<string, string>> | undefined;
+  readonly where: string | undefined;
+  readonly flatMap: FlatMapPart | undefined;
   readonly sessions: SessionsPart | undefined;
   readonly features: 'none' | readonly string[];
   readonly windows: WindowsPart | undefined;
@@ -239,6 +242,12 @@ export const jobParts: PartSchemas<JobParts> = {
     .record(z.string(), z.string().min(1))
     .optional()
     .meta({ description: 'what comes out of a join, as expressions by name; without it, every field of both records' }),
+  where: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'only records for which this is true go on; the others are counted' }),
+  flatMap: flatMapPart.optional().meta({ description: 'a record for each item of a list, with what is in the record' }),
   sessions: sessionsPart.optional().meta({
     description: 'tells each record its session at once: session_id, session_number, session_start',
   }),

@@ -11,6 +11,7 @@ import { checkOutputs } from './check-sinks.ts';
 import { checkOnline } from './check-online.ts';
 import { checkPattern, checkSessions } from './check-patterns.ts';
 import { checkParts } from './check-parts.ts';
+import { checkRecords } from './check-records.ts';
 import { checkScore } from './check-score.ts';
 import { checkBranches } from './check-branches.ts';
 import { checkEnriched } from './check-enrich.ts';
@@ -72,8 +73,10 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
         ? noSource
         : await checkEnriched(document, parts, await checkSource(document, files), late, files);
   const outputMode = checkOutputMode(document, parts, files);
-  const sessions = checkSessions(document, parts, source, files);
-  const seen = sessions === null ? source : { ...source, schema: sessions.outputSchema };
+  const records = checkRecords(document, parts, source, files);
+  const shaped = records === null ? source : { ...source, schema: records.outputSchema };
+  const sessions = checkSessions(document, parts, shaped, files);
+  const seen = sessions === null ? shaped : { ...source, schema: sessions.outputSchema };
   const features = await checkFeatures(document, parts, { ...seen, late }, files);
   const windows = checkWindows(document, parts, { source: seen, outputMode, late }, files);
   const pattern = checkPattern(document, parts, seen, files);
@@ -94,6 +97,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     app: parts.app ?? 'sluice',
     source: definition,
     schema,
+    records,
     sessions,
     features,
     windows,
@@ -107,7 +111,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs, online },
     exchange: { partitions: parts.exchange?.partitions ?? null },
     guarantee: 'exactly-once',
-    digest: jobDigest({ origin, source: definition, schema, late, sessions, features, windows, pattern }),
+    digest: jobDigest({ origin, source: definition, schema, late, records, sessions, features, windows, pattern }),
   });
 }
 
