@@ -48,8 +48,9 @@ function namesIn(expected: Sample, stored: Sample): ReadonlySet<string> {
 export async function sampleOf(view: StateView, share: number): Promise<Sample> {
   const sample = new Map<string, SampledKey>();
   for (const operator of view.operators) {
-    for await (const row of keptRows(view, operator, null, damaged)) {
-      if (!isSampled(row, share)) continue;
+    const wants = (key: Uint8Array | null): boolean => isSampled(key, share);
+    for await (const row of keptRows(view, operator, { wants, onDamage: damaged })) {
+      if (!wants(row.key)) continue;
       const name = `${operator.describer.operatorId} ${row.key === null ? '' : Buffer.from(row.key).toString('hex')}`;
       let sampled = sample.get(name);
       if (sampled === undefined) sample.set(name, (sampled = emptyOf(operator, row)));
@@ -69,7 +70,7 @@ function emptyOf({ describer }: JobOperator, { key }: KeptRow): SampledKey {
 }
 
 /** By the key's hash; what an operator remembers of itself always is. */
-function isSampled({ key }: KeptRow, share: number): boolean {
+function isSampled(key: Uint8Array | null, share: number): boolean {
   if (key === null || share >= 1) return true;
   return createHash('sha256').update(key).digest().readUInt32BE(0) < share * 2 ** 32;
 }

@@ -59,27 +59,35 @@ export async function stateOfKey(
   }
   const rows: StateRow[] = [];
   for (const operator of fitting) {
-    for await (const row of keptRows(view, operator, key)) rows.push(stateRow(operator, row));
+    for await (const row of keptRows(view, operator, { key })) rows.push(stateRow(operator, row));
   }
   return rows;
 }
 
+/** Which rows are looked at, and what stands for what cannot be read. */
+export interface Looking {
+  /** The rows of this key alone. */
+  readonly key?: Uint8Array;
+  /** Entries that lie under a key for which it is false need not be read. */
+  readonly wants?: (key: Uint8Array) => boolean;
+  /** What stands for an entry that cannot be read; without it, the error is thrown. */
+  readonly onDamage?: (entry: StateEntry, error: SluiceError) => KeptRow;
+}
+
 /**
- * The rows of an operator that a record may still see; with a key, those of the key.
+ * The rows of an operator that a record may still see.
  *
- * @param onDamage gives what stands for an entry that cannot be read; without it, the error is thrown.
  * @throws {SluiceError} `STATE_FORMAT`.
  */
 export async function* keptRows(
   { reader, watermarksMs }: StateView,
   { describer }: JobOperator,
-  key: Uint8Array | null = null,
-  onDamage?: (entry: StateEntry, error: SluiceError) => KeptRow,
+  { key, wants, onDamage }: Looking = {},
 ): AsyncGenerator<KeptRow> {
   const { operatorId, filedBy, keepsMs } = describer;
   const horizonMs = keepsMs === null ? -Infinity : new PartitionWatermarks(watermarksMs).minimumMs() - keepsMs;
   const isSeen = ({ eventTimeMs }: KeptRow): boolean => eventTimeMs === null || eventTimeMs > horizonMs;
-  if (key !== null && filedBy === 'key') {
+  if (key !== undefined && filedBy === 'key') {
     const [value] = await reader.getMany(operatorId, [key]);
     if (value !== null && value !== undefined) yield* describer.rowsOf({ key, value }).filter(isSeen);
     return;
@@ -93,8 +101,9 @@ export async function* keptRows(
     }
   };
   for await (const entry of reader.scan(operatorId)) {
+    if (filedBy === 'key' && wants?.(entry.key) === false) continue;
     for (const row of rowsOf(entry)) {
-      const isAsked = key === null || (row.key !== null && Buffer.compare(row.key, key) === 0);
+      const isAsked = key === undefined || (row.key !== null && Buffer.compare(row.key, key) === 0);
       if (isAsked && isSeen(row)) yield row;
     }
   }

@@ -20,9 +20,9 @@ const decoder = new TextDecoder();
 export function describeRolling(definition: RollingDefinition, schema: Schema, meaning = ''): StateDescriber {
   const { columns, retentionMs } = layOut(definition, schema);
   let texts = new KeyIndex();
+  const store = new RowStore(columns.length);
   const rowsOf = ({ key, value }: StateEntry): readonly KeptRow[] => {
     if (texts.size > mostTexts) texts = new KeyIndex();
-    const store = new RowStore(columns.length);
     decodeRows(value, store, 0, columns, texts);
     const count = store.count(0);
     const chunk = store.chunk(0);
@@ -32,11 +32,13 @@ export function describeRolling(definition: RollingDefinition, schema: Schema, m
       if (number !== number) return null;
       return form === 'code' ? decoder.decode(texts.keyOf(number)) : number;
     };
-    return Array.from({ length: count }, (_, row) => ({
+    const rows = Array.from({ length: count }, (_, row) => ({
       key,
       eventTimeMs: chunk[start + row] ?? 0,
       values: Object.fromEntries(columns.map((column, index) => [nameOf(column), valueOf(column, index, row)])),
     }));
+    store.clear(0);
+    return rows;
   };
   return {
     operatorId: definition.operatorId,
