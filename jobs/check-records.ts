@@ -1,39 +1,11 @@
-import { z } from 'zod';
-import type { CompiledExpression } from '../engine/expression/compile-expression.ts';
 import { nearestName } from '../engine/plan/nearest-name.ts';
 import type { Finding, PlanDocument } from '../engine/plan/plan-document.ts';
-import type { Schema } from '../engine/record/schema.ts';
 import { explodedField, type ExplodeDefinition } from '../operators/select/explode.ts';
 import { conditionAt } from './check-window-aggregates.ts';
 import type { CheckedSource } from './check-source.ts';
+import type { FlatMapPart } from './check-records-shape.ts';
 import type { JobFiles } from './job-files.ts';
-
-/** What `flatMap:` holds. */
-export interface FlatMapPart {
-  readonly from: string;
-  readonly as: string;
-  readonly separator?: string | undefined;
-}
-
-/** The keys of `flatMap:`. */
-export const flatMapPart: z.ZodType<FlatMapPart> = z.strictObject({
-  from: z.string().min(1).meta({ description: 'a text field that holds a list as JSON, or between separators' }),
-  as: z
-    .string()
-    .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'a letter, then letters, digits and _')
-    .meta({ description: 'the field of an item, behind the record’s own; a text' }),
-  separator: z.string().min(1).optional().meta({ description: 'what is between items; without it, the list is JSON' }),
-});
-
-/** What is done with a job's records before anything else sees them, after every check. Frozen. */
-export interface RecordsPlan {
-  /** Only records for which it is true go on; `null`: all. */
-  readonly where: CompiledExpression | null;
-  /** Records are made of the items of a list; `null`: of nothing. */
-  readonly explode: ExplodeDefinition | null;
-  /** Of what comes out. */
-  readonly outputSchema: Schema;
-}
+import type { RecordsPlan } from './records-plan.ts';
 
 /** What of a job file is checked here, and what it cannot stand beside. */
 interface RecordsParts {

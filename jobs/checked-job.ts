@@ -3,7 +3,7 @@ import type { RecordRules } from '../engine/serde/record-rules.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
 import type { InputsPlan } from './inputs-plan.ts';
-import type { RecordsPlan } from './check-records.ts';
+import type { RecordsPlan } from './records-plan.ts';
 import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
 import type { WindowPlan } from './window-plan.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Schema } from '../engine/record/schema.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { LatePolicy, SourceCommon } from './checked-job.ts';
-import type { RecordsPlan } from './check-records.ts';
+import type { RecordsPlan } from './records-plan.ts';
 import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
 import type { WindowPlan } from './window-plan.ts';
 

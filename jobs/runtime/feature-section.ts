@@ -15,7 +15,7 @@ import { RollingLogic } from '../../operators/rolling/rolling-logic.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
 import { SessionLogic } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import type { RecordsPlan } from '../check-records.ts';
+import type { RecordsPlan } from '../records-plan.ts';
 import type { SessionsPlan } from '../pattern-plan.ts';
 import { behindEmit } from './behind-emit.ts';
 
