@@ -81,7 +81,7 @@ function idsOf({ operators }: LayoutDiff, wanted: 'rebuilt' | 'dropped'): Readon
 }
 
 /** `JOB_CHANGED`, with every reason. */
-export function refused({ name }: CheckedJob, { refusals }: LayoutDiff): SluiceError {
+function refused({ name }: CheckedJob, { refusals }: LayoutDiff): SluiceError {
   return new SluiceError(
     'JOB_CHANGED',
     `job ${name} must go on with the state that it has, and cannot: ${refusals.join('; ')}. \`sluice plan --diff OLD NEW\` says what becomes of each operator`,
