@@ -6,6 +6,7 @@ import { instants } from './functions/instants.ts';
 import { logic } from './functions/logic.ts';
 import { math } from './functions/math.ts';
 import { joinOverload, strings } from './functions/strings.ts';
+import { stringParts } from './functions/string-parts.ts';
 import type { Overload } from './overload.ts';
 
 /** Every function and operator of the language with its overloads, by the name that the parser gives it. */
@@ -18,6 +19,7 @@ export const functionTable: ReadonlyMap<string, readonly Overload[]> = new Map(
     ...choice,
     ...math,
     ...strings,
+    ...stringParts,
     ...instants,
     ...conversion,
   }),

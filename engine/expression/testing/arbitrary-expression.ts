@@ -109,6 +109,7 @@ export const arbitraryExpression: { readonly [Type in keyof Grammar]: fc.Arbitra
         infix(['-'], 'timestamp', 'timestamp'),
         fc.constantFrom('hour', 'dayOfWeek', 'secondOfDay').chain((name) => call(name, 'timestamp')),
         tie('string').map((text) => `size(${text})`),
+        fc.tuple(tie('string'), fc.constantFrom('a', 'é', 'ab')).map(([text, of]) => `occurrences(${text}, "${of}")`),
         fc.constant('duration("1h30m")'),
         choice('number'),
       ),
@@ -136,6 +137,9 @@ export const arbitraryExpression: { readonly [Type in keyof Grammar]: fc.Arbitra
         fc.constantFrom('s', 'u'),
         literals.text,
         infix(['+'], 'string', 'string'),
+        fc
+          .tuple(tie('string'), fc.constantFrom('a', 'b', 'é', 'ab'), fc.nat(2))
+          .map(([text, at, number]) => `part(${text}, "${at}", ${number})`),
         choice('string'),
       ),
       timestamp: fc.oneof(

@@ -152,6 +152,10 @@ function strict(name: string, values: readonly RowValue[]): RowValue {
       return s.includes(u);
     case 'size':
       return Array.from(s).length;
+    case 'part':
+      return s.split(u)[Number(values[2])] ?? null;
+    case 'occurrences':
+      return s.split(u).length - 1;
     case 'matches':
       return RE2JS.compile(u).matcher(s).find();
     default:
