@@ -64,6 +64,7 @@ export function nexmarkEvents(overrides: Partial<NexmarkOptions> = {}): readonly
   const options = { ...defaultNexmarkOptions, ...overrides };
   const { seed, events, delayed } = options;
   const random = new Xoshiro128(seed, 'nexmark');
+  const urls = new Xoshiro128(seed, 'nexmark urls');
   const delays = new Xoshiro128(seed, 'nexmark delays');
   const made = Array.from({ length: events }, (_, n): NexmarkEvent => {
     const dateTime = options.startMs + n * options.gapMs;
@@ -72,7 +73,7 @@ export function nexmarkEvents(overrides: Partial<NexmarkOptions> = {}): readonly
     const within = n % proportions.total;
     if (within < proportions.person) return person(n, { dateTime, published }, random);
     if (within < proportions.person + proportions.auction) return auction(n, { dateTime, published }, options, random);
-    return bid(n, { dateTime, published }, random);
+    return bid(n, { dateTime, published }, random, urls);
   });
   // A stable sort: of those that arrive at once, the earlier one comes first.
   return made.sort((a, b) => a.published - b.published);
@@ -114,7 +115,7 @@ function auction(n: number, times: Times, { gapMs }: NexmarkOptions, random: Xos
   };
 }
 
-function bid(n: number, times: Times, random: Xoshiro128): Bid {
+function bid(n: number, times: Times, random: Xoshiro128, urls: Xoshiro128): Bid {
   const channel = random.below(2) > 0 ? one(hotChannels, random) : `channel-${random.below(otherChannels)}`;
   return {
     event_type: 2,
@@ -122,10 +123,17 @@ function bid(n: number, times: Times, random: Xoshiro128): Bid {
     bidder: bidderAt(n, random),
     price: price(random),
     channel,
-    url: `https://www.example.com/${text(5, random)}/item.htm?query=1&channel_id=${random.below(otherChannels)}`,
+    url: url(random, urls),
     ...times,
     extra: text(20, random),
   };
+}
+
+/** Of three folders; nine of ten say by which channel they were reached. */
+function url(random: Xoshiro128, urls: Xoshiro128): string {
+  const path = `${text(5, random)}/${text(5, urls)}/${text(5, urls)}`;
+  const channel = random.below(otherChannels);
+  return `https://www.example.com/${path}/item.htm?query=1${urls.below(10) > 0 ? `&channel_id=${channel}` : ''}`;
 }
 
 /** From 100 to 100,000,000, evenly on a scale of logarithms. */

@@ -19,7 +19,10 @@ const tables = [
     'auctions',
     'id Int64, itemName String, initialBid Int64, reserve Int64, dateTime Int64, expires Int64, seller Int64, category Int64, published Int64',
   ],
-  ['bids', 'auction Int64, bidder Int64, price Int64, channel String, dateTime Int64, published Int64'],
+  [
+    'bids',
+    'auction Int64, bidder Int64, price Int64, channel String, url String, extra String, dateTime Int64, published Int64',
+  ],
 ] as const;
 
 let folder = '';
