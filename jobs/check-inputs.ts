@@ -7,15 +7,13 @@ import { checkJoin, checkSelect } from './check-join.ts';
 import { checkOneOf } from './check-one-of.ts';
 import { checkSource, type CheckedSource } from './check-source.ts';
 import { checkUnion } from './check-union.ts';
-import type { InputDefinition, InputsPlan, JoinPlan } from './inputs-plan.ts';
+import type { InputsPlan, JoinPlan } from './inputs-plan.ts';
 import type { JobFiles } from './job-files.ts';
+import type { CheckedInputs, ReadInput } from './read-input.ts';
 import type { JobParts } from './job-file.ts';
 
 /** More would share too little of each batch. */
 const mostInputs = 16;
-
-/** An input as it is read by itself. */
-export type ReadInput = Omit<InputDefinition, 'lift'> & { readonly origin: CheckedSource['origin'] };
 
 /** The topics that a job reads. */
 export function inputTopics(source: SourceDefinition | null): readonly string[] {
@@ -58,7 +56,9 @@ export async function checkInputs(
     const expected = names.length > mostInputs ? `at most ${mostInputs}` : `${wanted}; or "source" for one`;
     diagnostics.push(document.atKey(['sources'], { code: 'VALUE_WRONG', message, expected }));
   }
-  for (const key of ['pattern', 'sessions', 'tables', 'enrich'] as const) {
+  // What is left out of a join's results would take along how far they are in time; "join: { where }" says which records are partners.
+  const afterJoin = way === 'join' ? (['where', 'flatMap'] as const) : [];
+  for (const key of ['pattern', 'sessions', 'tables', 'enrich', ...afterJoin] as const) {
     if (parts[key] === undefined) continue;
     const message = `"${key}" over several inputs is not built yet`;
     diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected: `no "${key}", or one source` }));
@@ -84,15 +84,6 @@ export async function checkInputs(
     eventTimeField,
     origin: ['inputs', meaningOf(found, plan)],
   };
-}
-
-/** Several inputs as one source: what is done with them, and the records that come out. */
-export interface CheckedInputs {
-  readonly plan: InputsPlan;
-  /** Of the records that come out. */
-  readonly schema: Schema;
-  readonly key: string;
-  readonly eventTimeField: string;
 }
 
 function checkJoined(

@@ -176,6 +176,11 @@ describe('a join in a job file', () => {
       'job: paid\nsource: { topic: x }',
       ['3:1: one key says where records come from; here are source and sources; one of source, sources'],
     ],
+    [
+      'features: none',
+      'where: paid > 1.0\nfeatures: none',
+      ['25:1: "where" over several inputs is not built yet; no "where", or one source'],
+    ],
   ])('is refused where it cannot be meant: %s → %s', async (from, to, expected) => {
     expect(await problems(from, to)).toEqual(expected);
   });

@@ -3,7 +3,7 @@ import type { DocumentPath, Finding, PlanDocument } from '../engine/plan/plan-do
 import { Schema, type Field } from '../engine/record/schema.ts';
 import type { LiftedField } from '../engine/source/merged/lift.ts';
 import { eventTimeColumn } from '../operators/join/join-definition.ts';
-import type { CheckedInputs, ReadInput } from './check-inputs.ts';
+import type { CheckedInputs, ReadInput } from './read-input.ts';
 import type { JobFiles } from './job-files.ts';
 import type { JobParts } from './job-file.ts';
 

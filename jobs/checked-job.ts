@@ -1,11 +1,13 @@
 import type { Schema } from '../engine/record/schema.ts';
-import type { RecordRules } from '../engine/serde/record-rules.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
 import type { InputsPlan } from './inputs-plan.ts';
 import type { RecordsPlan } from './records-plan.ts';
 import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
+import type { EventTimeDefinition, FileOrigin, MessageFormat, SourceCommon, TopicOrigin } from './source-definition.ts';
 import type { WindowPlan } from './window-plan.ts';
+
+export type { EventTimeDefinition, FileOrigin, MessageFormat, SourceCommon, TopicOrigin };
 
 /** A job file after every check: frozen plain data from which `explain` reads and queries are built. */
 export interface CheckedJob {
@@ -49,18 +51,6 @@ export interface InputsOrigin {
   readonly plan: InputsPlan;
 }
 
-/** A topic of the embedded log, or of Kafka. */
-export interface TopicOrigin {
-  readonly kind: 'topic';
-  readonly topic: string;
-}
-
-/** A file. */
-export interface FileOrigin {
-  readonly kind: 'parquet' | 'csv' | 'jsonl';
-  readonly path: string;
-}
-
 /** Records made up on the spot. */
 export interface SimulatorOrigin {
   readonly kind: 'simulator';
@@ -68,30 +58,6 @@ export interface SimulatorOrigin {
   readonly ratePerSecond: number | null;
   readonly seed: number;
   readonly drift: 'none' | 'drill';
-}
-
-/** How the messages of a topic are written: as JSON objects, or in Avro with Confluent's framing. */
-export type MessageFormat = 'json' | 'avro';
-
-/** What every source says. */
-export interface SourceCommon {
-  readonly format: MessageFormat;
-  /** The field that keys the topic. */
-  readonly key: string;
-  /** The Avro schema's text when the job names one. */
-  readonly avro: string | null;
-  /** What records must be beyond their fields' types, when the job names a JSON Schema. */
-  readonly rules: RecordRules | null;
-  readonly eventTime: EventTimeDefinition;
-  readonly duplicates: { readonly by: string; readonly withinMs: number } | null;
-}
-
-/** How event time is read, and what is expected of its order. */
-export interface EventTimeDefinition {
-  readonly field: string;
-  readonly delayMs: number;
-  readonly idleTimeoutMs: number;
-  readonly maxFutureSkewMs: number;
 }
 
 /** How records are scored. */

@@ -4,7 +4,7 @@ import type { Lift } from '../engine/source/merged/lift.ts';
 import type { DerivedColumn } from '../operators/derive/derive.ts';
 import type { EnrichDefinition } from '../operators/enrich/enrich-definition.ts';
 import type { JoinDefinition } from '../operators/join/join-definition.ts';
-import type { FileOrigin, SourceCommon, TopicOrigin } from './checked-job.ts';
+import type { FileOrigin, SourceCommon, TopicOrigin } from './source-definition.ts';
 
 /** One of several inputs after every check. Frozen. */
 export interface InputDefinition {

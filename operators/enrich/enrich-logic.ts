@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { isValid, valueAt } from '../../engine/record/column.ts';
 import { columnOf, MARK, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
-import { Schema } from '../../engine/record/schema.ts';
+import type { Schema } from '../../engine/record/schema.ts';
 import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';

@@ -225,7 +225,7 @@ describe('a join by key and interval', () => {
     let lateCount = 0;
     fc.assert(
       fc.property(streams, fc.array(fc.nat(3), { minLength: 60, maxLength: 60 }), (items, turns) => {
-        const placed = items.map((item) => ({ ...item, side: item.side ?? (0 as const) }));
+        const placed = items.map((each) => ({ ...each, side: each.side ?? (0 as const) }));
         const queues = places.map(({ side, partition }) =>
           placed.filter((each) => each.side === side && each.partition === partition),
         );

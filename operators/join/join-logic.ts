@@ -93,14 +93,14 @@ export class JoinLogic implements StatefulLogic {
     if (this.#loaded) return;
     this.#loaded = true;
     const { left, right } = this.#definition;
-    const columnsOf = (side: Side): number => (side === 'left' ? left : right).columns.length;
+    const countOf = (side: Side): number => (side === 'left' ? left : right).columns.length;
     for await (const entry of reader.scan(this.operatorId)) {
       if (entry.key.length === watermarksName.length) {
         const { jointMs, watermarks } = readWatermarks(entry.value);
         this.#watermark.restore(jointMs, watermarks);
         continue;
       }
-      this.#queue.add(this.#store.load(entry, columnsOf, (side, timeMs) => this.#expiryOf(side, timeMs)));
+      this.#queue.add(this.#store.load(entry, countOf, (side, timeMs) => this.#expiryOf(side, timeMs)));
     }
   }
 

@@ -85,14 +85,15 @@ describe('a job that joins two inputs, by the command', () => {
     expect(ran.stderr).toBe('');
     expect(JSON.parse(ran.stdout)).toMatchObject({ read: 10, scored: 8, duplicate: 1, late: 1, deadLettered: 0 });
     const results = (await readFile(join(folder, 'paid.jsonl'), 'utf8')).trim().split('\n');
+    interface Result {
+      readonly id: string;
+      readonly event_time: string;
+      readonly orders: { readonly amount: number | null };
+      readonly payments: { readonly amount: number | null };
+    }
     const told = results.map((line) => {
-      const {
-        id,
-        orders: order,
-        payments: payment,
-        event_time: time,
-      } = JSON.parse(line) as Record<string, Record<string, unknown>>;
-      return `${String(id)} ${String(order?.['amount'])} ${String(payment?.['amount'])} ${String(time)}`;
+      const { id, orders: order, payments: payment, event_time: time } = JSON.parse(line) as Result;
+      return `${id} ${order.amount} ${payment.amount} ${time}`;
     });
     expect(told.toSorted()).toEqual([
       'o1 10 10 2026-03-01T12:04:00.000Z',
