@@ -7,5 +7,5 @@ export async function allEnded<T extends readonly Promise<unknown>[]>(
 ): Promise<{ -readonly [P in keyof T]: Awaited<T[P]> }> {
   const first = Promise.all(runs);
   await Promise.allSettled([first, ...runs]);
-  return await first;
+  return first;
 }
