@@ -10,7 +10,7 @@ import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
 import { encodeKeys } from '../key/encode-keys.ts';
 import { KeyedEntries, type EntryFormat } from '../keyed/keyed-entries.ts';
 import { ScopedWatermarks } from '../keyed/scoped-watermarks.ts';
-import { functionFailed, rejectionOf } from '../row/call-outcome.ts';
+import { functionFailed, isOfTheJob, rejectionOf } from '../row/call-outcome.ts';
 import { OutputRows, type Cell } from '../row/output-rows.ts';
 import type { FirstRecord, OpenRules, PatternDefinition, PatternRules } from './pattern-definition.ts';
 
@@ -174,6 +174,7 @@ export class PatternLogic implements StatefulLogic {
     try {
       return { results: met.length === 0 ? [] : rules.complete(row, met), begins: rules.begins(row) };
     } catch (thrown) {
+      if (isOfTheJob(thrown)) throw thrown;
       if (errors === 'fail') {
         throw functionFailed(operatorId, `at partition ${batch.partitions[row]}, offset ${batch.offsets[row]}`, thrown);
       }

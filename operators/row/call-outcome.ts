@@ -1,6 +1,8 @@
 import { SluiceError } from '../../engine/error.ts';
 import type { Rejection } from '../../engine/execution/rejected-records.ts';
 
+const asyncCode = 'FUNCTION_ASYNC';
+
 /** What becomes of a record that a person's function throws on: a dead letter, or the end of the query. */
 export type ErrorPolicy = 'dead-letter' | 'fail';
 
@@ -27,6 +29,11 @@ export function functionFailed(operatorId: string, place: string, thrown: unknow
   });
 }
 
+/** Whether an error is of the job and not of the record, so that no record may be set aside for it. */
+export function isOfTheJob(thrown: unknown): boolean {
+  return thrown instanceof SluiceError && thrown.code === asyncCode;
+}
+
 /**
  * Refuses what an async function gives back: what it would do later happens after the record, and a replay could not repeat it.
  *
@@ -37,7 +44,7 @@ export function refusePromise(operatorId: string, given: unknown): void {
   // Nobody will wait for it; what it ends with is told by the error below.
   given.catch(() => undefined);
   throw new SluiceError(
-    'FUNCTION_ASYNC',
+    asyncCode,
     `the function of operator ${operatorId} must be done when it returns, so that a replay does the same; got a promise: look things up by enrichment, or before the job`,
     { fields: { operator: operatorId } },
   );

@@ -1,7 +1,7 @@
 import type { RejectedRecords } from '../../engine/execution/rejected-records.ts';
 import { selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
-import { functionFailed, refusePromise, rejectionOf, type ErrorPolicy } from './call-outcome.ts';
+import { functionFailed, isOfTheJob, refusePromise, rejectionOf, type ErrorPolicy } from './call-outcome.ts';
 import { RowView, type Row } from './row-view.ts';
 
 /** A person's function, and what becomes of records that it throws on. */
@@ -37,18 +37,18 @@ export class RowCalls<Given> {
     let count = 0;
     this.#view.open(batch);
     for (let row = 0; row < batch.rowCount; row++) {
-      let given: Given;
       try {
-        given = this.#function.call(this.#view.at(row));
-        if (!(given instanceof Promise)) take(given, row);
+        const given = this.#function.call(this.#view.at(row));
+        refusePromise(name, given);
+        take(given, row);
       } catch (thrown) {
+        if (isOfTheJob(thrown)) throw thrown;
         if (errors === 'fail') {
           throw functionFailed(name, `at partition ${batch.partitions[row]}, offset ${batch.offsets[row]}`, thrown);
         }
         this.#rejected.add(batch, row, rejectionOf(name, thrown));
         continue;
       }
-      refusePromise(name, given);
       well[count++] = row;
     }
     return well.subarray(0, count);

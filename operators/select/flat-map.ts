@@ -3,6 +3,7 @@ import type { RejectedRecords } from '../../engine/execution/rejected-records.ts
 import { selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema, type Field } from '../../engine/record/schema.ts';
 import { cellsOf, OutputRows } from '../row/output-rows.ts';
+import { refusePromise } from '../row/call-outcome.ts';
 import { RowCalls, type RowFunction } from '../row/row-calls.ts';
 import type { Row } from '../row/row-view.ts';
 
@@ -20,7 +21,14 @@ export function flatMapRows(
 ): (batch: RecordBatch) => Emitted {
   const calls = new RowCalls(
     // Read to its end inside the call, so that what a generator throws is thrown by the function, and nothing of the record goes out.
-    { ...given, call: (record) => Array.from(given.call(record), (row) => cellsOf(fields, row)) },
+    {
+      ...given,
+      call: (record) => {
+        const rows = given.call(record);
+        refusePromise(given.name, rows);
+        return Array.from(rows, (row) => cellsOf(fields, row));
+      },
+    },
     input,
     rejected,
   );

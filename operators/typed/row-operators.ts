@@ -6,7 +6,7 @@ import { withColumns, type RecordBatch } from '../../engine/record/record-batch.
 import { Schema, type Field, type FieldType } from '../../engine/record/schema.ts';
 import { deriveColumns, derivedSchema } from '../derive/derive.ts';
 import { filterRows } from '../filter/filter.ts';
-import type { ErrorPolicy } from '../row/call-outcome.ts';
+import { refusePromise, type ErrorPolicy } from '../row/call-outcome.ts';
 import { cellsOf, columnOfCells, type Cell } from '../row/output-rows.ts';
 import { keepRows, RowCalls } from '../row/row-calls.ts';
 import type { Row } from '../row/row-view.ts';
@@ -81,7 +81,7 @@ export function map<S extends Shape, const F extends Fields>(
 ): StreamOperator<S, { row: Flat<RowOf<F>>; key: null }> {
   const made = fieldsOf(fields);
   const schema = new Schema(made);
-  const call = (record: Row): readonly Cell[] => cellsOf(made, make(record));
+  const call = (record: Row): readonly Cell[] => cellsMade('map', made, make(record));
   return streamOperator((before) => {
     const after = { ...before, schema, key: null, sourceKey: [] };
     return stateless(before, ['map', fields], 'keeps', makeColumns, after);
@@ -122,7 +122,7 @@ export function derive(
       return deriveExpressions(before, given as Readonly<Record<string, TypedExpression<FieldType>>>);
     const made = fieldsOf(given as Fields);
     const schema = before.schema.with(...made);
-    const call = (record: Row): readonly Cell[] => cellsOf(made, make(record) as Row);
+    const call = (record: Row): readonly Cell[] => cellsMade('derive', made, make(record) as Row);
     const addColumns = (rejected: RejectedRecords): ((batch: RecordBatch) => RecordBatch) => {
       const columns = columnsBy(new RowCalls({ name: 'derive', errors, call }, before.schema, rejected), made);
       return (batch) => {
@@ -219,6 +219,11 @@ function stateless(
     meaning,
     open: ({ rejected }) => ({ kind: 'step', step: { operator: mapBatches(make(rejected)), fate }, logics: [] }),
   };
+}
+
+function cellsMade(name: string, fields: readonly Field[], row: Row): readonly Cell[] {
+  refusePromise(name, row);
+  return cellsOf(fields, row);
 }
 
 /** The columns that a function makes, and the batch without the rows that it threw on. */

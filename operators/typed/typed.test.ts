@@ -25,6 +25,7 @@ import {
   keyBy,
   LocalLog,
   map,
+  pattern,
   processKeyed,
   rolling,
   rows,
@@ -221,6 +222,29 @@ describe('a job in TypeScript', () => {
       { item: 'ink', sold_before: 1 },
       { item: 'ink', sold_before: 2 },
     ]);
+  });
+
+  it('refuses functions that are async, whose work nobody would wait for', async () => {
+    const timed = payments.pipe(withWatermark('at', '10s'), keyBy('card'));
+    const later = (): never => Promise.resolve(true) as never;
+    const answers = [
+      () => collect(timed.pipe(filter(later)), given),
+      () => collect(timed.pipe(map({ id: 'string' }, later)), given),
+      () => collect(timed.pipe(derive({ x: 'double' }, later)), given),
+      () => collect(timed.pipe(flatMap({ id: 'string' }, later)), given),
+      () => {
+        const never = pattern({
+          first: later,
+          followedBy: later,
+          within: '1m',
+          carry: [],
+          output: {},
+          select: () => ({}),
+        });
+        return collect(timed.pipe(never), given);
+      },
+    ];
+    for (const answer of answers) await expect(answer()).rejects.toMatchObject({ code: 'FUNCTION_ASYNC' });
   });
 
   it('keeps state of its own, with timers; a record that a function throws on is a dead letter, in the ledger once', async () => {
