@@ -20,7 +20,8 @@ export async function runStruck(strikes: readonly Strike[], events: string[] | n
   const result = await simulate({
     plan,
     inputSize: 8,
-    bounds: { maxBatchRecords: 4, maxPollWaitMs: 5, maxBatchesInFlight: 2, flushEveryMs: 0 },
+    // Nothing that may be let go stays, so that each batch reads its cards, and each read can be struck.
+    bounds: { maxBatchRecords: 4, maxPollWaitMs: 5, maxBatchesInFlight: 2, flushEveryMs: 0, workingSetBytes: 1 },
     bug: null,
     events,
   });
