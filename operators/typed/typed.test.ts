@@ -244,7 +244,7 @@ describe('a job in TypeScript', () => {
         return collect(timed.pipe(never), given);
       },
     ];
-    for (const answer of answers) await expect(answer()).rejects.toMatchObject({ code: 'FUNCTION_ASYNC' });
+    for (const asked of answers) await expect(asked()).rejects.toMatchObject({ code: 'FUNCTION_ASYNC' });
   });
 
   it('keeps state of its own, with timers; a record that a function throws on is a dead letter, in the ledger once', async () => {
