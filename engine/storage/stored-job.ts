@@ -1,5 +1,6 @@
 import type { OffsetRange } from '../execution/commit-log.ts';
 import { decodeJobRow, type JobRow } from './job-row.ts';
+import { getJson } from './lmdb-environment.ts';
 import { joined, ReadOrder, type OrderRow } from './read-order.ts';
 import type { Storage } from './storage.ts';
 
@@ -25,4 +26,12 @@ export function readStoredJob(storage: Storage, job: string): StoredJob | null {
     });
     return { row: decodeJobRow(stored), order: new ReadOrder(environment, job).rows(), replay: joined(replay) };
   });
+}
+
+/** The ids of the operators that have had state in a job; some may have none now. */
+export function storedOperators({ environment }: Storage, job: string): readonly string[] {
+  const jobId = getJson(environment.catalog, ['job', job]);
+  if (typeof jobId !== 'number') return [];
+  const keys = environment.catalog.getKeys({ start: ['operator', jobId], end: ['operator', jobId + 1] });
+  return [...keys].map((key) => String(key[2]));
 }

@@ -18,6 +18,7 @@ import { layoutOf } from './job-layout.ts';
 import { stateExists, type SavepointFigures } from './local-savepoint.ts';
 import { restoreAll, taskOf, type ClusterJob } from './restore-tasks.ts';
 import {
+  checkAllKnown,
   manifestVersion,
   openJobSavepoint,
   storedMetadata,
@@ -77,6 +78,7 @@ export async function saveCluster(
     for (const [index, partition] of saved.entries()) {
       const task = taskOf(cluster, partition);
       const reader = new StoredTaskState(redis, task);
+      await checkAllKnown(job, await reader.operators(), reader);
       for (const { describer } of jobOperators(job)) {
         keys += await writer.add(index, describer.operatorId, reader.scan(describer.operatorId));
       }

@@ -7,13 +7,14 @@ import { EmbeddedCommitLog } from '../../engine/storage/embedded-commit-log.ts';
 import { keepLayout } from '../../engine/storage/kept-layout.ts';
 import { StateSwap } from '../../engine/storage/state-swap.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
-import { readStoredJob } from '../../engine/storage/stored-job.ts';
+import { readStoredJob, storedOperators } from '../../engine/storage/stored-job.ts';
 import { openTopicSource } from '../runtime/open-source.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { jobOperators } from './job-operators.ts';
 import { layoutOf } from './job-layout.ts';
 import { catchUp } from './replay-state.ts';
 import {
+  checkAllKnown,
   defaultPlace,
   manifestVersion,
   openJobSavepoint,
@@ -61,6 +62,7 @@ export async function saveLocal(
   const claim = await storage.claims.take(`job ${job.name}`);
   try {
     const { reader, operators, stored } = openStoredState(job, storage);
+    await checkAllKnown(job, storedOperators(storage, job.name), reader);
     const { committed, metadata } = stored.row;
     const manifest: SavepointManifest = {
       manifestVersion,

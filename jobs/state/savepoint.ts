@@ -2,7 +2,7 @@ import { SluiceError } from '../../engine/error.ts';
 import type { CommitMetadata } from '../../engine/execution/commit-log.ts';
 import type { PartitionOffset } from '../../engine/source/source.ts';
 import { openSavepoint, type Savepoint } from '../../engine/state/savepoint-file.ts';
-import type { StateEntry } from '../../engine/state/state-store.ts';
+import type { StateEntry, StateReader } from '../../engine/state/state-store.ts';
 import type { OrderRow } from '../../engine/storage/read-order.ts';
 import { keyPartitioner } from '../../engine/serde/partitioner.ts';
 import { keyParts } from '../../operators/key/decode-key.ts';
@@ -71,6 +71,29 @@ export function defaultPlace(key: Uint8Array, partitions: number): number {
 function placeOf(job: CheckedJob, { describer }: JobOperator, partitions: number): (key: Uint8Array) => number {
   const part = describer.keyFields.indexOf(job.source.key);
   return (key) => defaultPlace(Buffer.from(keyParts(key)[part] ?? ''), partitions);
+}
+
+/**
+ * Looks that nothing is left out: every operator that has state must be one that the job knows how to read.
+ *
+ * @param operators the ids of those that have had state.
+ * @throws {SluiceError} `SAVEPOINT_OPERATORS`.
+ */
+export async function checkAllKnown(
+  job: CheckedJob,
+  operators: readonly string[],
+  reader: Pick<StateReader, 'scan'>,
+): Promise<void> {
+  const known = new Set(jobOperators(job).map(({ describer }) => describer.operatorId));
+  for (const operatorId of operators.filter((id) => !known.has(id))) {
+    for await (const { key } of reader.scan(operatorId)) {
+      throw new SluiceError(
+        'SAVEPOINT_OPERATORS',
+        `a savepoint must hold all state of job ${job.name}; operator ${operatorId} has some (a key of ${key.length} bytes) that nobody has said how to read: see docs/state.md, "For whoever adds an operator"`,
+        { fields: { job: job.name, operator: operatorId } },
+      );
+    }
+  }
 }
 
 /**

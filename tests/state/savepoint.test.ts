@@ -1,10 +1,13 @@
+import { existsSync } from 'node:fs';
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { StateSwap } from '../../engine/storage/state-swap.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { restoreLocal, saveLocal } from '../../jobs/state/local-savepoint.ts';
 import { rebuildState } from '../../jobs/state/rebuild-state.ts';
+import { openStoredState } from '../../jobs/state/stored-state.ts';
 import { verifyState } from '../../jobs/state/verify-state.ts';
 import { sluice, SluiceProcess } from '../embedded/sluice-process.ts';
 import { arbitraryPayments } from './payments-arbitrary.ts';
@@ -103,6 +106,22 @@ describe('a savepoint on the embedded profile', () => {
     const missing = restoreLocal(job, empty, join(test.folder, 'b.savepoint'), 'refuse');
     await expect(missing).rejects.toMatchObject({ code: 'SAVEPOINT_MISSING' });
     await expect(saveLocal(job, empty, { path, name: 'b' })).rejects.toMatchObject({ code: 'STATE_NONE' });
+  });
+
+  it('is not made where some state would be left out', async () => {
+    await using test = await StateUnderTest.open(1);
+    const job = await test.job();
+    await test.add(payments(10));
+    await test.run(job);
+    const { stored } = openStoredState(job, test.storage);
+    const claim = await test.storage.claims.take('job payments');
+    const swap = StateSwap.begin(test.storage, 'payments', claim);
+    swap.put([{ operatorId: 'nobody', key: Buffer.from('a'), value: Buffer.from('b') }]);
+    swap.activate({ row: stored.row, replaces: 'staged', order: 'stays' });
+    test.storage.claims.release(claim);
+    const path = join(test.folder, 'a.savepoint');
+    await expect(saveLocal(job, test, { path, name: 'a' })).rejects.toMatchObject({ code: 'SAVEPOINT_OPERATORS' });
+    expect(existsSync(path)).toBe(false);
   });
 
   it('is made and restored by the command; a restore that is killed leaves the old state or the new one', async () => {

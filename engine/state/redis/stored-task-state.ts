@@ -42,6 +42,14 @@ export class StoredTaskState implements StateReader {
     yield* [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
   }
 
+  /** The ids of the operators that have had state; some may have none now. */
+  async operators(): Promise<readonly string[]> {
+    const header = `sluice:{${this.#task}}`;
+    const fields = await this.#client.hkeys(header).catch((error: unknown) => this.#fail(error));
+    const prefix = `hash ${header}:`;
+    return fields.filter((field) => field.startsWith(prefix)).map((field) => field.slice(prefix.length));
+  }
+
   #keyOf(operatorId: string): string {
     return `sluice:{${this.#task}}:${operatorId}`;
   }
