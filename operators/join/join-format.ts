@@ -26,10 +26,17 @@ export function rowName({ key, side, timeMs, partition, offset }: JoinRow): Uint
   name[at + 1] = side === 'left' ? 0 : 1;
   const view = new DataView(name.buffer);
   // Counted from the least instant, so that earlier than the epoch is less.
-  view.setBigUint64(at + 2, BigInt(timeMs) + (1n << 63n));
+  setWhole(view, at + 2, timeMs, 0x8000_0000);
   view.setInt32(at + 10, partition);
-  view.setBigUint64(at + 14, BigInt(offset));
+  setWhole(view, at + 14, offset, 0);
   return name;
+}
+
+/** A whole number in two halves: a name is made for each record that comes and goes, and big integers would be garbage. */
+function setWhole(view: DataView, at: number, value: number, highest: number): void {
+  const high = Math.floor(value / 0x1_0000_0000);
+  view.setUint32(at, high + highest);
+  view.setUint32(at + 4, value - high * 0x1_0000_0000);
 }
 
 /** Writes records: `u8 version · u8 has had a partner · u8 key parts · values · u8 columns · values`, each value behind a byte that says whether it is there. */

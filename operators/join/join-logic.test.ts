@@ -269,6 +269,17 @@ describe('a join by key and interval', () => {
     ]);
   });
 
+  it('stores records of any time, before the epoch too, in names that are in their order', () => {
+    const times = [-(2 ** 40), -5, -1, 0, 3, 2 ** 33 + 1, 8_640_000_000_000_000];
+    const logic = new JoinLogic({ ...definitionOf('inner'), right: rightId }, withOther, null, { state: 'empty' });
+    logic.apply(batchOf(times.map((t) => ({ side: 0, partition: 0, t, key: 'a' }))));
+    const describer = describeJoin({ ...definitionOf('inner'), right: rightId });
+    const writes = logic.takeChanges().filter(({ key }) => key.length > 1);
+    const sorted = writes.toSorted((a, b) => Buffer.compare(a.key, b.key));
+    const stored = sorted.flatMap(({ key, value }) => describer.rowsOf({ key, value: value ?? key }));
+    expect(stored.map(({ values }) => values['event_time'])).toEqual(times);
+  });
+
   it('refuses stored bytes of another form, by name', async () => {
     const definition = { ...definitionOf('inner'), right: rightId };
     const logic = new JoinLogic(definition, withOther, null, { state: 'empty' });

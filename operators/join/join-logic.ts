@@ -229,7 +229,7 @@ export class JoinLogic implements StatefulLogic {
       );
     const { partition, offset } = cause;
     const expiresMs = this.#expiryOf(side, timeMs);
-    const own: JoinRow = { key, side, timeMs, partition, offset, values, isMatched: false, expiresMs };
+    const own: JoinRow = { key, side, timeMs, partition, offset, values, isMatched: false, isStored: false, expiresMs };
     for (const partner of this.#partnersOf(own, key, cause)) {
       if (side === 'left') results.add(key.values, own, partner, cause);
       else results.add(key.values, partner, own, cause);

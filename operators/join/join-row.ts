@@ -26,6 +26,8 @@ export interface JoinRow {
   readonly values: readonly JoinValue[];
   /** Whether it has had a partner. */
   isMatched: boolean;
+  /** Whether the store has it: what came and went between two flushes needs no deletion. */
+  isStored: boolean;
   /** Once the watermark is beyond this, no partner can come. */
   readonly expiresMs: number;
 }

@@ -61,7 +61,7 @@ export class JoinStore {
     const rows = key[row.side];
     rows.splice(rows.indexOf(row, firstFrom(rows, row.timeMs)), 1);
     this.#changed.delete(row);
-    this.#removed.push(rowName(row));
+    if (row.isStored) this.#removed.push(rowName(row));
     this.#size--;
     if (key.left.length > 0 || key.right.length > 0) return;
     this.#keys[key.slot] = undefined;
@@ -81,7 +81,7 @@ export class JoinStore {
   ): JoinRow {
     const { key: bytes, keyValues, ...stored } = readRow(name, value, columnsOf);
     const key = this.#makeKey(bytes, keyValues);
-    const row: JoinRow = { ...stored, key, expiresMs: expiresMs(stored.side, stored.timeMs) };
+    const row: JoinRow = { ...stored, key, isStored: true, expiresMs: expiresMs(stored.side, stored.timeMs) };
     this.#insert(row);
     return row;
   }
@@ -90,7 +90,10 @@ export class JoinStore {
   takeChanges(): readonly StateWrite[] {
     const operatorId = this.#operatorId;
     const writes: StateWrite[] = this.#removed.map((key) => ({ operatorId, key, value: null }));
-    for (const row of this.#changed) writes.push({ operatorId, key: rowName(row), value: this.#writer.write(row) });
+    for (const row of this.#changed) {
+      writes.push({ operatorId, key: rowName(row), value: this.#writer.write(row) });
+      row.isStored = true;
+    }
     this.dropChanges();
     return writes;
   }
