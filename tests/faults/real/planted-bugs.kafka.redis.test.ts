@@ -30,6 +30,8 @@ function scenarioNamed(name: string): (typeof scenarios)[number] {
 const catches: Readonly<Record<keyof typeof realBugs, readonly [scenario: string, ...invariants: string[]]>> = {
   'state is written before the commit': ['workers are killed at the seams of the commit', 'I5', 'I9'],
   'the position is committed outside the transaction': ['workers are killed at the seams of the commit', 'I1'],
+  'the position is not committed at all': ['workers are killed at any moment', 'I1'],
+  'bad records are passed over without a letter': ['a fifth of the records is poison', 'I12'],
   'totals are added up in Redis': ['workers are killed at the seams of the commit', 'I4', 'I11'],
   'Redis asks nobody who owns the task': [
     'workers are frozen between commit and state write, and wake as zombies',
@@ -58,9 +60,9 @@ describe('the harness of real processes is to be believed, since it', () => {
     timeoutMs,
   );
 
-  it('catches, with the simulation, at least nine bugs, and every one that was planted has a run that demands it', () => {
+  it('catches at least nine bugs, as the simulation does, and every one that was planted has a run that demands it', () => {
     expect(Object.keys(catches).toSorted()).toEqual(Object.keys(realBugs).toSorted());
-    const all = new Set([...Object.keys(realBugs), ...plantedBugs.map(({ name }) => name)]);
-    expect(all.size).toBeGreaterThanOrEqual(9);
+    expect(Object.keys(realBugs).length).toBeGreaterThanOrEqual(9);
+    expect(plantedBugs.length).toBeGreaterThanOrEqual(9);
   });
 });

@@ -53,6 +53,15 @@ export const realBugs: Readonly<Record<string, WorkerSeams>> = {
         },
       }),
   },
+  'the position is not committed at all': {
+    producer: (producer) => producerLike(producer, { sendPosition: () => Promise.resolve() }),
+  },
+  'bad records are passed over without a letter': {
+    producer: (producer, { worker }) =>
+      producerLike(producer, {
+        send: (messages) => (messages.topic === worker.output ? producer.send(messages) : Promise.resolve()),
+      }),
+  },
   'totals are added up in Redis': {
     state: (state, task) => {
       const { worker, partition, redis } = task;
