@@ -56,7 +56,7 @@ describe('a job whose Redis asks for TLS, a certificate, and a user with few rig
     certificates = makeCertificates(folder);
     writeFileSync(join(dir, 'password'), 'sesame\n');
     // What the documentation asks for, and nothing else, on the job's keys alone.
-    const rights = '+eval +hmget +hget +hset +hdel +hscan +hkeys +unlink +info';
+    const rights = '+eval +hmget +hget +hset +hdel +hscan +hkeys +hgetall +unlink +info';
     writeFileSync(join(dir, 'users.acl'), `user default off\nuser sluice on >sesame ~sluice:* -@all ${rights}\n`);
   });
 
