@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { numberColumnOf, utf8ColumnOf, valueAt } from '../../engine/record/column.ts';
-import { DEGRADED, LATE, recordBatch, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import {
+  columnOf,
+  DEGRADED,
+  LATE,
+  recordBatch,
+  selectRows,
+  type RecordBatch,
+} from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
@@ -252,6 +259,29 @@ describe('the rolling operator', () => {
       ),
       { numRuns: 1_000 },
     );
+  });
+
+  it('answers a partition that is heard from long after the others from all of its rows, in one batch or in several', () => {
+    const definition: RollingDefinition = {
+      operatorId: 'op',
+      key: ['card'],
+      aggregates: [aggregate('n', 'count', 1_000)],
+      allowedLatenessMs: 0,
+    };
+    const row = (card: string, t: number, partition: number): Row => {
+      return { card, t, partition, amount: 1, place: null, flagged: null };
+    };
+    const own = [row('a', 0, 0), row('a', 900, 0)];
+    const whole = batchOf(own);
+    for (const cuts of [[whole], [selectRows(whole, Int32Array.of(0)), selectRows(whole, Int32Array.of(1))]]) {
+      const logic = new RollingLogic(definition, schema, fresh());
+      logic.apply(batchOf([row('b', 2_000, 1)]));
+      const counts = cuts.flatMap((batch) => {
+        const answered = logic.apply(batch);
+        return Array.from({ length: batch.rowCount }, (_, at) => valueAt(columnOf(answered, 'n'), at));
+      });
+      expect(counts).toEqual([0, 1]);
+    }
   });
 
   it('gives the same bits however the stream is cut into batches, and across restarts from stored state', async () => {

@@ -249,7 +249,8 @@ export class RollingLogic implements StatefulLogic {
     const eventTimeMs = batch.eventTimesMs[row] ?? 0;
     const watermarkMs = batch.watermarksMs[row] ?? -Infinity;
     const store = this.#rows;
-    store.trim(slot, evictedToMs);
+    // A partition that was not heard from before this batch is not in the query's watermark yet, and its records may still see what the others are past.
+    store.trim(slot, Math.min(evictedToMs, watermarkMs - retentionMs));
     const position = store.insert(slot, eventTimeMs);
     const chunk = store.chunk(slot);
     const start = store.start(slot);
