@@ -40,9 +40,11 @@ describe("a task's state in a Redis whose append-only file ended within a transa
       { topology: { kind: 'single', host: server.host, port: server.port } },
       () => undefined,
     );
+    const back = (): Promise<void> =>
+      expect.poll(() => client.ping().catch(() => 'away'), { timeout: 10_000 }).toBe('PONG');
     const claimed = async (task: string, owner: string): Promise<[RedisTaskState, number | null]> => {
       const state = new RedisTaskState(client, { task, owner });
-      await expect.poll(() => client.ping().catch(() => 'away'), { timeout: 10_000 }).toBe('PONG');
+      await back();
       return [state, (await state.claim(0)).offset];
     };
     const [first] = await claimed('torn', 'first');
@@ -54,6 +56,7 @@ describe("a task's state in a Redis whose append-only file ended within a transa
     const [other] = await claimed('other', 'o');
     await other.write(step(1, ['z'], 'other'));
     await restartWithout(0);
+    await back();
 
     // Without the mark, the state would now be as of offset 10, and its values those of 20.
     expect(await client.hget('sluice:{torn}', 'offset')).toBe('10');
