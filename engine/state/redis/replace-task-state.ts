@@ -2,6 +2,7 @@ import { SluiceError } from '../../error.ts';
 import type { StateEntry } from '../state-store.ts';
 import type { RedisClient } from './connect-redis.ts';
 import { redisFailure } from './redis-failure.ts';
+import { swapScript } from './state-scripts.ts';
 import { stateWentBack, taskFenced } from './task-state.ts';
 
 /** Redis is busy for about a millisecond with so many. */
@@ -19,34 +20,6 @@ export interface TaskReplacement {
   /** By operator; operators that are not here have no state any more. */
   readonly state: ReadonlyMap<string, readonly StateEntry[]>;
 }
-
-/**
- * Puts hashes that were written beside the task's in their places. KEYS: header, then staged and final hash by turns. ARGV: owner, epoch, offset, metadata. Hashes that the header knows
- * and that are not among them are deleted. One transaction of Redis: whoever dies on the way leaves the former state or the new one.
- */
-const swapScript = `
-local head = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
-local epoch, own = tonumber(head[2] or '0'), tonumber(ARGV[2])
-if epoch > own or (epoch == own and head[1] ~= ARGV[1]) then return 'FENCED' end
-if epoch < own then return 'MISMATCH' end
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.sub(field, 1, 5) == 'hash ' then
-    redis.call('UNLINK', string.sub(field, 6))
-    redis.call('HDEL', KEYS[1], field)
-  end
-end
-redis.call('HSET', KEYS[1], 'began', ARGV[3])
-for k = 2, #KEYS, 2 do
-  if redis.call('EXISTS', KEYS[k]) == 1 then
-    redis.call('RENAME', KEYS[k], KEYS[k + 1])
-    redis.call('HSET', KEYS[1], 'hash ' .. KEYS[k + 1], '')
-  else
-    redis.call('UNLINK', KEYS[k + 1])
-  end
-end
-redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'metadata', ARGV[4])
-return 'OK'
-`;
 
 /**
  * Replaces the whole state of a task at once: writes it beside the task's hashes, in the same hash slot, and then renames it into its place, where the owner still has the task.

@@ -31,7 +31,7 @@ end
 return {epoch, head[3], head[4], hashes}
 `;
 
-/** What both scripts below ask first: whether the header names this owner. Gives nil where it does. */
+/** What the scripts below ask first: whether the header names this owner. Gives nil where it does. */
 const checkOwner = `
 local head = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'offset', 'began')
 local epoch, own = tonumber(head[2] or '0'), tonumber(ARGV[2])
@@ -109,5 +109,39 @@ return redis.call('HSCAN', KEYS[2], ARGV[5], 'COUNT', ARGV[6])
 export const forgetScript: string = `${checkOwner}
 for k = 2, #KEYS do redis.call('UNLINK', KEYS[k]) end
 redis.call('HDEL', KEYS[1], 'offset', 'metadata', 'began')
+return 'OK'
+`;
+
+/** Deletes the hashes that the header knows, and what it says of them. */
+const deleteHashes = `
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 5) == 'hash ' then
+    redis.call('UNLINK', string.sub(field, 6))
+    redis.call('HDEL', KEYS[1], field)
+  end
+end
+`;
+
+/** Deletes the hashes that the header knows, and where the state stands. KEYS: header. ARGV: owner, epoch. */
+export const clearScript: string = `${checkOwner}${deleteHashes}
+redis.call('HDEL', KEYS[1], 'offset', 'metadata', 'began')
+return 'OK'
+`;
+
+/**
+ * Puts hashes that were written beside the task's in their places. KEYS: header, then staged and final hash by turns. ARGV: owner, epoch, offset, metadata. Hashes that the header knows
+ * and that are not among them are deleted. One transaction of Redis: whoever dies on the way leaves the former state or the new one.
+ */
+export const swapScript: string = `${checkOwner}${deleteHashes}
+redis.call('HSET', KEYS[1], 'began', ARGV[3])
+for k = 2, #KEYS, 2 do
+  if redis.call('EXISTS', KEYS[k]) == 1 then
+    redis.call('RENAME', KEYS[k], KEYS[k + 1])
+    redis.call('HSET', KEYS[1], 'hash ' .. KEYS[k + 1], '')
+  else
+    redis.call('UNLINK', KEYS[k + 1])
+  end
+end
+redis.call('HSET', KEYS[1], 'offset', ARGV[3], 'metadata', ARGV[4])
 return 'OK'
 `;
