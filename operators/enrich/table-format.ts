@@ -1,5 +1,6 @@
 import { SluiceError } from '../../engine/error.ts';
 import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
+import { readWatermarkList, writeWatermarkList } from '../stateful/watermark-list.ts';
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import type { JoinValue } from '../join/join-row.ts';
 
@@ -74,11 +75,7 @@ export function readVersion(
 export function writeWatermarks(watermarks: readonly PartitionWatermark[]): Uint8Array {
   const to = new StateWriter();
   to.u8(formatVersion);
-  to.u32(watermarks.length);
-  for (const { partition, watermarkMs } of watermarks) {
-    to.i32(partition);
-    to.f64(watermarkMs);
-  }
+  writeWatermarkList(to, watermarks);
   return to.take();
 }
 
@@ -88,7 +85,7 @@ export function readWatermarks(bytes: Uint8Array): readonly PartitionWatermark[]
     const from = new StateBytes(bytes);
     const version = from.u8();
     if (version !== formatVersion) throw new RangeError(`version ${version}`);
-    return Array.from({ length: from.u32() }, () => ({ partition: from.i32(), watermarkMs: from.f64() }));
+    return readWatermarkList(from);
   });
 }
 

@@ -1,6 +1,7 @@
 import { SluiceError } from '../../engine/error.ts';
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
+import { readWatermarkList, writeWatermarkList } from '../stateful/watermark-list.ts';
 import type { JoinRow, JoinValue, Side } from './join-row.ts';
 
 const formatVersion = 1;
@@ -92,11 +93,7 @@ export function writeWatermarks(jointMs: number, watermarks: readonly PartitionW
   const to = new StateWriter();
   to.u8(formatVersion);
   to.f64(jointMs);
-  to.u32(watermarks.length);
-  for (const { partition, watermarkMs } of watermarks) {
-    to.i32(partition);
-    to.f64(watermarkMs);
-  }
+  writeWatermarkList(to, watermarks);
   return to.take();
 }
 
@@ -109,9 +106,7 @@ export function readWatermarks(bytes: Uint8Array): {
     const from = new StateBytes(bytes);
     const version = from.u8();
     if (version !== formatVersion) throw new RangeError(`version ${version}`);
-    const jointMs = from.f64();
-    const watermarks = Array.from({ length: from.u32() }, () => ({ partition: from.i32(), watermarkMs: from.f64() }));
-    return { jointMs, watermarks };
+    return { jointMs: from.f64(), watermarks: readWatermarkList(from) };
   });
 }
 

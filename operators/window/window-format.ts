@@ -1,6 +1,7 @@
 import { SluiceError } from '../../engine/error.ts';
 import type { Aggregator } from '../aggregate/aggregator.ts';
 import { StateBytes, StateWriter, type AggregateValue } from '../aggregate/state-bytes.ts';
+import { readWatermarkList, writeWatermarkList } from '../stateful/watermark-list.ts';
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import type { OpenWindow } from './open-window.ts';
 
@@ -89,11 +90,7 @@ export function readWindow(
 export function writeWatermarks(watermarks: readonly PartitionWatermark[]): Uint8Array {
   const to = new StateWriter();
   to.u8(formatVersion);
-  to.u32(watermarks.length);
-  for (const { partition, watermarkMs } of watermarks) {
-    to.i32(partition);
-    to.f64(watermarkMs);
-  }
+  writeWatermarkList(to, watermarks);
   return to.take();
 }
 
@@ -103,7 +100,7 @@ export function readWatermarks(bytes: Uint8Array): readonly PartitionWatermark[]
   return whole(() => {
     const version = from.u8();
     if (version !== formatVersion) throw new RangeError(`version ${version}`);
-    return Array.from({ length: from.u32() }, () => ({ partition: from.i32(), watermarkMs: from.f64() }));
+    return readWatermarkList(from);
   }, 0);
 }
 
