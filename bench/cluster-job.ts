@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { KafkaAdmin } from '../engine/source/kafka/kafka-admin.ts';
 import { asPromise } from '../tests/faults/real/raw-kafka.ts';
 import { startKafka, type KafkaService } from '../tools/services/start-kafka.ts';
 import { startRedis, type RedisService } from '../tools/services/start-redis.ts';
+import { childrenOf, residentMiBOf } from './processes.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const partitions = 4;
@@ -121,7 +122,7 @@ deadLetters: { topic: ${name}.bad }
   get residentMiB(): number {
     const pid = this.#worker?.pid;
     if (pid === undefined) return 0;
-    return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + residentOf(each), 0);
+    return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + residentMiBOf(each), 0);
   }
 
   /** Sends one record of each card, as fast as it goes. */
@@ -200,13 +201,4 @@ deadLetters: { topic: ${name}.bad }
     const producer = this.#producer;
     if (producer !== null) await asPromise<void>((done) => producer.flush(60_000, (error) => done(error, undefined)));
   }
-}
-
-function childrenOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return children === '' ? [] : children.split(' ').map(Number);
-}
-
-function residentOf(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;
 }

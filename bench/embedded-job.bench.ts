@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { systemClock } from '../engine/time/clock.ts';
 import { loadJob } from '../jobs/load-job.ts';
 import { openLocalRun } from '../jobs/runtime/run-local.ts';
 import { SimulatedProducer } from '../jobs/runtime/simulated-producer.ts';
+import { childrenOf, cpuSecondsOf } from './processes.ts';
 
 /**
  * The whole embedded job over a full topic: decode, deduplicate, features, score in its thread, explain alerts, commit, and ClickHouse beside it. Prints what
@@ -79,14 +79,9 @@ for (let turn = 0; turn < 3 * formats.length; turn++) {
   await rm(directory, { recursive: true, force: true });
 }
 
-/** Processor time of the processes that this one has started, in seconds (Linux: `proc(5)`, `stat`, in ticks of a hundredth). */
+/** Processor time of the processes that this one has started. */
 function childrenCpuSeconds(): number {
-  const pids = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim();
-  const ticksOf = (pid: string): number => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    return Number(fields[11]) + Number(fields[12]);
-  };
-  return pids === '' ? 0 : pids.split(' ').reduce((ticks, pid) => ticks + ticksOf(pid), 0) / 100;
+  return childrenOf(process.pid).reduce((seconds, pid) => seconds + cpuSecondsOf(pid), 0);
 }
 
 function log(message: string): void {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -20,6 +20,7 @@ import { messageBatchOf } from '../engine/storage/message-batch-builder.ts';
 import { Storage } from '../engine/storage/storage.ts';
 import type { Durability } from '../engine/storage/upkeep.ts';
 import { systemClock } from '../engine/time/clock.ts';
+import { cpuSecondsOf, residentMiBOf } from './processes.ts';
 
 /**
  * The embedded log and the embedded ClickHouse by themselves: what a commit, a read, an insert and a query take. Every figure is printed with its percentiles,
@@ -140,7 +141,7 @@ async function clickHouse(directory: string): Promise<void> {
   const client = await server.client();
   await client.ping({ select: true });
   console.log(
-    `ClickHouse answers ${(performance.now() - startedMs).toFixed(0)} ms after it was asked for, with ${await rssMb(server.endpoint.pid)} MB resident`,
+    `ClickHouse answers ${(performance.now() - startedMs).toFixed(0)} ms after it was asked for, with ${Math.round(residentMiBOf(server.endpoint.pid))} MB resident`,
   );
   await applyMigrations(client);
   await client.command({
@@ -180,9 +181,9 @@ async function clickHouse(directory: string): Promise<void> {
   };
   const cost = async (name: string, body: () => Promise<void>, count: number): Promise<void> => {
     await body();
-    const before = await cpuMs(server.endpoint.pid);
+    const before = cpuSecondsOf(server.endpoint.pid) * 1_000;
     const times = await timed(count, body);
-    const perRow = ((await cpuMs(server.endpoint.pid)) - before) / count / rowCount;
+    const perRow = (cpuSecondsOf(server.endpoint.pid) * 1_000 - before) / count / rowCount;
     report(name, times, rowCount, `${(perRow * 1000).toFixed(2)} µs of the server's CPU a row`);
   };
   await cost(
@@ -207,7 +208,7 @@ async function clickHouse(directory: string): Promise<void> {
   const total = 200_000;
   for (let first = 0; first < total; first += 1_000) await storage.append(predictions(first, 1_000));
   const stop = new AbortController();
-  const before = await cpuMs(server.endpoint.pid);
+  const before = cpuSecondsOf(server.endpoint.pid) * 1_000;
   const ownBefore = process.cpuUsage();
   const followMs = performance.now();
   const writes: number[] = [];
@@ -224,7 +225,7 @@ async function clickHouse(directory: string): Promise<void> {
   });
   const seconds = (performance.now() - followMs) / 1_000;
   const own = process.cpuUsage(ownBefore);
-  const serverUs = (((await cpuMs(server.endpoint.pid)) - before) * 1_000) / total;
+  const serverUs = ((cpuSecondsOf(server.endpoint.pid) * 1_000 - before) * 1_000) / total;
   report(
     'predictions followed, 10,000 a chunk, 1.3 kB and 30 features each',
     writes,
@@ -243,7 +244,7 @@ async function clickHouse(directory: string): Promise<void> {
       query("SELECT * FROM predictions_current WHERE card_id = 'card 17' ORDER BY event_time DESC LIMIT 50"),
     ),
   );
-  console.log(`ClickHouse has ${await rssMb(server.endpoint.pid)} MB resident in the end`);
+  console.log(`ClickHouse has ${Math.round(residentMiBOf(server.endpoint.pid))} MB resident in the end`);
 }
 
 function predictions(first: number, count: number): MessageBatch {
@@ -314,15 +315,4 @@ async function inDirectory(body: (directory: string) => Promise<void>): Promise<
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-/** User and system time of another process, from the system's clock ticks of 10 ms. */
-async function cpuMs(pid: number): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'latin1')).split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-async function rssMb(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'latin1');
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024);
 }
