@@ -18,8 +18,12 @@ export interface SwappedTo {
   readonly row: JobRow;
   /** `all`: operators that were not staged have no state any more. `staged`: they keep theirs, which must stand where the row says. */
   readonly replaces: 'all' | 'staged';
-  /** `follows`: what a restart would replay is what the new state has passed. `stays`: it is still to be replayed. `recorded`: the order is another one from here on. */
-  readonly order: 'follows' | 'stays' | { readonly recorded: readonly OrderRow[] };
+  /**
+   * `follows`: what a restart would replay is what the new state has passed. `stays`: it is still to be replayed. `restamped`: so it is, and the order's
+   * watermarks are others. `recorded`: the order is another one from here on.
+   */
+  readonly order:
+    'follows' | 'stays' | { readonly restamped: readonly OrderRow[] } | { readonly recorded: readonly OrderRow[] };
 }
 
 /**
@@ -100,16 +104,20 @@ export class StateSwap {
         catalog.removeSync(['staged', this.#jobId, operatorId]);
         putJson(catalog, ['operator', this.#jobId, operatorId], prefix.readUInt32BE(4));
       }
-      if (order !== 'stays') this.#passReplays(order);
+      if (order !== 'stays') this.#follow(order);
       jobs.putSync(['job', this.#job], encodeJobRow(row));
     });
     this.#sweep();
   }
 
-  #passReplays(order: Exclude<SwappedTo['order'], 'stays'>): void {
+  #follow(order: Exclude<SwappedTo['order'], 'stays'>): void {
     const { environment } = this.#storage;
     const { jobs } = environment;
     const record = new ReadOrder(environment, this.#job);
+    if (order !== 'follows' && 'restamped' in order) {
+      record.replace(order.restamped);
+      return;
+    }
     const rows = [
       ...jobs.getRange({ start: ['replay', this.#job, 0], end: ['replay', this.#job, Number.MAX_SAFE_INTEGER] }),
     ];

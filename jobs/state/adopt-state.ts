@@ -9,6 +9,7 @@ import type { CheckedJob } from '../checked-job.ts';
 import { diffLayouts, type LayoutDiff } from './diff-layouts.ts';
 import { layoutOf, readLayout } from './job-layout.ts';
 import { replayState } from './replay-state.ts';
+import { restampWatermarks } from './restamp-watermarks.ts';
 import { openJobLog, planFromLog } from './stored-state.ts';
 
 /**
@@ -26,7 +27,7 @@ export async function adoptState(job: CheckedJob, storage: Storage, directory: s
   if (stored !== null && old !== null) {
     const diff = diffLayouts(old, next);
     if (diff.outcome === 'refused') throw refused(job, diff);
-    await change(job, storage, directory, diff);
+    await change(job, storage, directory, diff, (stored) => restampWatermarks(stored, old, next));
     const fates = Object.fromEntries(
       diff.operators.map(({ operator, fate, words }) => [operator, `${fate}: ${words}`]),
     );
@@ -35,11 +36,18 @@ export async function adoptState(job: CheckedJob, storage: Storage, directory: s
   keepLayout(storage, job.name, job.digest, next);
 }
 
-async function change(job: CheckedJob, storage: Storage, directory: string, diff: LayoutDiff): Promise<void> {
+async function change(
+  job: CheckedJob,
+  storage: Storage,
+  directory: string,
+  diff: LayoutDiff,
+  restamp: (stored: StoredJob) => StoredJob,
+): Promise<void> {
   const claim = await storage.claims.take(`job ${job.name}`);
   try {
-    const stored = readStoredJob(storage, job.name);
-    if (stored === null || stored.row.metadata.jobDigest === job.digest) return;
+    const left = readStoredJob(storage, job.name);
+    if (left === null || left.row.metadata.jobDigest === job.digest) return;
+    const stored = restamp(left);
     const rebuilt = idsOf(diff, 'rebuilt');
     const writes = rebuilt.size === 0 ? [] : await computed(job, storage, directory, stored, rebuilt);
     const swap = StateSwap.begin(storage, job.name, claim);
@@ -52,7 +60,7 @@ async function change(job: CheckedJob, storage: Storage, directory: string, diff
       metadata: now(metadata),
       stateMetadata: stateMetadata === null ? null : now(stateMetadata),
     };
-    swap.activate({ row, replaces: 'staged', order: 'stays' });
+    swap.activate({ row, replaces: 'staged', order: stored === left ? 'stays' : { restamped: stored.order } });
   } finally {
     storage.claims.release(claim);
   }

@@ -6,6 +6,7 @@ import { formatDuration } from '../../engine/time/duration.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { diffLayouts, type LayoutDiff } from './diff-layouts.ts';
 import { layoutOf } from './job-layout.ts';
+import { restampWatermarks } from './restamp-watermarks.ts';
 import { openJobLog, planFromLog } from './stored-state.ts';
 
 /** What becomes of a job's state, and from where in the log it is computed. */
@@ -28,7 +29,8 @@ export interface RanOn {
  * @param ranOn tells from which offsets on a rebuild reads, and whether the log still has them; `null` where it is not to be looked at.
  */
 export async function planJobChange(old: CheckedJob, next: CheckedJob, ranOn: RanOn | null): Promise<JobChange> {
-  const diff = diffLayouts(layoutOf(old), layoutOf(next));
+  const [oldLayout, nextLayout] = [layoutOf(old), layoutOf(next)];
+  const diff = diffLayouts(oldLayout, nextLayout);
   if (diff.outcome !== 'rebuilt') return { ...diff, from: [], words: outcomes[diff.outcome] };
   const rebuilt = diff.operators.filter(({ fate }) => fate === 'rebuilt');
   const reaches = rebuilt.map(({ reachMs }) => reachMs);
@@ -41,7 +43,7 @@ export async function planJobChange(old: CheckedJob, next: CheckedJob, ranOn: Ra
   const log = await openJobLog(next, ranOn.storage, ranOn.directory);
   try {
     const operators = new Set(rebuilt.map(({ operator }) => operator));
-    const { from } = await planFromLog(next, log, stored, 'state', operators);
+    const { from } = await planFromLog(next, log, restampWatermarks(stored, oldLayout, nextLayout), 'state', operators);
     return { ...diff, from, words: `${words} The log has it:` };
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'LOG_TRUNCATED') throw error;
