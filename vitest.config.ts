@@ -14,8 +14,9 @@ const config: ViteUserConfig = defineConfig({
     include: ['{engine,operators,features,learning,simulation,jobs,cli,service,schemas,tests,tools}/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'dist/**', ...missingServices().flatMap(({ service }) => testsThatNeed(service))],
     globalSetup: ['tools/check/announce-services.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Against what hangs, not what is slow: a property that fails shrinks its example for minutes before it can tell of it.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     allowOnly: false,
     reporters: resultsFile === undefined ? ['default'] : ['default', ['json', { outputFile: resultsFile }]],
     coverage: {

@@ -140,7 +140,7 @@ async function stored(): Promise<Map<string, Record<string, string>>> {
 
 const inOrder = (hashes: Map<string, Record<string, string>>): [string, Record<string, string>][] =>
   [...hashes].toSorted(([a], [b]) => a.localeCompare(b));
-const patience = { timeout: 60_000, interval: 100 };
+const patience = { timeout: 120_000, interval: 100 };
 
 describe('feature values that a job keeps online', { timeout: 240_000 }, () => {
   it('are those of the last record of each key, of every entity, also after kills, and when the topic has gone quiet', async () => {

@@ -16,7 +16,7 @@ let server: ClickHouseService;
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'sluice-preflight-'));
   server = await startClickHouse({ dir, password: 'hunter2' });
-}, 60_000);
+});
 
 afterAll(async () => {
   await server.kill();
@@ -49,13 +49,13 @@ describe("the checks of a job's ClickHouse", () => {
     await using access = new ClusterClickHouse(address);
     await applyMigrations(await access.client());
     expect((await found(address)).map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
-  }, 60_000);
+  });
 
   it('refuse a password that is not the one, without saying either', async () => {
     const results = await found({ url: server.url, username: 'default', password: 'hunter3' });
     expect(results.map(({ code, outcome }) => code ?? outcome)).toEqual(['CLICKHOUSE_REFUSED', 'not looked at']);
     expect(JSON.stringify(results)).not.toMatch(/hunter/);
-  }, 60_000);
+  });
 
   it('refuse one that does not answer, but for a job that starts: it does without', async () => {
     const nowhere = { url: 'http://127.0.0.1:1' };

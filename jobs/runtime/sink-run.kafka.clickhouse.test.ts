@@ -201,7 +201,7 @@ describe('a sink job', () => {
       one.signal('SIGCONT');
       await publish(4_000, 500);
       await expect
-        .poll(() => rows('SELECT count() AS rows FROM predictions FINAL'), { timeout: 60_000 })
+        .poll(() => rows('SELECT count() AS rows FROM predictions FINAL'), { timeout: 120_000 })
         .toEqual([{ rows: 4_500 }]);
       await expectCopied(4_500);
       for (const worker of [one, two]) {
@@ -220,7 +220,9 @@ describe('a sink job', () => {
     expect(await worker.expect('error')).toBe('CLICKHOUSE_REFUSED');
     await publish(100, 400);
     await expect
-      .poll(() => rows('SELECT count() AS rows FROM predictions FINAL WHERE source_partition = 0'), { timeout: 30_000 })
+      .poll(() => rows('SELECT count() AS rows FROM predictions FINAL WHERE source_partition = 0'), {
+        timeout: 120_000,
+      })
       .toEqual([{ rows: 250 }]);
     worker.signal('SIGTERM');
     const { exitCode, errors } = await worker.end();
@@ -237,7 +239,7 @@ describe('a sink job', () => {
     const command = Program.start(new URL('../../cli/main.ts', import.meta.url), 'sink', file);
     workers.push(command);
     await expect
-      .poll(() => rows('SELECT count() AS rows FROM predictions FINAL'), { timeout: 30_000 })
+      .poll(() => rows('SELECT count() AS rows FROM predictions FINAL'), { timeout: 120_000 })
       .toEqual([{ rows: 200 }]);
     command.signal('SIGTERM');
     expect(await command.end()).toEqual({ exitCode: 0, signal: null, errors: '' });

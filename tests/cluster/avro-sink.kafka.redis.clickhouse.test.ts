@@ -34,7 +34,7 @@ beforeAll(async () => {
     SLUICE_SCHEMA_REGISTRY_URL: registry.url,
   };
   services = { dir, bootstrap: broker.bootstrap, environment };
-}, 120_000);
+});
 
 afterEach(() => {
   for (const command of commands.splice(0)) command[Symbol.dispose]();
@@ -92,7 +92,7 @@ describe('a job that answers in Avro, and the sink job that copies its answers',
     registry.refuses = (_method, path) =>
       path.startsWith('/schemas/ids/') && !first.stderr.includes('REGISTRY_UNAVAILABLE');
     await expect
-      .poll(() => rows('SELECT count() > 0 AS some FROM stats.answers'), { timeout: 60_000 })
+      .poll(() => rows('SELECT count() > 0 AS some FROM stats.answers'), { timeout: 120_000 })
       .toEqual([{ some: 1 }]);
     first.child.kill('SIGKILL');
     await first.ended;
@@ -101,7 +101,7 @@ describe('a job that answers in Avro, and the sink job that copies its answers',
     // The first may have copied all that there was before it died; what comes now is the next one's.
     await answer(records / 2, records);
     const all = 'SELECT count() AS rows FROM stats.answers FINAL';
-    await expect.poll(() => rows(all), { timeout: 60_000 }).toEqual([{ rows: records }]);
+    await expect.poll(() => rows(all), { timeout: 120_000 }).toEqual([{ rows: records }]);
     next.child.kill('SIGTERM');
     expect([await next.ended, next.stderr]).toEqual([0, '']);
 
@@ -112,5 +112,5 @@ describe('a job that answers in Avro, and the sink job that copies its answers',
       WHERE card != concat('c', toString(number % ${cards})) OR amount != n OR features['count_30d'] != n OR features['sum_30d'] != n * (n + 1) / 2`;
     expect(await rows(wrong)).toEqual([{ wrong: 0 }]);
     expect(await rows('SELECT uniqExact(id) AS ids FROM stats.answers')).toEqual([{ ids: records }]);
-  }, 180_000);
+  });
 });

@@ -51,7 +51,7 @@ beforeAll(async () => {
   broker = await startKafka({ dir: join(dir, 'kafka'), settings: { 'group.min.session.timeout.ms': '1000' } });
   redis = await startRedis({ dir: join(dir, 'redis') });
   registry = await startConfluentServer();
-}, 120_000);
+});
 
 afterAll(async () => {
   await registry[Symbol.asyncDispose]();
@@ -175,5 +175,5 @@ describe('Avro on a cluster', () => {
     }
     const bad = await readTopic('bad');
     expect(bad.map(({ code }) => code)).toEqual(['SCHEMA_ID_MISSING', 'SCHEMA_UNKNOWN']);
-  }, 240_000);
+  });
 });

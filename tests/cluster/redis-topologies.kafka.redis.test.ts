@@ -97,7 +97,7 @@ describe('a job whose Redis asks for TLS, a certificate, and a user with few rig
     await using reader = await TopicReader.open(services, 'secured.out');
     await reader.toEnd();
     expectCardsAnsweredOnce(reader.values, 2_000);
-  }, 120_000);
+  });
 
   it.each([
     [
@@ -143,14 +143,14 @@ describe('a job whose Redis is watched by Sentinels', () => {
     );
     await asReplica.call('replicaof', primary.host, String(primary.port));
     const isInStep = async (): Promise<boolean> => /master_link_status:up/.test(await asReplica.info('replication'));
-    await vi.waitUntil(isInStep, { timeout: 30_000 });
+    await vi.waitUntil(isInStep, { timeout: 120_000 });
     // The Sentinel asks the primary for its replicas every ten seconds.
     const watcher = connectRedis(
       { topology: { kind: 'single', host: '127.0.0.1', port: sentinel?.port ?? 0 } },
       () => undefined,
     );
     const knowsReplica = async (): Promise<boolean> => /slaves=1/.test(await watcher.info('sentinel'));
-    await vi.waitUntil(knowsReplica, { timeout: 30_000, interval: 200 });
+    await vi.waitUntil(knowsReplica, { timeout: 120_000, interval: 200 });
 
     const services = { dir, bootstrap: broker.bootstrap, environment: {} };
     const job = await newCardJob(services, 'watched');
@@ -168,5 +168,5 @@ describe('a job whose Redis is watched by Sentinels', () => {
     expect([await command.ended, command.stderr]).toEqual([0, expect.stringContaining('Redis')]);
     await reader.toEnd();
     expectCardsAnsweredOnce(reader.values, 8_000);
-  }, 180_000);
+  });
 });

@@ -149,7 +149,7 @@ describe('the checks before a job starts on a cluster', () => {
     expect(refused(after)).toEqual([]);
     expect(after[3]?.words).toBe('2 partitions');
     expect(after[8]?.words).toBe('10 records to read, 0 to replay first; the log holds them');
-  }, 60_000);
+  });
 
   it('refuse everything that is wrong at once', async () => {
     await topic('in', 2, { 'cleanup.policy': 'compact' });
@@ -173,13 +173,13 @@ describe('the checks before a job starts on a cluster', () => {
     } finally {
       await client.config('SET', 'maxmemory-policy', 'noeviction');
     }
-  }, 60_000);
+  });
 
   it('refuse an input that is not there, and one whose records are gone before the state is written', async () => {
     expect(refused(await checks(await jobOf()))).toEqual([`input topic ${name}.in: TOPIC_MISSING`]);
     await topic('in', 2, { 'retention.ms': '500' });
     expect(refused(await checks(await jobOf()))).toEqual([`input topic ${name}.in: RETENTION_TOO_SHORT`]);
-  }, 60_000);
+  });
 
   it('warn where lost state could not be rebuilt, and where Redis would lose it', async () => {
     await topic('in', 2, { 'retention.ms': '600000' });
@@ -195,7 +195,7 @@ describe('the checks before a job starts on a cluster', () => {
     } finally {
       await client.config('SET', 'appendonly', 'yes');
     }
-  }, 60_000);
+  });
 
   it('refuse a log that no longer reaches back to where the job stands, and a topic that grew', async () => {
     await topic('in', 2);
@@ -216,7 +216,7 @@ describe('the checks before a job starts on a cluster', () => {
       `topic ${name}.out (results): TOPIC_PARTITIONS_WRONG`,
       `positions in ${name}.in: TOPIC_PARTITIONS_CHANGED`,
     ]);
-  }, 60_000);
+  });
 
   it('say in words that a service is not reached, and look at nothing that rests on it', async () => {
     await topic('in', 2);
@@ -231,7 +231,7 @@ describe('the checks before a job starts on a cluster', () => {
     expect(refused(results)).toEqual(['Kafka: KAFKA_UNAVAILABLE', 'Redis: REDIS_UNAVAILABLE']);
     expect(results.find(({ thing }) => thing === 'Kafka')?.words).toContain('127.0.0.1:1');
     expect(refused(await checks(job, { kafka: null, redis: null }))).toEqual(['settings: SETTING_MISSING']);
-  }, 60_000);
+  });
 
   it('are what sluice doctor prints, and what sluice run refuses to start over', async () => {
     const file = writeJob(`sinks: [{ topic: ${name}.out }]\n`);
@@ -258,5 +258,5 @@ describe('the checks before a job starts on a cluster', () => {
       expect(output).toContain('REDIS_REFUSED');
       expect(output).not.toContain('hunter2');
     }
-  }, 60_000);
+  });
 });

@@ -48,7 +48,7 @@ beforeAll(async () => {
   });
   redis = await startRedis({ dir: join(dir, 'redis') });
   writeFileSync(join(dir, 'password'), `${user.password}\n`);
-}, 120_000);
+});
 
 afterAll(async () => {
   await redis.kill();
@@ -106,5 +106,5 @@ describe.each(mechanisms)('a Kafka that one logs in to by %s', (mechanism) => {
     await using reader = await TopicReader.open(services, `${name}.out`);
     await reader.toEnd();
     expectCardsAnsweredOnce(reader.values, 1_000);
-  }, 60_000);
+  });
 });

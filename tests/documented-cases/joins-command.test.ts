@@ -112,7 +112,7 @@ describe('a job that joins two inputs, by the command', () => {
     });
     const explained = await sluice('explain', file);
     expect(explained.stdout).toContain('join    join  full, orders.id = payments.order');
-  }, 180_000);
+  });
 });
 
 describe('a job that looks records up in a table, by the command', () => {
@@ -168,7 +168,7 @@ sinks: [{ topic: worth }, { jsonl: worth.jsonl }]
     });
     expect(wanted).toHaveLength(2_499);
     expect(got).toEqual(new Map(wanted));
-  }, 180_000);
+  });
 });
 
 describe('a job that joins two topics on the embedded profile', () => {
@@ -238,7 +238,7 @@ describe('a job that joins two topics on the embedded profile', () => {
       }),
       { numRuns: Number(process.env['SLUICE_STREAMS'] ?? 8) },
     );
-  }, 180_000);
+  });
 
   it('loses and repeats nothing when its process dies at any step', async () => {
     const job = await jobOf(jobText('topic: orders', 'topic: payments', 'sinks: [{ topic: paid }]'));
@@ -256,7 +256,7 @@ describe('a job that joins two topics on the embedded profile', () => {
     const { points, runs: done } = await forEveryCrashPoint(underTest, [...rows, 'no record']);
     expect(points).toBeGreaterThan(60);
     expect(done).toBe(points + 1);
-  }, 180_000);
+  });
 });
 
 function fail(message: string): never {

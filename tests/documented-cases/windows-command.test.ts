@@ -77,7 +77,7 @@ describe('a job with windows, by the command', () => {
     const explained = await sluice('explain', file);
     expect(explained.stdout).toContain('window  windows  hopping, 10m every 5m, for each word');
     expect(explained.stdout).toContain('at most 3 at once, split by lag');
-  }, 180_000);
+  });
 });
 
 describe('a job with windows on the embedded profile', () => {
@@ -149,7 +149,7 @@ state: { flushEvery: 0s }`;
       ),
       { numRuns: 6 },
     );
-  }, 180_000);
+  });
 });
 
 function fail(message: string): never {

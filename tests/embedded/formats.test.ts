@@ -140,7 +140,7 @@ describe('a stream in JSON and in Avro', () => {
       }),
       { numRuns: 3 },
     );
-  }, 180_000);
+  });
 
   it('is read the same by a JSON Schema as by an Avro schema, and refused by its rules', async () => {
     const plain = await runJob(3, 'json', 'json');
@@ -167,7 +167,7 @@ describe('a stream in JSON and in Avro', () => {
     for (const answer of ruled.answers)
       expect((JSON.parse(answer) as { amount: number }).amount).toBeLessThanOrEqual(most);
     expect(ruled.dead.length).toBe(plain.dead.length + amounts.length);
-  }, 60_000);
+  });
 
   it('waits while the registry is away, and loses nothing', async () => {
     const directory = join(parent, `run-${runs++}`);
@@ -196,7 +196,7 @@ describe('a stream in JSON and in Avro', () => {
     expect(waits.length).toBeGreaterThanOrEqual(2);
     for (const wait of waits) expect(wait).toContain('REGISTRY_UNAVAILABLE');
     expect(await textsIn(storage, 'answers', 'json', directory)).toEqual((await runJob(2, 'json', 'json')).answers);
-  }, 60_000);
+  });
 
   it('is shown as JSON by sluice topic tail', async () => {
     const { answers } = await runJob(1, 'avro', 'avro');
@@ -213,7 +213,7 @@ describe('a stream in JSON and in Avro', () => {
     );
     expect(stderr).toBe('');
     expect(stdout.trimEnd().split('\n')).toEqual(answers.slice(-2));
-  }, 120_000);
+  });
 });
 
 function placeAndBytes(letter: string): unknown {

@@ -146,5 +146,5 @@ describe('a job that is killed with SIGKILL again and again', () => {
     expect(second.stderr).toContain(String(first.child.pid));
     first.child.kill('SIGTERM');
     expect((await first.ended).code).toBe(0);
-  }, 120_000);
+  });
 });

@@ -43,5 +43,5 @@ describe('a job that cannot be opened', () => {
     const { code, stderr } = await sluice('run', jobFile, '--dir', join(directory, 'data'));
     expect(code).toBe(1);
     expect(stderr).toContain('out.jsonl');
-  }, 120_000);
+  });
 });

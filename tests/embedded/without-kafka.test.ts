@@ -38,7 +38,7 @@ describe('the command where the Kafka client was left out', () => {
   it('does everything that needs no cluster', async () => {
     expect(await sluiceWithoutKafka('--help')).toMatchObject({ code: 0, stderr: '' });
     expect(await sluiceWithoutKafka('explain', 'jobs/fraud-scoring.yaml')).toMatchObject({ code: 0 });
-  }, 120_000);
+  });
 
   it('says what is missing, and how to get it, for what does', async () => {
     for (const args of [
@@ -51,5 +51,5 @@ describe('the command where the Kafka client was left out', () => {
       expect(stderr).toContain('KAFKA_CLIENT_MISSING');
       expect(stderr).toContain('make setup-cluster');
     }
-  }, 120_000);
+  });
 });

@@ -144,5 +144,5 @@ describe('a job that is changed on a cluster', () => {
     await expect(runCluster(changed)).rejects.toMatchObject({ code: 'JOB_CHANGED' });
     await runCluster(await jobOf(test, 'refused'));
     expect(await answersOf('refused')).toHaveLength(150);
-  }, 120_000);
+  });
 });

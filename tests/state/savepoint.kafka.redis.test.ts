@@ -126,7 +126,7 @@ describe('a savepoint between the embedded store and Redis', () => {
     await expect(restoreCluster(job, store(), path, 'replace')).rejects.toMatchObject({
       code: 'SAVEPOINT_POSITIONS',
     });
-  }, 120_000);
+  });
 
   it('takes a job of a cluster to the embedded profile, and to a cluster whose Redis has lost everything', async () => {
     await using test = await StateUnderTest.open(partitions, 'brought');
@@ -177,5 +177,5 @@ describe('a savepoint between the embedded store and Redis', () => {
     const answers = await clusterAnswers('brought');
     expect(answers).toHaveLength(former + expected.length);
     expect(answers.filter((answer) => expected.includes(answer))).toEqual(expected);
-  }, 120_000);
+  });
 });

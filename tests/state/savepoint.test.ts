@@ -155,5 +155,5 @@ describe('a savepoint on the embedded profile', () => {
     expect(outcome).toBe('new');
     await test.run(job);
     expect(await test.rows(job)).toEqual(later);
-  }, 180_000);
+  });
 });

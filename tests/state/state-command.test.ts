@@ -61,7 +61,7 @@ describe('sluice state', () => {
     const rebuilt = await sluice('state', 'rebuild', path, ...at);
     expect(rebuilt.code).toBe(0);
     expect((await verifyState(job, test.storage, test.directory, 1)).drifts).toEqual([]);
-  }, 180_000);
+  });
 
   it('rebuilds nothing while the job runs', async () => {
     await using test = await StateUnderTest.open(1);
@@ -78,7 +78,7 @@ describe('sluice state', () => {
     } finally {
       await running.kill();
     }
-  }, 180_000);
+  });
 
   it('leaves the old state or the new one, whole, when a rebuild is killed', async () => {
     await using test = await StateUnderTest.open(1);
@@ -103,5 +103,5 @@ describe('sluice state', () => {
     await test.add(payments(6_100).slice(6_000));
     await test.run(job);
     expect(await test.answers()).toHaveLength(6_100);
-  }, 180_000);
+  });
 });

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 /**
  * Adds up one CI run: `node tools/check/ci-summary.mjs FOLDER TESTS_CODE GATES_CODE`, where FOLDER holds tests.json (Vitest's
  * report) and gates.json (`npm run check -- --results`), and the codes are what the two commands ended with.
  *
- * Its last line is `N passed, N failed`, with `, N skipped` where there are any. A command that failed without a failed test or
+ * Each failed test has a line with what it failed on. Its last line is `N passed, N failed`, with `, N skipped` where there are any. A command that failed without a failed test or
  * gate to show for it (a file that could not be loaded, an unhandled rejection, a set-up that broke off) counts as one failure.
  */
+const shownCharacters = 500;
 const [folder, testsCode, gatesCode] = process.argv.slice(2);
 
 function readReport(name) {
@@ -24,12 +25,31 @@ function countTests() {
   const brokenFiles = report.testResults.filter(
     ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
   );
-  for (const { name } of brokenFiles) console.log(`could not run ${name}`);
+  for (const { name } of brokenFiles) console.log(`could not run ${nameOf(name)}`);
+  for (const { name, assertionResults } of report.testResults) {
+    for (const { status, fullName, failureMessages } of assertionResults) {
+      if (status === 'failed') console.log(`failed: ${nameOf(name)}: ${fullName}: ${beginningOf(failureMessages)}`);
+    }
+  }
   const { numPassedTests: passed, numFailedTests, numPendingTests, numTodoTests } = report;
   const skipped = numPendingTests + numTodoTests;
   const shown = numFailedTests + brokenFiles.length;
   const failed = shown === 0 && (testsCode !== '0' || passed === 0) ? 1 : shown;
   return { passed, failed, skipped, words: `tests: ${passed} passed, ${failed} failed, ${skipped} skipped` };
+}
+
+/** A test file's path as the tree has it. */
+function nameOf(path) {
+  return relative(process.cwd(), path);
+}
+
+/** What a test failed on, in one line that is short enough to be kept where a log is cut to its end. */
+function beginningOf(messages = []) {
+  return messages
+    .join(' ')
+    .replaceAll(/\u001B\[\d+m/gu, '')
+    .replaceAll(/\s+/gu, ' ')
+    .slice(0, shownCharacters);
 }
 
 function countGates() {

@@ -69,7 +69,7 @@ describe("a task's producer", () => {
             () => 'done',
             () => 'not yet',
           ),
-        { timeout: 20_000 },
+        { timeout: 120_000 },
       )
       .toBe('done');
     expect(await task.outputs()).toEqual(outs(0, 3));

@@ -79,7 +79,7 @@ async function join_(
   return member;
 }
 
-const patience = { timeout: 30_000, interval: 20 };
+const patience = { timeout: 120_000, interval: 20 };
 
 describe('a consumer group', () => {
   it('gives every partition to a worker that is alone, and takes them back when it leaves', async () => {

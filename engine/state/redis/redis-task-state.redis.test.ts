@@ -287,7 +287,7 @@ describe("a task's state, when Redis fails", () => {
     await expect(state.write(step)).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE', retryable: 'transient' });
 
     own = await startRedis({ dir: ownDir, port, settings: { appendfsync: 'always' } });
-    await expect.poll(() => state.write(step).catch(() => 'away'), { timeout: 20_000 }).toMatch(/ok|already/);
+    await expect.poll(() => state.write(step).catch(() => 'away'), { timeout: 120_000 }).toMatch(/ok|already/);
     expect(await read(state, 'k')).toEqual(['two']);
   });
 
@@ -315,7 +315,7 @@ describe("a task's state, when Redis fails", () => {
     await closed;
     await expect(state.write(step)).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' });
     own.thaw();
-    await expect.poll(() => state.write(step).catch(() => 'away'), { timeout: 20_000 }).toMatch(/ok|already/);
+    await expect.poll(() => state.write(step).catch(() => 'away'), { timeout: 120_000 }).toMatch(/ok|already/);
     expect(await read(state, 'k')).toEqual(['one']);
   });
 
@@ -348,7 +348,7 @@ describe("a task's state, when Redis fails", () => {
     own = await startRedis({ dir: ownDir, port });
 
     await expect
-      .poll(() => read(state, 'k').catch((error: unknown) => (error as { code: string }).code), { timeout: 20_000 })
+      .poll(() => read(state, 'k').catch((error: unknown) => (error as { code: string }).code), { timeout: 120_000 })
       .toBe('STATE_WENT_BACK');
     expect(await state.write({ to: 3, metadata: 'three', writes: [set('k', 'three')] })).toBe('mismatch');
     expect(await state.claim(0)).toMatchObject({ offset: 1, metadata: 'one' });

@@ -41,7 +41,7 @@ describe("a task's state in a Redis whose append-only file ended within a transa
       () => undefined,
     );
     const back = (): Promise<void> =>
-      expect.poll(() => client.ping().catch(() => 'away'), { timeout: 10_000 }).toBe('PONG');
+      expect.poll(() => client.ping().catch(() => 'away'), { timeout: 120_000 }).toBe('PONG');
     const claimed = async (task: string, owner: string): Promise<[RedisTaskState, number | null]> => {
       const state = new RedisTaskState(client, { task, owner });
       await back();

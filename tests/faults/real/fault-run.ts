@@ -46,7 +46,9 @@ export const usualShape: RunShape = {
 const partitions = 4;
 const recordsPerSecond = 500;
 /** How long after the last fault everything must have been caught up with. */
-const catchUpMs = 60_000;
+const catchUpMs = 90_000;
+/** Longer than a worker gives itself to end (`cli/end-in-time.ts`). */
+const leavesWithinMs = 45_000;
 /** How long a trap may wait for a worker that has none of the partitions, or writes no state just then. */
 const trapPatienceMs = 8_000;
 const program = fileURLToPath(new URL('fault-worker.ts', import.meta.url));
@@ -331,9 +333,9 @@ export class FaultRun {
     child.kill('SIGCONT');
     child.kill(signal);
     const patience = new AbortController();
-    const insist = systemClock.sleep(20_000, patience.signal).then(() => {
+    const insist = systemClock.sleep(leavesWithinMs, patience.signal).then(() => {
       if (child.exitCode === null && child.signalCode === null) {
-        this.#deaths.push('a worker did not leave within 20 s');
+        this.#deaths.push(`a worker did not leave within ${leavesWithinMs / 1_000} s`);
         child.kill('SIGKILL');
       }
     });

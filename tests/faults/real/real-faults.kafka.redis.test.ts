@@ -4,7 +4,7 @@ import { scenarios } from './scenarios.ts';
 import { ServicesUnderFaults } from './services-under-faults.ts';
 import { runTruncatedLog, truncatedLog } from './truncated-log.ts';
 
-const timeoutMs = 180_000;
+const timeoutMs = 300_000;
 const seed = 3;
 
 let services: ServicesUnderFaults;

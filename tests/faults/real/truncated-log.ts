@@ -28,14 +28,14 @@ export async function runTruncatedLog(
   run.startWorker();
   const violations: RealViolation[] = [];
   const halted = new RegExp(`^halted ${victim}: LOG_TRUNCATED `, 'm');
-  if (!(await waitUntil(() => halted.test(run.logs), 60_000))) {
+  if (!(await waitUntil(() => halted.test(run.logs), 120_000))) {
     violations.push({ invariant: 'I8', what: 'the task of the truncated partition did not halt by name' });
   }
   const othersGoOn = async (): Promise<boolean> => {
     const now = await positions();
     return [...before].every(([partition, at]) => partition === victim || (now.get(partition) ?? 0) > at);
   };
-  if (!(await waitUntil(othersGoOn, 60_000)))
+  if (!(await waitUntil(othersGoOn, 120_000)))
     violations.push({ invariant: 'I9', what: 'another partition stands still' });
   const after = (await positions()).get(victim) ?? 0;
   if (after !== committed) {
