@@ -119,7 +119,7 @@ export class TopicCopy {
       clock,
       onProgress: (partition, progress) => onProgress?.(this.#copy, partition, progress),
       onRetry: (partition, error, delayMs) =>
-        this.#warn('ClickHouse is away; the messages wait in their topic', partition, error, delayMs),
+        this.#warn(`${whatIsAway(error)}; the messages wait in their topic`, partition, error, delayMs),
     };
   }
 
@@ -142,6 +142,18 @@ export class TopicCopy {
       ...errorFields(error),
       ...(delayMs === undefined ? {} : { delayMs }),
     });
+  }
+}
+
+/** Why a chunk is tried again later, by the error that says so. */
+function whatIsAway(error: unknown): string {
+  switch (error instanceof SluiceError ? error.code : '') {
+    case 'REGISTRY_UNAVAILABLE':
+      return 'the schema registry is away';
+    case 'CLICKHOUSE_BUSY':
+      return 'ClickHouse is too busy';
+    default:
+      return 'ClickHouse is away';
   }
 }
 

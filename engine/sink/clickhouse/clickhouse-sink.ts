@@ -98,7 +98,10 @@ export class ClickHouseSink implements Sink {
       try {
         await this.#insert(client, messages, await this.#rowsOfAvro(client, messages));
       } catch (thrown) {
-        if (!(thrown instanceof ClickHouseError || thrown instanceof SluiceError)) throw thrown;
+        // What will pass (a registry that is away) is told of, and tried again by whoever feeds the sink.
+        const isAnotherTable =
+          thrown instanceof SluiceError ? thrown.retryable === 'permanent' : thrown instanceof ClickHouseError;
+        if (!isAnotherTable) throw thrown;
         // The table may have been altered since it was looked at: once more, with another look. A chunk that is there already is dropped by its token.
         this.#native.forget();
         await this.#insert(client, messages, await this.#rowsOfAvro(client, messages));

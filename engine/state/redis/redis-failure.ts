@@ -30,7 +30,7 @@ export function redisFailure(action: string, thrown: unknown): SluiceError {
   if (isReply(thrown) && refusedReplies.test(words)) {
     return new SluiceError(
       'REDIS_REFUSED',
-      `could not ${action}: ${words}; check the user, the password, and that its ACL allows EVAL, HGET, HMGET, HSET, HDEL, HKEYS, HGETALL, HSCAN, UNLINK and INFO on the job's keys (sluice:*)`,
+      `could not ${action}: ${words}; check the user, the password, and that its ACL allows EVAL, HGET, HMGET, HSET, HDEL, HKEYS, HGETALL, HSCAN, UNLINK and INFO on the job's keys (sluice:*), and EXISTS and RENAME for whoever restores a savepoint`,
       { cause: thrown },
     );
   }
