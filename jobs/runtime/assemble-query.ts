@@ -14,6 +14,7 @@ import type { DeadLetterEncoder } from '../../engine/serde/dead-letter-encoder.t
 import type { Decoder } from '../../engine/serde/decoder.ts';
 import type { EncodeFailure, Encoder } from '../../engine/serde/encoder.ts';
 import type { Source } from '../../engine/source/source.ts';
+import { splitPlan } from '../../features/split-plan.ts';
 import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
@@ -48,7 +49,7 @@ export interface QueryParts {
 /** Puts a checked job and the parts that a profile made for it together: the query that the engine runs. Called once for each run. */
 export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
   const { source, decoder, commitLog, model, lateEncoder = null } = parts;
-  checkWindowParts(job, parts);
+  checkParts(job, parts);
   const encoders = branchEncoders(job, parts.encoders);
   return {
     name: job.name,
@@ -79,20 +80,32 @@ function paceOf({ trigger: { everyMs, maxOffsetsPerTrigger } }: CheckedJob): Pic
 }
 
 /** A profile that cannot do what the job's windows and joins need must not run them. */
-function checkWindowParts(job: CheckedJob, { lateEncoder, partition }: QueryParts): void {
+function checkParts(job: CheckedJob, { lateEncoder, partition }: QueryParts): void {
   const { name, late } = job;
   assert(
     (late.topic === null) === ((lateEncoder ?? null) === null),
     'late records need a topic exactly where the job says so',
   );
-  const explodes = job.records !== null && job.records.explode !== null;
-  const kept = explodes ? 'flatMap' : (['windows', 'sessions', 'pattern'] as const).find((part) => job[part] !== null);
-  if (kept === undefined || partition === undefined) return;
+  const spread = partition === undefined ? null : spreadOperator(job);
+  if (spread === null) return;
   throw new SluiceError(
-    `${kept.toUpperCase()}_ON_CLUSTER`,
-    `a job with ${kept} must run where one process reads all partitions; ${kept} is not built yet for a cluster: run job ${name} with --profile local`,
+    `${spread.toUpperCase()}_ON_CLUSTER`,
+    `on a cluster the keys of ${spread} must have the topic's key among their fields, so that all records of a key are in one partition; job ${name} has others: run it with --profile local`,
     { fields: { job: name } },
   );
+}
+
+/** What of a job needs records of one key that may be in several partitions of its topic, and is not built yet for tasks that have one partition each. */
+function spreadOperator(job: CheckedJob): string | null {
+  const { windows, sessions, pattern, records, features, source } = job;
+  const spread = (['windows', 'sessions', 'pattern'] as const).find(
+    (part) => ({ windows, sessions, pattern })[part]?.definition.closedBy === 'query',
+  );
+  if (spread !== undefined) return spread;
+  const isSplit = splitPlan(features, source.key).length > 1;
+  if (!isSplit) return null;
+  if (sessions !== null) return 'sessions';
+  return records !== null && records.explode !== null ? 'flatMap' : null;
 }
 
 /** The scoring stage of a job without a model. */

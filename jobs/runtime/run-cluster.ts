@@ -20,9 +20,11 @@ import { runFigures, type RunFigures } from './cluster/run-figures.ts';
 import { StageWorker } from './cluster/stage-worker.ts';
 import { keptOnline, withOnlineFeatures } from './online-features.ts';
 import { openModel } from './open-model.ts';
-import { openDeadLetterEncoder, openEncoder, outputTopics } from './open-outputs.ts';
+import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
+import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
 import { openDecoder } from './open-source.ts';
 import { planStages, type Stage } from './stages.ts';
+import { openResultEncoder } from './window-outputs.ts';
 
 /** What the cluster profile gives a job to run on. */
 export interface ClusterProfile {
@@ -83,8 +85,11 @@ export async function openClusterRun(
     const encoders: Encoder[] = [];
     for (const output of outputTopics(job)) {
       const identity = model?.identity ?? null;
-      encoders.push(await waiting(() => openEncoder(job, identity, output, countOf(output.topic), registry)));
+      encoders.push(await waiting(() => openResultEncoder(job, identity, output, countOf(output.topic), registry)));
     }
+    const late = lateRecords(job);
+    const lateEncoder =
+      late === null ? null : await waiting(() => openLateEncoder(late, countOf(late.topic), registry));
     const { deadLetters } = job;
     const letterPartitions = deadLetters.policy === 'fail' ? 1 : countOf(deadLetters.topic);
     const encodeDeadLetters = await waiting(() => openDeadLetterEncoder(job, letterPartitions, registry));
@@ -112,6 +117,7 @@ export async function openClusterRun(
             commitLog,
             model: isLast ? model : null,
             encoders: isLast ? encoders : [],
+            lateEncoder,
             encodeDeadLetters,
             upstreamPartitions: countOf(before === undefined ? input : topicOf(before)),
             downstreamPartitions: stage.output === 'results' ? 1 : countOf(stage.output.topic),

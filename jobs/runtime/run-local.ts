@@ -13,7 +13,7 @@ import { adoptState } from '../state/adopt-state.ts';
 import { assembleQuery } from './assemble-query.ts';
 import { openEmbeddedRegistry } from './embedded-registry.ts';
 import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
-import { openDeadLetterEncoder, openEncoder, outputTopics } from './open-outputs.ts';
+import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
 import type { BoundModel } from './bind-model.ts';
 import { openFollowers, type FollowerProfile, type OutputFollowers } from './follow-outputs.ts';
 import { refuseOnline } from './online-features.ts';
@@ -22,7 +22,7 @@ import { openModel } from './open-model.ts';
 import { openFileSource } from './open-source.ts';
 import { openTopicInput } from './open-topic-input.ts';
 import { openSimulatorSource } from './simulator-source.ts';
-import { openWindowEncoder } from './window-outputs.ts';
+import { openResultEncoder } from './window-outputs.ts';
 
 /** Partitions of an input topic that is not there yet when its job is started. */
 const newTopicPartitions = 4;
@@ -79,11 +79,7 @@ async function openWith(job: CheckedJob, model: BoundModel | null, profile: Loca
     const { partitionCount } = storage.ensureTopic(output.topic, {
       partitionCount: output.partitions ?? input.partitionCount,
     });
-    encoders.push(
-      job.windows === null
-        ? await openEncoder(job, model?.identity ?? null, output, partitionCount, registry)
-        : await openWindowEncoder(job.windows, output, partitionCount, registry),
-    );
+    encoders.push(await openResultEncoder(job, model?.identity ?? null, output, partitionCount, registry));
   }
   if (job.deadLetters.policy === 'dead-letter') {
     storage.ensureTopic(job.deadLetters.topic, { partitionCount: input.partitionCount });

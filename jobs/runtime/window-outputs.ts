@@ -3,9 +3,10 @@ import type { Encoder, OutputField } from '../../engine/serde/encoder.ts';
 import { keyPartitioner } from '../../engine/serde/partitioner.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { isStructured } from '../../operators/aggregate/aggregate-spec.ts';
-import type { MessageFormat } from '../checked-job.ts';
+import type { CheckedJob, MessageFormat } from '../checked-job.ts';
 import type { WindowPlan } from '../window-plan.ts';
-import { openTopicEncoder, type OutputTopic } from './open-outputs.ts';
+import { openEncoder, openTopicEncoder, type OutputTopic } from './open-outputs.ts';
+import type { PredictionModel } from './prediction-fields.ts';
 
 const windowRecord: AvroRecordName = {
   name: 'WindowResult',
@@ -32,7 +33,7 @@ function windowResultFields({ outputSchema, definition }: WindowPlan, format: Me
  * @param partitionCount the topic's.
  * @throws {SluiceError} as `openTopicEncoder`.
  */
-export function openWindowEncoder(
+function openWindowEncoder(
   plan: WindowPlan,
   { topic, format }: OutputTopic,
   partitionCount: number,
@@ -46,4 +47,22 @@ export function openWindowEncoder(
     partitioner: keyPartitioner(partitionCount),
   };
   return openTopicEncoder(windowRecord, options, format, registry);
+}
+
+/**
+ * An encoder of what a job publishes, for one of its topics: results of windows, or one for each record. Called for every topic when a run is opened, on each profile.
+ *
+ * @param partitionCount the topic's.
+ * @throws {SluiceError} as `openEncoder`.
+ */
+export function openResultEncoder(
+  job: CheckedJob,
+  model: PredictionModel | null,
+  output: OutputTopic,
+  partitionCount: number,
+  registry: SchemaRegistry,
+): Promise<Encoder> {
+  return job.windows === null
+    ? openEncoder(job, model, output, partitionCount, registry)
+    : openWindowEncoder(job.windows, output, partitionCount, registry);
 }

@@ -7,10 +7,10 @@ import type { Source } from '../../engine/source/source.ts';
 import type { InputUnderTest, QueryUnderTest, RowForm, TopicUnderTest } from '../../engine/testing/query-under-test.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleQuery } from '../runtime/assemble-query.ts';
-import { openDeadLetterEncoder, openEncoder, outputTopics } from '../runtime/open-outputs.ts';
+import { openDeadLetterEncoder, outputTopics } from '../runtime/open-outputs.ts';
 import { openModel } from '../runtime/open-model.ts';
 import { lateRecords, openLateEncoder } from '../runtime/open-late-encoder.ts';
-import { openWindowEncoder } from '../runtime/window-outputs.ts';
+import { openResultEncoder } from '../runtime/window-outputs.ts';
 import { readInputs } from '../runtime/open-inputs.ts';
 import { openDecoder, type ReadRecords } from '../runtime/open-source.ts';
 
@@ -50,11 +50,7 @@ export async function jobUnderTest(
   for (const output of outputTopics(inJson)) {
     const count = output.partitions ?? partitions;
     outputs.push({ topic: output.topic, partitions: count });
-    encoders.push(
-      inJson.windows === null
-        ? await openEncoder(inJson, model?.identity ?? null, output, count, noRegistry)
-        : await openWindowEncoder(inJson.windows, output, count, noRegistry),
-    );
+    encoders.push(await openResultEncoder(inJson, model?.identity ?? null, output, count, noRegistry));
   }
   const lateEncoder = await openLate(inJson, partitions);
   const encodeDeadLetters = await openDeadLetterEncoder(inJson, partitions, noRegistry);

@@ -74,10 +74,7 @@ export function checkInputSettings(
       { fields: { topic, retentionMs: keptMs, flushEveryMs: flushMs } },
     );
   }
-  const reachMs = Math.max(
-    0,
-    ...job.features.steps.map((step) => (step.kind === 'rolling' ? retentionMs(step.definition) : 0)),
-  );
+  const reachMs = reachOf(job);
   const has = `${partitions} partitions`;
   if (keptBytes >= 0) {
     return warned(
@@ -86,10 +83,21 @@ export function checkInputSettings(
   }
   if (keptMs >= 0 && keptMs < reachMs) {
     return warned(
-      `${has}; records are kept for ${formatDuration(keptMs)}, and features reach ${formatDuration(reachMs)} back: state that Redis lost could not be rebuilt whole, and the job would halt (LOG_TRUNCATED)`,
+      `${has}; records are kept for ${formatDuration(keptMs)}, and ${job.features.steps.length > 0 ? 'features' : 'operators'} reach ${formatDuration(reachMs)} back: state that Redis lost could not be rebuilt whole, and the job would halt (LOG_TRUNCATED)`,
     );
   }
   return fine(`${has}, kept for ${keptMs < 0 ? 'ever' : formatDuration(keptMs)}`);
+}
+
+/** How far behind the watermark the records lie that a job's operators may still need. */
+function reachOf({ features, windows, sessions, pattern }: CheckedJob): number {
+  const rolling = features.steps.map((step) => (step.kind === 'rolling' ? retentionMs(step.definition) : 0));
+  const { window, allowedLatenessMs = 0 } = windows?.definition ?? {};
+  const sizeMs =
+    window === undefined || window.kind === 'count' ? 0 : 'sizeMs' in window ? window.sizeMs : window.gapMs;
+  const { forgetMs = 0 } = sessions?.definition ?? {};
+  const { withinMs = 0 } = pattern?.definition ?? {};
+  return Math.max(0, ...rolling, sizeMs + allowedLatenessMs, forgetMs, withinMs);
 }
 
 function refuseCompaction(topic: string, policy: string): void {

@@ -2,13 +2,14 @@ import { SluiceError } from '../../../engine/error.ts';
 import type { KafkaAdmin } from '../../../engine/source/kafka/kafka-admin.ts';
 import type { Clock } from '../../../engine/time/clock.ts';
 import type { CheckedJob } from '../../checked-job.ts';
+import { lateRecords } from '../open-late-encoder.ts';
 import { outputTopics } from '../open-outputs.ts';
 import type { Exchange, Stage } from '../stages.ts';
 
 /** A topic that a job writes, and how many partitions it must have. */
 export interface WrittenTopic {
   readonly topic: string;
-  readonly use: 'results' | 'dead letters' | 'exchange';
+  readonly use: 'results' | 'late records' | 'dead letters' | 'exchange';
   /** `any`: whatever it has; a topic that is made gets the input's count. `input`: as many as the input has. */
   readonly partitions: number | 'input' | 'any';
   /** What it is made with, by Kafka's names, where the broker's defaults will not do. */
@@ -46,10 +47,13 @@ export function writtenTopics(job: CheckedJob, stages: readonly Stage[]): readon
     use: 'results',
     partitions: partitions ?? 'input',
   }));
+  const late = lateRecords(job);
+  const lateTopics: readonly WrittenTopic[] =
+    late === null ? [] : [{ topic: late.topic, use: 'late records', partitions: 'any' }];
   const { deadLetters } = job;
   const bad: readonly WrittenTopic[] =
     deadLetters.policy === 'fail' ? [] : [{ topic: deadLetters.topic, use: 'dead letters', partitions: 'any' }];
-  return [...exchanges, ...results, ...bad];
+  return [...exchanges, ...results, ...lateTopics, ...bad];
 }
 
 function exchangeTopic({ topic, partitions, settings }: Exchange): WrittenTopic {
