@@ -13,6 +13,8 @@ export const LATE = 2;
 export const GUARDED = 4;
 /** A row that is no record: it says how far the watermark is, to an operator behind one that gives records of its own, and has nothing but nulls. */
 export const MARK = 8;
+/** A record of a table that says that its key has no value any more (`engine/source/merged/deletion-decoder.ts`). */
+export const DELETED = 16;
 
 /**
  * A micro-batch in columns: what flows through RxJS, and what every operator takes and gives.
@@ -20,7 +22,7 @@ export const MARK = 8;
  * Rows are in arrival order. `partitions[row]` and `offsets[row]` are the source position; `eventTimesMs[row]` the event
  * time; `watermarksMs[row]` the watermark of the row's own partition as it stood *before* the row (semantics,
  * "Watermark"; `-Infinity` before the first record), so that whatever depends on time is defined per record and any cut into
- * batches gives the same answer; `flags[row]` a set of {@link DEGRADED}, {@link LATE}, {@link GUARDED} and {@link MARK}.
+ * batches gives the same answer; `flags[row]` a set of {@link DEGRADED}, {@link LATE}, {@link GUARDED}, {@link MARK} and {@link DELETED}.
  *
  * A batch is never changed once it has been handed on: operators share its columns and add their own.
  */

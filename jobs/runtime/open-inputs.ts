@@ -1,10 +1,11 @@
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import type { Decoder } from '../../engine/serde/decoder.ts';
+import { DeletionDecoder } from '../../engine/source/merged/deletion-decoder.ts';
 import { InputsReader } from '../../engine/source/merged/inputs-reader.ts';
 import { MergedSource } from '../../engine/source/merged/merged-source.ts';
 import type { Source } from '../../engine/source/source.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
-import type { InputsPlan } from '../inputs-plan.ts';
+import type { InputDefinition, InputsPlan } from '../inputs-plan.ts';
 import { openDecoder, openFileSource, openTopicSource } from './open-source.ts';
 
 /**
@@ -39,11 +40,21 @@ export async function openInputs(plan: InputsPlan, storage: Storage, registry: S
  * @param decoders one for each input; `null` where it gives records.
  */
 export function readInputs(
-  { inputs, schema }: InputsPlan,
+  { inputs, schema, enriched }: InputsPlan,
   source: Source,
   decoders: readonly (Decoder | null)[],
   onProgress: (input: number, newestMs: number) => void = () => undefined,
 ): InputsReader {
-  const decodings = inputs.map(({ lift }, index) => ({ decoder: decoders[index] ?? null, lift }));
+  const decodings = inputs.map((input, index) => {
+    const decoder = decoders[index] ?? null;
+    // Where there are look-ups, all inputs but the last are tables.
+    const isTable = enriched !== null && index < inputs.length - 1;
+    return { decoder: isTable && decoder !== null ? ofTable(input, decoder) : decoder, lift: input.lift };
+  });
   return new InputsReader({ source, inputs: decodings, schema, onProgress });
+}
+
+/** What decodes a table's topic: its messages without a value delete their keys. */
+function ofTable({ schema, source }: InputDefinition, decoder: Decoder): Decoder {
+  return new DeletionDecoder({ decoder, schema, keyField: source.key, eventTimeField: source.eventTime.field });
 }

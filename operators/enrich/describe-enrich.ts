@@ -21,7 +21,10 @@ export function describeEnrich({ operatorId, key, columns, asOf }: EnrichDefinit
       }
       const { key: bytes, version } = readVersion(name, value, columns.length);
       const { timeMs, partition, offset, values } = version;
-      const named = columns.map((column, index) => [column, values[index] ?? null] as const);
+      const named =
+        values === null
+          ? [['deleted', true] as const]
+          : columns.map((column, index) => [column, values[index] ?? null] as const);
       return [
         {
           key: bytes,

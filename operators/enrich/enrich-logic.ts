@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { isValid, valueAt } from '../../engine/record/column.ts';
-import { columnOf, MARK, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { columnOf, DELETED, MARK, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
@@ -40,7 +40,8 @@ export interface Enriched {
  * Gives each record of a stream what a table says of its key (docs/joins.md): the version of the record's own time (as Flink's temporal join), or the last that came. Answers at once, with
  * the versions that have come before it; so what it answers depends on the recorded order of the two inputs alone.
  *
- * The table is in memory, and in the state. Of a key, the versions are kept that records may still ask for: those since the stream's watermark, and the newest before it.
+ * The table is in memory, and in the state. Of a key, the versions are kept that records may still ask for: those since the stream's watermark, and the newest before it. That the key was
+ * deleted is a version, too, since older ones may come behind it.
  *
  * Cost a record: a hash look-up and a binary search.
  */
@@ -121,7 +122,7 @@ export class EnrichLogic implements StatefulLogic {
           timeMs: eventTimeMs,
           partition,
           offset,
-          values: kept.map((column) => valueAt(column, row)),
+          values: ((batch.flags[row] ?? 0) & DELETED) !== 0 ? null : kept.map((column) => valueAt(column, row)),
         });
         continue;
       }
@@ -132,13 +133,13 @@ export class EnrichLogic implements StatefulLogic {
         const hasKey = keys.looked.present === null || keys.looked.present[row] === 1;
         const slot = hasKey ? this.#index.find(keys.looked.slab, row) : -1;
         version = slot < 0 ? null : this.#versionAt(slot, asOf === 'latest' ? Infinity : eventTimeMs);
-        if (version === null && missing === 'drop' && !isMark) {
+        if ((version?.values ?? null) === null && missing === 'drop' && !isMark) {
           dropped++;
           continue;
         }
       }
       rows.push(row);
-      found.forEach((values, column) => values.push(version?.values[column] ?? null));
+      found.forEach((values, column) => values.push(version?.values?.[column] ?? null));
     }
     const passed = rows.length === batch.rowCount ? batch : selectRows(batch, Int32Array.from(rows));
     const added = found.map((values, column) => {
@@ -173,7 +174,8 @@ export class EnrichLogic implements StatefulLogic {
     const before = this.#versions[slot] ?? [];
     if (asOf === 'latest') {
       for (const old of before) this.#remove(slot, old);
-      this.#versions[slot] = [version];
+      this.#versions[slot] = version.values === null ? [] : [version];
+      if (version.values === null) return;
     } else {
       const versions = this.#insert(slot, version);
       const horizonMs = this.#watermarks.minimumMs() - allowedLatenessMs;

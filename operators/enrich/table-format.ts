@@ -11,12 +11,16 @@ const suffixBytes = 1 + 8 + 4 + 8;
 /** Where the operator's own watermarks are stored; shorter than any version's name. */
 export const watermarksName: Uint8Array = Uint8Array.of(0xff);
 
+/** Stands in the place of the number of columns where the key was deleted. */
+const deletedMark = 0xffff_ffff;
+
 /** One version of a key: a record of the table. */
 export interface TableVersion {
   readonly timeMs: number;
   readonly partition: number;
   readonly offset: number;
-  readonly values: readonly JoinValue[];
+  /** `null`: from here on the key has no value. */
+  readonly values: readonly JoinValue[] | null;
 }
 
 /** A version's name in the store: the key as it is readable elsewhere, then event time and position, big-endian, so that a key's versions stand together in their order. */
@@ -32,12 +36,12 @@ export function versionName(key: Uint8Array, { timeMs, partition, offset }: Tabl
   return name;
 }
 
-/** Writes a version: `u8 version · u32 columns · values`, each value behind a byte that says whether it is there. */
+/** Writes a version: `u8 version · u32 columns · values`, each value behind a byte that says whether it is there; a deletion has no columns, and a number of them that no table has. */
 export function writeVersion({ values }: TableVersion): Uint8Array {
   const to = new StateWriter();
   to.u8(formatVersion);
-  to.u32(values.length);
-  for (const value of values) {
+  to.u32(values?.length ?? deletedMark);
+  for (const value of values ?? []) {
     to.u8(value === null ? 0 : 1);
     if (value !== null) to.value(value);
   }
@@ -54,8 +58,11 @@ export function readVersion(
     const from = new StateBytes(bytes);
     const version = from.u8();
     const count = from.u32();
-    if (version !== formatVersion || count !== columns) throw new RangeError(`version ${version}, ${count} columns`);
-    const values = Array.from({ length: count }, () => (from.u8() === 0 ? null : from.value()));
+    const isDeleted = count === deletedMark;
+    if (version !== formatVersion || !(isDeleted || count === columns)) {
+      throw new RangeError(`version ${version}, ${count} columns`);
+    }
+    const values = isDeleted ? null : Array.from({ length: count }, () => (from.u8() === 0 ? null : from.value()));
     if (!from.isAtEnd) throw new RangeError('more than a record');
     const at = name.length - suffixBytes;
     const view = new DataView(name.buffer, name.byteOffset, name.byteLength);
