@@ -80,20 +80,18 @@ export function quantile(q: number, error: number): Aggregator<Sketch> {
  * merges, what is left is the highest `mostBuckets` of all buckets that ever had a value, with everything below in the last.
  */
 function addTo(buckets: Buckets, bucket: number, count: number): void {
-  if (buckets.has(bucket) || buckets.size < mostBuckets) {
-    buckets.set(bucket, (buckets.get(bucket) ?? 0) + count);
-    return;
+  buckets.set(bucket, (buckets.get(bucket) ?? 0) + count);
+  if (buckets.size <= mostBuckets) return;
+  let lowest = Infinity;
+  let second = Infinity;
+  for (const each of buckets.keys()) {
+    if (each < lowest) {
+      second = lowest;
+      lowest = each;
+    } else if (each < second) second = each;
   }
-  const [lowest, second] = ascending(buckets);
-  const lowestBucket = lowest?.[0] ?? bucket;
-  if (bucket < lowestBucket) {
-    buckets.set(lowestBucket, (lowest?.[1] ?? 0) + count);
-    return;
-  }
-  buckets.delete(lowestBucket);
-  buckets.set(bucket, count);
-  const target = Math.min(second?.[0] ?? bucket, bucket);
-  buckets.set(target, (buckets.get(target) ?? 0) + (lowest?.[1] ?? 0));
+  buckets.set(second, (buckets.get(second) ?? 0) + (buckets.get(lowest) ?? 0));
+  buckets.delete(lowest);
 }
 
 function ascending(buckets: Buckets): readonly (readonly [bucket: number, count: number])[] {

@@ -76,7 +76,7 @@ function writeDigits(value: number, data: Uint8Array, start: number): number {
   let rest = value;
   for (let at = start + digits - 1; at >= start; at--) {
     const quotient = Math.floor(rest / 10);
-    data[at] = 48 + rest - quotient * 10;
+    data[at] = 48 + (rest - quotient * 10);
     rest = quotient;
   }
   return start + digits;
