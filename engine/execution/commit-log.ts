@@ -7,6 +7,11 @@ export interface OffsetRange {
   readonly partition: number;
   readonly from: number;
   readonly to: number;
+  /**
+   * Of an empty range alone: there, among the ranges around it, the partition was found idle (ADR 0045). Its watermark goes on by so many milliseconds, counted from its records; 0 where it
+   * stays. A clock said so once; whoever follows the order follows what was said.
+   */
+  readonly idleForMs?: number;
 }
 
 /**

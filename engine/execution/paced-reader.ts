@@ -32,18 +32,24 @@ export class PacedReader {
   }
 
   /** As `Source.poll`; `null` also where the next round is not due within the wait. */
-  async poll({ maxRecords, maxWaitMs, signal }: PollBounds): Promise<Polled | null | 'end'> {
-    const bounds = { maxWaitMs, ...(signal === undefined ? {} : { signal }) };
+  async poll({ maxRecords, ...bounds }: PollBounds): Promise<Polled | null | 'end'> {
+    const { maxWaitMs, signal, paused } = bounds;
     if (this.#shares.size === 0) {
       const waitMs = this.#nextRoundMs - this.#clock.monotonicMs();
       if (waitMs > 0) await this.#clock.sleep(Math.min(waitMs, maxWaitMs), signal);
       if (this.#clock.monotonicMs() < this.#nextRoundMs) return null;
-      await this.#beginRound();
+      await this.#beginRound(paused);
       // Nothing is there: the source says whether it has ended, or waits for what comes.
       if (this.#shares.size === 0) return this.#take(await this.#source.poll({ maxRecords, ...bounds }));
     }
-    const [share] = this.#shares;
-    const [partition, left] = share ?? [0, 0];
+    const share = [...this.#shares].find(([open]) => paused?.has(open) !== true);
+    if (share === undefined) {
+      // What is left of the round is of partitions that wait for others: it is given up, and the next round is for those.
+      this.#shares.clear();
+      await this.#source.seek(this.#allPositions());
+      return null;
+    }
+    const [partition, left] = share;
     const offset = this.#positions.get(partition) ?? 0;
     await this.#source.seek([{ partition, offset }]);
     const polled = await this.#source.poll({ maxRecords: Math.min(maxRecords, left), ...bounds });
@@ -54,11 +60,12 @@ export class PacedReader {
     return polled === 'end' ? null : polled;
   }
 
-  async #beginRound(): Promise<void> {
+  async #beginRound(paused: PollBounds['paused']): Promise<void> {
     const { everyMs, maxOffsetsPerTrigger } = this.#pace;
     const ranges = await this.#source.ranges();
-    const lags = ranges.map(({ partition, endOffset }) => {
-      return { partition, records: Math.max(0, endOffset - (this.#positions.get(partition) ?? 0)) };
+    const lags = ranges.flatMap(({ partition, endOffset }) => {
+      if (paused?.has(partition) === true) return [];
+      return [{ partition, records: Math.max(0, endOffset - (this.#positions.get(partition) ?? 0)) }];
     });
     for (const { partition, records } of splitByLag(lags, maxOffsetsPerTrigger ?? Infinity)) {
       this.#shares.set(partition, records);

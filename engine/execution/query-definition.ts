@@ -4,7 +4,10 @@ import type { RecordBatch } from '../record/record-batch.ts';
 import type { Decoder } from '../serde/decoder.ts';
 import type { Source } from '../source/source.ts';
 import type { StateReader } from '../state/state-store.ts';
-import type { PartitionWatermarks } from '../time/partition-watermarks.ts';
+import type { Schema } from '../record/schema.ts';
+import type { AlignmentRule } from '../time/alignment.ts';
+import type { IdleRule } from '../time/idle-partitions.ts';
+import type { HoldRule, PartitionWatermarks } from '../time/partition-watermarks.ts';
 import type { WatermarkRule } from '../time/stamp-watermarks.ts';
 import type { CommitLog } from './commit-log.ts';
 import type { Pace } from './paced-reader.ts';
@@ -14,6 +17,8 @@ import type { Section } from './section.ts';
 export interface SectionStart {
   readonly state: 'empty' | 'stored';
   readonly watermarks: PartitionWatermarks;
+  /** For a task that reads what several others have written: how operators that go by the least watermark of all partitions find it. */
+  readonly hold?: HoldRule;
   /** As {@link QueryBounds} has it, for all operators of the task together. */
   readonly workingSetBytes?: number | undefined;
 }
@@ -40,6 +45,10 @@ export interface QueryDefinition {
   /** `null` where the source gives records. */
   readonly decoder: Decoder | null;
   readonly watermark: WatermarkRule;
+  /** When partitions are idle; absent for a query in which nothing waits for another partition's watermark, or for the clock. `schema`: of the records that the operators are given. */
+  readonly idle?: IdleRule & { readonly schema: Schema };
+  /** How far ahead of the others a partition may be read; absent: as it comes. It changes the order in which partitions are read, which is recorded, and so what is held in state. */
+  readonly alignment?: AlignmentRule;
   readonly commitLog: CommitLog;
   /** Builds the operators with the state that the task has. Called once for each acquisition. */
   openSection(start: SectionStart, state: StateReader): Section;

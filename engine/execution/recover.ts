@@ -7,6 +7,7 @@ import type { Acquired, OffsetRange } from './commit-log.ts';
 import type { QueryDefinition } from './query-definition.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import { sliceMessages, type MessageBatch } from '../record/message-batch.ts';
+import { idleBatch } from './idle-batch.ts';
 import { runSection, type Section } from './section.ts';
 
 /** A task ready to go live. */
@@ -22,8 +23,8 @@ export interface Recovered {
 
 /**
  * Brings an acquired task to where it was committed (exactly-once, "Acquire", steps 5 and 6): checks that the log still reaches back to the
- * state, builds the operators over the stored state S, and replays `[S, C)` through them, in the order as it was written. Nothing is emitted: scores, outputs
- * and dead letters of that range are already committed.
+ * state, builds the operators over the stored state S, and replays `[S, C)` through them, in the order as it was written, which says where partitions were found idle, too. Nothing is emitted:
+ * scores, outputs and dead letters of that range are already committed.
  *
  * @throws {SluiceError} `LOG_TRUNCATED` when records between S and C are gone.
  */
@@ -50,6 +51,12 @@ export async function recover(query: QueryDefinition, acquired: Acquired, signal
   for (const plan of acquired.replay) {
     for (const range of plan) {
       assert(nextOffsets.get(range.partition) === range.from, 'the replay plan follows the state without a gap');
+      if (range.idleForMs !== undefined) {
+        // A clock said so once; for a query that needs no such thing it is of no matter.
+        if (query.idle !== undefined)
+          await lastValueFrom(of(idleBatch(query.idle.schema, [range], watermarks)).pipe(runSection(section)));
+        continue;
+      }
       replayedRecords += await replayRange(query, section, range, watermarks, signal);
       nextOffsets.set(range.partition, range.to);
     }

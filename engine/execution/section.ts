@@ -16,7 +16,7 @@ export interface SectionStep {
 
 /**
  * What an operator gives whose outputs are records of their own, such as a window's results: fewer than its inputs, or more, or none. Each input row is in
- * exactly one of `taken`, `filtered`, `late` and the section's `rejected`; outputs are counted for themselves.
+ * exactly one of `taken`, `filtered`, `duplicate`, `late` and the section's `rejected`; outputs are counted for themselves.
  */
 export interface Emitted {
   /** The outputs, in order; each has the position of the record that brought it out. */
@@ -25,6 +25,8 @@ export interface Emitted {
   readonly taken: number;
   /** How many it left out: by a condition, or for want of a key. */
   readonly filtered: number;
+  /** How many it left out because they repeat others; absent for none. */
+  readonly duplicate?: number;
   /** The input rows that came too late for it, with their own columns. */
   readonly late: RecordBatch;
   /** Outputs that an operator behind this one failed on, under the positions of the records that brought them out; absent for none. */
@@ -55,7 +57,7 @@ export interface SectionResult {
 
 /**
  * The section as one operator: a batch has left the last step before the next one enters the first, so that state taken between two
- * batches is the state of all logics at the same offset.
+ * batches is the state of all logics at the same offset. Each step is told which partitions were found idle before the batch, whatever the one before it made of the batch.
  */
 export function runSection(section: Section): OperatorFunction<RecordBatch, SectionResult> {
   const { rejected } = section;
@@ -63,10 +65,12 @@ export function runSection(section: Section): OperatorFunction<RecordBatch, Sect
   const takeRejected = (): readonly DeadLetter[] => rejected?.take() ?? [];
   return concatMap((input) => {
     const counts = { filtered: 0, duplicate: 0 };
+    const { idle } = input;
     let batch$: Observable<RecordBatch> = of(input);
     for (const { operator, fate } of section.steps) {
       if (fate === 'keeps') {
         batch$ = batch$.pipe(operator);
+        if (idle !== undefined) batch$ = batch$.pipe(map((batch) => ({ ...batch, idle })));
         continue;
       }
       let before = 0;
@@ -75,14 +79,16 @@ export function runSection(section: Section): OperatorFunction<RecordBatch, Sect
         operator,
         tap((batch) => (counts[fate] += before - batch.rowCount - rejectedCount())),
       );
+      if (idle !== undefined) batch$ = batch$.pipe(map((batch) => ({ ...batch, idle })));
     }
     if (section.emit === undefined) {
       return batch$.pipe(map((records) => ({ records, ...counts, absorbed: null, deadLetters: takeRejected() })));
     }
     return batch$.pipe(
       section.emit,
-      map(({ records, filtered, ...absorbed }) => {
-        return { records, ...counts, filtered: counts.filtered + filtered, absorbed, deadLetters: takeRejected() };
+      map(({ records, filtered, duplicate = 0, ...absorbed }) => {
+        const left = { filtered: counts.filtered + filtered, duplicate: counts.duplicate + duplicate };
+        return { records, ...left, absorbed, deadLetters: takeRejected() };
       }),
     );
   });

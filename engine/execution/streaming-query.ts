@@ -6,13 +6,16 @@ import type { DeadLetter } from '../record/dead-letter.ts';
 import { messageValue, type MessageBatch } from '../record/message-batch.ts';
 import { LATE, type RecordBatch } from '../record/record-batch.ts';
 import type { Decoder } from '../serde/decoder.ts';
-import type { Polled } from '../source/source.ts';
+import type { PartitionRange, Polled } from '../source/source.ts';
+import { nonePaused } from '../time/alignment.ts';
 import type { Clock } from '../time/clock.ts';
 import { stampWatermarks } from '../time/stamp-watermarks.ts';
-import type { StateFlush } from './commit-log.ts';
+import type { OffsetRange, StateFlush } from './commit-log.ts';
 import type { Flight } from './flight.ts';
+import { idleBatch, idlePartitions } from './idle-batch.ts';
 import { takeRanges } from './offset-ranges.ts';
 import { PacedReader } from './paced-reader.ts';
+import { PartitionWatch } from './partition-watch.ts';
 import type { QueryDefinition, Scored } from './query-definition.ts';
 import { recover, type Recovered } from './recover.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
@@ -48,12 +51,19 @@ export interface QueryTotals {
   readonly replayedRecords: number;
   /** Records whose event time was too far in the future to move the watermark. */
   readonly futureGuarded: number;
+  /** Partitions that hold no watermark back now, having brought nothing for a while. */
+  readonly idlePartitions: number;
+  /** Partitions that are not read now, being further ahead than the job allows. */
+  readonly pausedPartitions: number;
   /** From a record's broker timestamp to its prediction being readable. */
   readonly latency: LatencyHistogram;
 }
 
 /** Makes a call again for as long as waiting may mend what it fails with. */
 type Retry = <T>(call: () => Promise<T>) => Promise<T>;
+
+/** What a batch comes of: what was polled, or that partitions were found idle while nothing came. */
+type Arrived = Polled | { readonly kind: 'idle'; readonly ranges: readonly OffsetRange[] };
 
 /** Outputs of a batch that is ready to commit. */
 interface Encoded {
@@ -85,6 +95,7 @@ export class StreamingQuery {
   #futureGuarded = 0;
   #inFlight = 0;
   #wake: (() => void) | null = null;
+  #watch: PartitionWatch | null = null;
   #lastFlushMs = -Infinity;
   #isFlushed = true;
   /** How long the last flush of state took, from taking it to its commit. */
@@ -109,6 +120,8 @@ export class StreamingQuery {
       outputs: this.#outputs,
       replayedRecords: this.#replayedRecords,
       futureGuarded: this.#futureGuarded,
+      idlePartitions: this.#watch?.counts.idle ?? 0,
+      pausedPartitions: this.#watch?.counts.paused ?? 0,
       latency: this.#latency,
     };
   }
@@ -131,12 +144,14 @@ export class StreamingQuery {
       this.#nextBatchSequence = task.nextBatchSequence;
       this.#lastFlushMs = this.#clock.monotonicMs();
       await source.seek([...task.nextOffsets].map(([partition, offset]) => ({ partition, offset })));
-      const flights = new Observable<Polled>((subscriber) => {
-        this.#pull(trigger, task, signal, subscriber, retry).catch((error: unknown) => subscriber.error(error));
+      const ends = trigger === 'availableNow' ? await source.ranges() : null;
+      this.#watch = await this.#watchPartitions(task, ends, retry);
+      const flights = new Observable<Arrived>((subscriber) => {
+        this.#pull(ends, task, signal, subscriber, retry).catch((error: unknown) => subscriber.error(error));
         return () => this.#wake?.();
       });
       const done = flights.pipe(
-        concatMap((polled) => this.#open(polled, task, decoder)),
+        concatMap((arrived) => this.#open(arrived, task, decoder)),
         concatMap((flight) => this.#operate(flight, task)),
         // Scoring starts here, as soon as the operators are done with the batch, and is awaited below, in order.
         map((flight) => ({ flight, scoring: settled(this.#query.score(flight.records)) })),
@@ -157,16 +172,15 @@ export class StreamingQuery {
    * the state is brought up to the commit: a topic that has gone quiet leaves nothing to replay, and nothing unwritten beside the state.
    */
   async #pull(
-    trigger: Trigger,
+    ends: readonly PartitionRange[] | null,
     task: Recovered,
     signal: AbortSignal,
-    to: Subscriber<Polled>,
+    to: Subscriber<Arrived>,
     retry: Retry,
   ): Promise<void> {
     const { source, bounds } = this.#query;
     const reader =
       bounds.pace === undefined ? source : new PacedReader(source, bounds.pace, this.#clock, task.nextOffsets);
-    const ends = trigger === 'availableNow' ? await source.ranges() : null;
     const isDone = (): boolean =>
       ends !== null && ends.every(({ partition, endOffset }) => (task.nextOffsets.get(partition) ?? 0) >= endOffset);
     while (!signal.aborted && !to.closed) {
@@ -176,11 +190,18 @@ export class StreamingQuery {
       }
       if (isDone()) break;
       const { maxBatchRecords: maxRecords, maxPollWaitMs: maxWaitMs } = bounds;
-      const poll = (): Promise<Polled | null | 'end'> => reader.poll({ maxRecords, maxWaitMs, signal });
+      const paused = this.#watch?.paused() ?? nonePaused;
+      const pollBounds = { maxRecords, maxWaitMs, signal, ...(paused.size === 0 ? {} : { paused }) };
+      const poll = (): Promise<Polled | null | 'end'> => reader.poll(pollBounds);
       const polled = await retryTransient(poll, this.#clock, signal, this.#onRetry);
       if (polled === 'end') break;
       if (polled === null) {
-        if (this.#inFlight === 0 && this.#isFlushDue()) await this.#flush(task, retry);
+        if (this.#inFlight > 0) continue;
+        const idle = (await this.#watch?.findIdle()) ?? [];
+        if (idle.length > 0) {
+          this.#inFlight++;
+          to.next({ kind: 'idle', ranges: idle });
+        } else if (this.#isFlushDue()) await this.#flush(task, retry);
         continue;
       }
       this.#inFlight++;
@@ -189,8 +210,24 @@ export class StreamingQuery {
     to.complete();
   }
 
-  async #open(polled: Polled, task: Recovered, decoder: Decoder | null): Promise<Flight> {
+  /** What goes by the partitions' watermarks and the clock, for a query that has such; see `PartitionWatch`. */
+  async #watchPartitions(
+    task: Recovered,
+    ends: readonly PartitionRange[] | null,
+    retry: Retry,
+  ): Promise<PartitionWatch | null> {
+    const { idle, alignment, source } = this.#query;
+    if (idle === undefined && alignment === undefined) return null;
+    const ranges = (): Promise<readonly PartitionRange[]> => retry(() => source.ranges());
+    const held = ends ?? (await ranges());
+    const options = { idle, alignment, clock: this.#clock, positions: task, ranges };
+    const partitions = held.map(({ partition }) => partition);
+    return new PartitionWatch(options, partitions, ends ?? held.filter(({ isFinal }) => isFinal === true));
+  }
+
+  async #open(polled: Arrived, task: Recovered, decoder: Decoder | null): Promise<Flight> {
     const { watermark } = this.#query;
+    if (polled.kind === 'idle') return this.#openIdle(polled.ranges, task);
     let records: RecordBatch;
     let deadLetters: readonly DeadLetter[];
     let messages: MessageBatch | null = null;
@@ -205,15 +242,35 @@ export class StreamingQuery {
     }
     const { partitions, offsets } = messages ?? positionsOf(records, deadLetters);
     const ranges = takeRanges(partitions, offsets, task.nextOffsets);
+    this.#watch?.heard(ranges);
+    const idle = (await this.#watch?.findIdle()) ?? [];
+    if (idle.length > 0) records = { ...records, idle: idlePartitions(idle, task.watermarks) };
     this.#futureGuarded += stampWatermarks(records, messages, task.watermarks, watermark);
     return {
       batchSequence: this.#nextBatchSequence++,
-      ranges,
+      ranges: [...idle, ...ranges],
       records,
       deadLetters,
       ledger: { ...emptyLedger, read: records.rowCount + deadLetters.length },
       watermarksMs: task.watermarks.entries(),
       messages,
+      state: null,
+      absorbed: null,
+    };
+  }
+
+  /** A batch without records, by which partitions leave the least watermark while nothing comes. */
+  #openIdle(ranges: readonly OffsetRange[], task: Recovered): Flight {
+    const { idle } = this.#query;
+    assert(idle !== undefined, 'only a query that has a rule finds partitions idle');
+    return {
+      batchSequence: this.#nextBatchSequence++,
+      ranges,
+      records: idleBatch(idle.schema, ranges, task.watermarks),
+      deadLetters: [],
+      ledger: emptyLedger,
+      watermarksMs: task.watermarks.entries(),
+      messages: null,
       state: null,
       absorbed: null,
     };

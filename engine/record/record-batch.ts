@@ -16,6 +16,15 @@ export const MARK = 8;
 /** A record of a table that says that its key has no value any more (`engine/source/merged/deletion-decoder.ts`). */
 export const DELETED = 16;
 
+/** A partition that was found idle: read to its end, and quiet for the time that the job says. */
+export interface IdlePartition {
+  readonly partition: number;
+  /** Of the last record that was read of it, under whose position stands what comes out; -1 where there was none. */
+  readonly offset: number;
+  /** How far its watermark has gone on by the clock, for a job with `advanceOnIdle`; `-Infinity` where it stays. */
+  readonly watermarkMs: number;
+}
+
 /**
  * A micro-batch in columns: what flows through RxJS, and what every operator takes and gives.
  *
@@ -23,6 +32,9 @@ export const DELETED = 16;
  * time; `watermarksMs[row]` the watermark of the row's own partition as it stood *before* the row (semantics,
  * "Watermark"; `-Infinity` before the first record), so that whatever depends on time is defined per record and any cut into
  * batches gives the same answer; `flags[row]` a set of {@link DEGRADED}, {@link LATE}, {@link GUARDED}, {@link MARK} and {@link DELETED}.
+ *
+ * `idle`: the partitions that left the minimum before the first row (ADR 0045). Operators whose answers wait for the least watermark take it in first, and no other looks at it; a batch
+ * may have no rows, and nothing but this. It reaches what emits through all steps before it (`runSection`).
  *
  * A batch is never changed once it has been handed on: operators share its columns and add their own.
  */
@@ -35,6 +47,7 @@ export interface RecordBatch {
   readonly eventTimesMs: Float64Array;
   readonly watermarksMs: Float64Array;
   readonly flags: Uint8Array;
+  readonly idle?: readonly IdlePartition[];
 }
 
 /** The column of that name. An absent one is our bug: plans are checked before anything starts. */

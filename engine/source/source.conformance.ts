@@ -55,6 +55,26 @@ export function sourceConformance(name: string, open: (partitionCount: number) =
       expect(await polled).toEqual([{ partition: 0, offset: 0, value: 'late' }]);
     });
 
+    it('brings nothing of a partition that is paused, and goes on with it where it stood', async () => {
+      await using test = await open(2);
+      await test.add(0, ['a', 'b', 'c']);
+      await test.add(1, ['x', 'y', 'z']);
+      await test.source.seek([
+        { partition: 0, offset: 0 },
+        { partition: 1, offset: 0 },
+      ]);
+      const first = await poll(test.source, { ...soon, maxRecords: 2, paused: new Set([1]) });
+      await test.add(1, ['last']);
+      const rest = await readAll(test.source, 3 - first.length, new Set([1]));
+      expect([...first, ...rest].map(({ value }) => value)).toEqual(['a', 'b', 'c']);
+      expect(await test.source.poll({ ...notNow, paused: new Set([1]) })).toBeNull();
+      expect(await test.source.poll({ ...notNow, paused: new Set([0, 1]) })).toBeNull();
+      await test.add(0, ['d']);
+      const others = await readAll(test.source, 4, new Set([0]));
+      expect(others.map(({ value }) => value)).toEqual(['x', 'y', 'z', 'last']);
+      expect(await poll(test.source, soon)).toEqual([{ partition: 0, offset: 3, value: 'd' }]);
+    });
+
     it('gives null when the signal is aborted while it waits', async () => {
       await using test = await open(1);
       await test.source.seek([{ partition: 0, offset: 0 }]);
@@ -136,6 +156,12 @@ async function poll(source: Source, bounds: PollBounds): Promise<Read[]> {
     offset: messages.offsets[index] ?? -1,
     value: decoder.decode(messageValue(messages, index)),
   }));
+}
+
+async function readAll(source: Source, count: number, paused: ReadonlySet<number>): Promise<Read[]> {
+  const read: Read[] = [];
+  while (read.length < count) read.push(...(await poll(source, { ...soon, paused })));
+  return read;
 }
 
 async function readUntil(source: Source, count: number, maxRecords: number): Promise<Read[]> {

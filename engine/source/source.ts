@@ -13,6 +13,8 @@ export interface PartitionRange {
   readonly partition: number;
   readonly startOffset: number;
   readonly endOffset: number;
+  /** That nothing will be added to it: a file has been read when its end is. Absent for a topic. */
+  readonly isFinal?: true;
 }
 
 /** Undecoded messages: topics give these, and the job's decoder turns them into records. */
@@ -36,6 +38,8 @@ export interface PollBounds {
   readonly maxRecords: number;
   readonly maxWaitMs: number;
   readonly signal?: AbortSignal;
+  /** Partitions of which this poll is to bring nothing, though they may have something: they go on where they stand once they are not named. Absent: none. */
+  readonly paused?: ReadonlySet<number>;
 }
 
 /**

@@ -53,7 +53,11 @@ describe('the order in which a job has read', () => {
           expect(open.every(({ partition, from }) => from >= (offsetIn(stateAt, partition) ?? 0))).toBe(true);
           for (const { partition, records, state } of run) {
             const from = next[partition] ?? 0;
-            const ranges = state === 'alone' ? [] : [{ partition, from, to: from + records }];
+            // Before some batches the other partition was found idle, or still was, and its watermark went on.
+            const other = 1 - partition;
+            const at = next[other] ?? 0;
+            const idle = records % 3 === 0 ? [{ partition: other, from: at, to: at, idleForMs: records }] : [];
+            const ranges = state === 'alone' ? [] : [...idle, { partition, from, to: from + records }];
             const metadata = { batchSequence, watermarksMs: [], jobDigest: 'd', modelDigest: '' };
             await log.commit({
               ranges,

@@ -21,6 +21,8 @@ interface StoredRow {
   readonly w: readonly (readonly [partition: number, watermarkMs: number | null])[] | null;
   /** Partition, from, to, by turns. */
   readonly r: readonly number[];
+  /** Which of the ranges, counted from 0, say that a partition was found idle, and by how much its watermark went on; absent where none does. */
+  readonly i?: readonly (readonly [range: number, idleForMs: number])[];
 }
 
 /**
@@ -94,9 +96,13 @@ export class ReadOrder {
   }
 
   #put({ number, watermarksMs, ranges }: OrderRow): void {
+    const idle = ranges.flatMap(({ idleForMs }, range) =>
+      idleForMs === undefined ? [] : [[range, idleForMs] as const],
+    );
     const stored: StoredRow = {
       w: watermarksMs?.map(({ partition, watermarkMs }) => [partition, finite(watermarkMs)] as const) ?? null,
       r: ranges.flatMap(({ partition, from, to }) => [partition, from, to]),
+      ...(idle.length === 0 ? {} : { i: idle }),
     };
     putJson(this.#environment.jobs, ['order', this.#job, number], stored);
   }
@@ -106,12 +112,13 @@ export class ReadOrder {
   }
 }
 
-/** Ranges that follow each other in one partition as one. */
+/** Ranges that follow each other in one partition as one; where a partition was found idle stays where it is. */
 export function joined(ranges: readonly OffsetRange[]): readonly OffsetRange[] {
   const whole: OffsetRange[] = [];
   for (const range of ranges) {
     const last = whole.at(-1);
-    if (last?.partition === range.partition && last.to === range.from)
+    const areRecords = last?.idleForMs === undefined && range.idleForMs === undefined;
+    if (last?.partition === range.partition && last.to === range.from && areRecords)
       whole[whole.length - 1] = { ...last, to: range.to };
     else whole.push(range);
   }
@@ -128,10 +135,13 @@ function finite(watermarkMs: number): number | null {
 }
 
 function decode(number: number, data: Buffer): OrderRow {
-  const { w, r } = JSON.parse(data.toString('utf8')) as StoredRow;
+  const { w, r, i = [] } = JSON.parse(data.toString('utf8')) as StoredRow;
+  const idle = new Map(i);
   const ranges: OffsetRange[] = [];
   for (let at = 0; at + 2 < r.length; at += 3) {
-    ranges.push({ partition: r[at] ?? 0, from: r[at + 1] ?? 0, to: r[at + 2] ?? 0 });
+    const range = { partition: r[at] ?? 0, from: r[at + 1] ?? 0, to: r[at + 2] ?? 0 };
+    const idleForMs = idle.get(at / 3);
+    ranges.push(idleForMs === undefined ? range : { ...range, idleForMs });
   }
   const watermarksMs =
     w?.map(([partition, watermarkMs]) => ({ partition, watermarkMs: watermarkMs ?? -Infinity })) ?? null;

@@ -34,11 +34,12 @@ export class MemorySource implements Source {
     return Promise.resolve();
   }
 
-  async poll({ maxRecords }: PollBounds): Promise<Polled | null> {
+  async poll({ maxRecords, paused }: PollBounds): Promise<Polled | null> {
     // One turn of the event loop, as a real poll takes, so that an empty topic does not starve everything else.
     await new Promise((resolve) => setImmediate(resolve));
     const picked: { partition: number; offset: number; message: MemoryMessage }[] = [];
     for (const [partition, from] of this.#next) {
+      if (paused?.has(partition) === true) continue;
       const messages = (this.#read()[partition] ?? []).slice(from, from + maxRecords - picked.length);
       messages.forEach((message, index) => picked.push({ partition, offset: from + index, message }));
       this.#next.set(partition, from + messages.length);

@@ -40,6 +40,24 @@ describe('watermarks that records bring with them', () => {
     expect(passed).toEqual([-90, -80, -60, -60, 20, 50, 60]);
   });
 
+  it('are held back without a bound by whoever was heard from, where nothing that closes may be opened again', () => {
+    const watermarks = new PartitionWatermarks([], { ...hold, heard: 'unbounded' });
+    const passed = (
+      [
+        [0, 10],
+        [1, 20],
+        [0, 400],
+        [2, 30],
+        [1, 500],
+        [2, 450],
+      ] as const
+    ).map(([writer, watermarkMs]) => {
+      watermarks.advance(writer, watermarkMs);
+      return watermarks.minimumMs();
+    });
+    expect(passed).toEqual([-90, -80, 20, 20, 30, 400]);
+  });
+
   it('stay with their records, but are never lower than what state may have been evicted up to', () => {
     const batch = carried([
       [0, 500],

@@ -122,6 +122,11 @@ export class JoinLogic implements StatefulLogic {
     const late: number[] = [];
     let taken = 0;
     let filtered = 0;
+    for (const idle of batch.idle ?? []) {
+      const cause = { partition: idle.partition, offset: idle.offset, watermarkMs: this.#passedMs };
+      this.#hasMoved = true;
+      if (this.#watermark.leave(idle)) this.#letGo(cause, results);
+    }
     for (let row = 0; row < batch.rowCount; row++) {
       const ownMs = batch.watermarksMs[row] ?? -Infinity;
       this.#advance(batch, row, ownMs, results);
@@ -195,7 +200,11 @@ export class JoinLogic implements StatefulLogic {
     const partition = batch.partitions[row] ?? 0;
     const cause = { partition, offset: batch.offsets[row] ?? 0, watermarkMs: this.#passedMs };
     this.#hasMoved = true;
-    if (!this.#watermark.advance(partition, watermarkMs)) return;
+    if (this.#watermark.advance(partition, watermarkMs)) this.#letGo(cause, results);
+  }
+
+  /** @param cause with the watermark as it stood before it moved. */
+  #letGo(cause: JoinCause, results: JoinResults): void {
     for (let due = this.#queue.take(this.#watermark.ms); due !== null; due = this.#queue.take(this.#watermark.ms)) {
       if (!due.isMatched && this.#isPreserved(due.side)) this.#addAlone(due.key.values, due.side, due, cause, results);
       this.#store.remove(due);

@@ -1,7 +1,8 @@
 import { SluiceError } from '../../engine/error.ts';
-import { GUARDED, type RecordBatch } from '../../engine/record/record-batch.ts';
-import { PartitionWatermarks, type PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
+import { GUARDED, type IdlePartition, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { PartitionWatermarks, type HoldRule, type PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
+import { readWatermarkList, writeWatermarkList } from '../stateful/watermark-list.ts';
 
 /** The scope of keys whose records come from several partitions. */
 export const queryScope = -1;
@@ -21,13 +22,17 @@ export type WatermarkScope = 'partition' | 'query';
 export class ScopedWatermarks {
   readonly #by: WatermarkScope;
   readonly #delayMs: number;
-  readonly #partitions = new PartitionWatermarks();
+  readonly #partitions: PartitionWatermarks;
   #queryMs = -Infinity;
 
-  /** @param delayMs how far the watermark is behind the newest record of a partition: tells where it stands behind each record. */
-  constructor(by: WatermarkScope, delayMs: number) {
+  /**
+   * @param delayMs how far the watermark is behind the newest record of a partition: tells where it stands behind each record.
+   * @param hold where partitions are the tasks that have written the records.
+   */
+  constructor(by: WatermarkScope, delayMs: number, hold?: HoldRule) {
     this.#by = by;
     this.#delayMs = delayMs;
+    this.#partitions = new PartitionWatermarks([], hold);
   }
 
   /** Which scope a record's key is in. */
@@ -51,31 +56,33 @@ export class ScopedWatermarks {
     this.#advance(batch.partitions[row] ?? 0, isGuarded ? -Infinity : (batch.eventTimesMs[row] ?? 0) - this.#delayMs);
   }
 
+  /** Takes an idle partition out of the least of all, and moves its own watermark as far as the clock has. @returns the scope in which something may be due then. */
+  leave({ partition, watermarkMs }: IdlePartition): number {
+    this.#partitions.leave(partition, watermarkMs);
+    this.#queryMs = Math.max(this.#queryMs, this.#partitions.minimumMs());
+    return this.scopeOf(partition);
+  }
+
   #advance(partition: number, watermarkMs: number): void {
+    this.#partitions.hear(partition);
     this.#partitions.advance(partition, watermarkMs);
     this.#queryMs = Math.max(this.#queryMs, this.#partitions.minimumMs());
   }
 
-  /** All of them as bytes: `u8 version · f64 least · u32 partitions · (i32 partition · f64 watermark)…`, little-endian. */
+  /** All of them as bytes: `u8 version · f64 least`, and the list of `watermark-list.ts`, little-endian. */
   encode(): Uint8Array {
     const to = new StateWriter();
-    const entries = this.#partitions.entries();
     to.u8(formatVersion);
     to.f64(this.#queryMs);
-    to.u32(entries.length);
-    for (const { partition, watermarkMs } of entries) {
-      to.i32(partition);
-      to.f64(watermarkMs);
-    }
+    writeWatermarkList(to, this.#partitions.entries());
     return to.take();
   }
 
   /** Takes over what {@link ScopedWatermarks.encode} wrote. @throws {SluiceError} `STATE_FORMAT` */
   restore(bytes: Uint8Array): void {
-    for (const { partition, watermarkMs } of readScopedWatermarks(bytes)) {
-      if (partition === queryScope) this.#queryMs = watermarkMs;
-      else this.#partitions.advance(partition, watermarkMs);
-    }
+    const stored = readScopedWatermarks(bytes);
+    for (const { partition, watermarkMs } of stored) if (partition === queryScope) this.#queryMs = watermarkMs;
+    this.#partitions.restore(stored.filter(({ partition }) => partition !== queryScope));
   }
 }
 
@@ -90,6 +97,5 @@ export function readScopedWatermarks(bytes: Uint8Array): readonly PartitionWater
     );
   }
   const query = { partition: queryScope, watermarkMs: from.f64() };
-  const partitions = Array.from({ length: from.u32() }, () => ({ partition: from.i32(), watermarkMs: from.f64() }));
-  return [query, ...partitions];
+  return [query, ...readWatermarkList(from)];
 }

@@ -6,6 +6,7 @@ import { columnOf, selectRows, type RecordBatch } from '../../engine/record/reco
 import { Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
+import type { HoldRule } from '../../engine/time/partition-watermarks.ts';
 import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
 import { encodeKeys } from '../key/encode-keys.ts';
 import { KeyedEntries, type EntryFormat } from '../keyed/keyed-entries.ts';
@@ -74,7 +75,7 @@ export class PatternLogic implements StatefulLogic {
   constructor(
     definition: PatternDefinition,
     rules: PatternRules,
-    start: { readonly state: 'empty' | 'stored' },
+    start: { readonly state: 'empty' | 'stored'; readonly hold?: HoldRule },
     rejected: RejectedRecords,
   ) {
     const { operatorId, closedBy, delayMs } = definition;
@@ -82,7 +83,7 @@ export class PatternLogic implements StatefulLogic {
     this.#definition = definition;
     this.#rules = rules;
     this.#outputSchema = new Schema(rules.outputs);
-    this.#watermarks = new ScopedWatermarks(closedBy, delayMs);
+    this.#watermarks = new ScopedWatermarks(closedBy, delayMs, start.hold);
     this.#entries = new KeyedEntries(operatorId, patternFormat, this.#watermarks, start);
     this.#rejected = rejected;
   }
@@ -116,6 +117,7 @@ export class PatternLogic implements StatefulLogic {
     const { withinMs } = this.#definition;
     let taken = 0;
     let filtered = 0;
+    for (const idle of batch.idle ?? []) this.#forget(this.#watermarks.leave(idle));
     for (let row = 0; row < batch.rowCount; row++) {
       const scope = this.#watermarks.scopeOf(batch.partitions[row] ?? 0);
       this.#watermarks.moveTo(batch, row);

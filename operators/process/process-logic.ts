@@ -85,6 +85,7 @@ export class ProcessLogic<State> implements StatefulLogic {
     this.#record.open(batch);
     let taken = 0;
     let filtered = 0;
+    for (const idle of batch.idle ?? []) this.#doDue(this.#watermarks.leave(idle), idle, outputs);
     for (let row = 0; row < batch.rowCount; row++) {
       const cause = { partition: batch.partitions[row] ?? 0, offset: batch.offsets[row] ?? 0 };
       const scope = this.#watermarks.scopeOf(cause.partition);

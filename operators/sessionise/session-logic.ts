@@ -4,6 +4,7 @@ import { LATE, withColumns, type RecordBatch } from '../../engine/record/record-
 import type { Field, Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
+import type { HoldRule } from '../../engine/time/partition-watermarks.ts';
 import { StateBytes, StateWriter } from '../aggregate/state-bytes.ts';
 import { encodeKeys } from '../key/encode-keys.ts';
 import { KeyedEntries, type EntryFormat } from '../keyed/keyed-entries.ts';
@@ -79,13 +80,17 @@ export class SessionLogic implements StatefulLogic {
   readonly #entries: KeyedEntries<KeySession>;
 
   /** @param schema the input's schema, which the plan has checked to have the key, and none of the session's fields. */
-  constructor(definition: SessioniseDefinition, schema: Schema, start: { readonly state: 'empty' | 'stored' }) {
+  constructor(
+    definition: SessioniseDefinition,
+    schema: Schema,
+    start: { readonly state: 'empty' | 'stored'; readonly hold?: HoldRule },
+  ) {
     const { operatorId, closedBy, delayMs, gapMs, forgetMs } = definition;
     assert(forgetMs >= gapMs, 'a session that may go on must be remembered');
     this.operatorId = operatorId;
     this.#definition = definition;
     this.#outputSchema = schema.with(...sessionFields);
-    this.#watermarks = new ScopedWatermarks(closedBy, delayMs);
+    this.#watermarks = new ScopedWatermarks(closedBy, delayMs, start.hold);
     this.#entries = new KeyedEntries(operatorId, sessionFormat, this.#watermarks, start);
   }
 
@@ -105,6 +110,7 @@ export class SessionLogic implements StatefulLogic {
     const numbers: Cell[] = [];
     const starts: Cell[] = [];
     const flags = batch.flags.slice();
+    for (const idle of batch.idle ?? []) this.#forget(this.#watermarks.leave(idle));
     for (let row = 0; row < batch.rowCount; row++) {
       const scope = this.#watermarks.scopeOf(batch.partitions[row] ?? 0);
       this.#watermarks.moveTo(batch, row);

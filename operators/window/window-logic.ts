@@ -2,11 +2,18 @@ import { strict as assert } from 'node:assert';
 import { SluiceError } from '../../engine/error.ts';
 import type { Emitted } from '../../engine/execution/section.ts';
 import type { ByteSlab } from '../../engine/record/column.ts';
-import { GUARDED, LATE, MARK, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import {
+  GUARDED,
+  LATE,
+  MARK,
+  selectRows,
+  type IdlePartition,
+  type RecordBatch,
+} from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
-import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import { PartitionWatermarks, type HoldRule } from '../../engine/time/partition-watermarks.ts';
 import { aggregatorOf } from '../aggregate/aggregate-spec.ts';
 import type { Aggregator } from '../aggregate/aggregator.ts';
 import type { AggregateValue } from '../aggregate/state-bytes.ts';
@@ -33,6 +40,8 @@ interface BatchKeys {
 /** Where a window operator starts from. Stored state says itself which watermarks it has seen. */
 export interface WindowStart {
   readonly state: 'empty' | 'stored';
+  /** Where partitions are the tasks that have written the records; absent where they are read directly. */
+  readonly hold?: HoldRule;
 }
 
 /**
@@ -40,7 +49,8 @@ export interface WindowStart {
  * (semantics, "Windows that close"; docs/windows.md).
  *
  * For each record, in arrival order: the watermark moves to where it stood before the record, and what is due comes out; the record is taken in; the watermark
- * moves past the record, and what is due comes out. So results depend on the log alone, and not on how it is cut into batches.
+ * moves past the record, and what is due comes out. Partitions that are idle leave the least watermark before the batch's first record. So results depend on the log and the recorded order alone,
+ * and not on how it is cut into batches.
  *
  * Cost a record: a hash look-up, and an update of each aggregate for each window that it is in.
  */
@@ -51,8 +61,8 @@ export class WindowLogic implements StatefulLogic {
   readonly #aggregators: readonly Aggregator<unknown>[];
   readonly #inputs: WindowInputs;
   readonly #store: WindowStore;
-  readonly #watermarks = new PartitionWatermarks();
-  /** The inputs that have had a record. */
+  readonly #watermarks: PartitionWatermarks;
+  /** The inputs that have had a record, or are idle. */
   readonly #heard = new Set<number>();
   /** By scope. */
   readonly #due = new Map<number, DueWindows>();
@@ -73,6 +83,7 @@ export class WindowLogic implements StatefulLogic {
     this.#aggregators = definition.aggregates.map(({ spec }) => aggregatorOf(spec));
     this.#inputs = new WindowInputs(definition, this.#aggregators);
     this.#store = new WindowStore(operatorId, this.#aggregators);
+    this.#watermarks = new PartitionWatermarks([], start.hold);
     this.#loaded = start.state === 'empty';
   }
 
@@ -92,10 +103,12 @@ export class WindowLogic implements StatefulLogic {
     this.#loaded = true;
     for await (const entry of reader.scan(this.operatorId)) {
       if (entry.key.length === watermarksName.length) {
-        for (const { partition, watermarkMs } of readWatermarks(entry.value)) {
+        const stored = readWatermarks(entry.value);
+        for (const { partition, watermarkMs } of stored) {
           if (partition === queryScope) this.#queryWatermarkMs = watermarkMs;
           else this.#move(partition, watermarkMs);
         }
+        this.#watermarks.restore(stored.filter(({ partition }) => partition !== queryScope));
         continue;
       }
       this.#schedule(this.#store.load(entry));
@@ -115,6 +128,7 @@ export class WindowLogic implements StatefulLogic {
     const late: number[] = [];
     let taken = 0;
     let filtered = 0;
+    for (const idle of batch.idle ?? []) this.#leave(idle, results);
     for (let row = 0; row < batch.rowCount; row++) {
       const partition = batch.partitions[row] ?? 0;
       this.#advance(batch, row, batch.watermarksMs[row] ?? -Infinity, results);
@@ -162,9 +176,27 @@ export class WindowLogic implements StatefulLogic {
   #advance(batch: RecordBatch, row: number, watermarkMs: number, results: WindowResults): void {
     const partition = batch.partitions[row] ?? 0;
     this.#move(partition, watermarkMs);
-    if (this.#heard.size >= (this.#definition.inputDelaysMs?.length ?? 1)) {
-      this.#queryWatermarkMs = Math.max(this.#queryWatermarkMs, this.#watermarks.minimumMs());
-    }
+    this.#moveQuery();
+    this.#bringOut(partition, batch.offsets[row] ?? 0, results);
+  }
+
+  /** Takes an idle partition out of the least of all, and brings out what is due then. */
+  #leave({ partition, offset, watermarkMs }: IdlePartition, results: WindowResults): void {
+    // Nothing is waited for from an input all of whose partitions are idle.
+    this.#hear(partition);
+    this.#watermarks.leave(partition, watermarkMs);
+    this.#moveQuery();
+    this.#bringOut(partition, offset, results);
+  }
+
+  /** Moves the least watermark up to where the partitions let it, once all inputs were heard from. */
+  #moveQuery(): void {
+    if (this.#heard.size < (this.#definition.inputDelaysMs?.length ?? 1)) return;
+    this.#queryWatermarkMs = Math.max(this.#queryWatermarkMs, this.#watermarks.minimumMs());
+  }
+
+  /** @param offset of the record under whose position it comes out. */
+  #bringOut(partition: number, offset: number, results: WindowResults): void {
     this.#hasMoved = true;
     const scope = this.#scopeOf(partition);
     const queue = this.#due.get(scope);
@@ -172,7 +204,7 @@ export class WindowLogic implements StatefulLogic {
     const due = queue.take(this.#watermarkOf(scope));
     if (due.length === 0) return;
     const { outputMode } = this.#definition;
-    const cause = { partition, offset: batch.offsets[row] ?? 0, watermarkMs: this.#watermarkOf(scope) };
+    const cause = { partition, offset, watermarkMs: this.#watermarkOf(scope) };
     for (const window of due.sort(compareWindows)) {
       if (outputMode === 'append' && window.phase === 'open') results.add(window, cause);
       this.#finish(window);
@@ -187,8 +219,13 @@ export class WindowLogic implements StatefulLogic {
   }
 
   #move(partition: number, watermarkMs: number): void {
-    this.#heard.add(partition % (this.#definition.inputDelaysMs?.length ?? 1));
+    this.#hear(partition);
+    this.#watermarks.hear(partition);
     this.#watermarks.advance(partition, watermarkMs);
+  }
+
+  #hear(partition: number): void {
+    this.#heard.add(partition % (this.#definition.inputDelaysMs?.length ?? 1));
   }
 
   /** Ends what a window was due for: it is kept for late records, kept for ever, or over. */

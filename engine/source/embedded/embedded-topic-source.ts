@@ -43,7 +43,7 @@ export class EmbeddedTopicSource implements Source {
     // A backlog is there at once, and promises alone would carry its reader on until it is worked off: signals, timers, followers and other threads' answers
     // come only when the event loop turns.
     await new Promise((resolve) => setImmediate(resolve));
-    const messages = await appended.until(() => this.#read(bounds.maxRecords), bounds.maxWaitMs, clock, bounds.signal);
+    const messages = await appended.until(() => this.#read(bounds), bounds.maxWaitMs, clock, bounds.signal);
     return messages === null ? null : { kind: 'messages', messages };
   }
 
@@ -52,13 +52,14 @@ export class EmbeddedTopicSource implements Source {
     return Promise.resolve();
   }
 
-  #read(maxRecords: number): MessageBatch | null {
+  #read({ maxRecords, paused }: PollBounds): MessageBatch | null {
     const { environment, log } = this.#storage;
     environment.refresh();
     return environment.read(`read topic ${this.#topicName}`, () => {
       const topic = this.#storage.topic(this.#topicName);
       const ends = new Map(log.ranges(topic).map(({ partition, endOffset }) => [partition, endOffset]));
-      const order = rotated([...this.#positions.keys()], this.#turn);
+      const open = [...this.#positions.keys()].filter((partition) => paused?.has(partition) !== true);
+      const order = rotated(open, this.#turn);
       const available = order.map((partition) => {
         // A position beyond the end is one that the log refuses by name when it is read.
         const records = (ends.get(partition) ?? 0) - (this.#positions.get(partition) ?? 0);

@@ -136,7 +136,9 @@ export function describeFileSource(format: FileFormat): void {
       await fc.assert(
         fc.asyncProperty(fc.array(anyRecord, { maxLength: 40 }), sizes, async (records, batchSizes) => {
           await using source = await format.open(options(await fileOf(records)));
-          expect(await source.ranges()).toEqual([{ partition: 0, startOffset: 0, endOffset: records.length }]);
+          expect(await source.ranges()).toEqual([
+            { partition: 0, startOffset: 0, endOffset: records.length, isFinal: true },
+          ]);
           await source.seek([{ partition: 0, offset: 0 }]);
           expect(await drain(source, batchSizes)).toEqual(expectedOf(records));
         }),

@@ -82,7 +82,7 @@ describe('openJsonLinesSource', () => {
   it('ends at once on an empty file', async () => {
     await writeFile(path, '');
     await using source = await openJsonLinesSource({ path, schema, eventTimeField: 't', keyFields: [] });
-    expect(await source.ranges()).toEqual([{ partition: 0, startOffset: 0, endOffset: 0 }]);
+    expect(await source.ranges()).toEqual([{ partition: 0, startOffset: 0, endOffset: 0, isFinal: true }]);
     await source.seek([{ partition: 0, offset: 0 }]);
     expect(await source.poll({ maxRecords: 1, maxWaitMs: 0 })).toBe('end');
   });

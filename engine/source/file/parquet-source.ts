@@ -56,7 +56,7 @@ class ParquetSource implements Source {
   }
 
   ranges(): Promise<readonly PartitionRange[]> {
-    return Promise.resolve([{ partition: 0, startOffset: 0, endOffset: this.#file.rowCount }]);
+    return Promise.resolve([{ partition: 0, startOffset: 0, endOffset: this.#file.rowCount, isFinal: true }]);
   }
 
   seek(offsets: readonly PartitionOffset[]): Promise<void> {
@@ -64,8 +64,8 @@ class ParquetSource implements Source {
     return Promise.resolve();
   }
 
-  async poll({ maxRecords, signal }: PollBounds): Promise<RecordsPolled | null | 'end'> {
-    if (signal?.aborted === true) return null;
+  async poll({ maxRecords, signal, paused }: PollBounds): Promise<RecordsPolled | null | 'end'> {
+    if (signal?.aborted === true || paused?.has(0) === true) return null;
     if (this.#next >= this.#file.rowCount) return 'end';
     const group = await this.#groupOf(this.#next);
     const from = this.#next - group.firstRow;

@@ -47,7 +47,7 @@ export class TextFileSource implements Source {
   /** Looks through the whole file when it is called first. */
   async ranges(): Promise<readonly PartitionRange[]> {
     const { recordCount } = await this.#lookThrough();
-    return [{ partition: 0, startOffset: 0, endOffset: recordCount }];
+    return [{ partition: 0, startOffset: 0, endOffset: recordCount, isFinal: true }];
   }
 
   /** @throws {SluiceError} `OFFSET_OUT_OF_RANGE`. */
@@ -67,8 +67,8 @@ export class TextFileSource implements Source {
   }
 
   /** What the source's contract says; the decoder's dead letters are among what it gives. */
-  async poll({ maxRecords, signal }: PollBounds): Promise<RecordsPolled | null | 'end'> {
-    if (signal?.aborted === true) return null;
+  async poll({ maxRecords, signal, paused }: PollBounds): Promise<RecordsPolled | null | 'end'> {
+    if (signal?.aborted === true || paused?.has(0) === true) return null;
     const cursor = this.#cursor;
     if (cursor === null) return 'end';
     const slab = new SlabWriter(maxRecords);

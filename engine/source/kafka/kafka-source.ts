@@ -44,6 +44,8 @@ export class KafkaSource implements Source {
   readonly #consumer: kafka.KafkaConsumer;
   readonly #calls = new CallsInFlight();
   readonly #positions = new Map<number, number>();
+  /** What the client was told not to fetch. */
+  #paused: ReadonlySet<number> = new Set();
   #partitions: readonly number[] | null = null;
 
   private constructor(options: KafkaSourceOptions, consumer: kafka.KafkaConsumer) {
@@ -138,6 +140,8 @@ export class KafkaSource implements Source {
 
   seek(offsets: readonly PartitionOffset[]): Promise<void> {
     this.#positions.clear();
+    // A new assignment is fetched whole.
+    this.#paused = new Set();
     for (const { partition, offset } of offsets) {
       assert(this.#connected.includes(partition), `partition ${partition} is not of this source`);
       this.#positions.set(partition, offset);
@@ -153,7 +157,8 @@ export class KafkaSource implements Source {
   }
 
   /** @throws {SluiceError} `OFFSET_OUT_OF_RANGE` when the broker does not have the offset (any more); nothing is reset. */
-  async poll({ maxRecords, maxWaitMs, signal }: PollBounds): Promise<Polled | null> {
+  async poll({ maxRecords, maxWaitMs, signal, paused }: PollBounds): Promise<Polled | null> {
+    this.#pause(paused ?? new Set());
     let messages: kafka.Message[] = [];
     // The client cannot be told to stop waiting, so it waits a little at a time.
     for (let leftMs = Math.max(1, Math.ceil(maxWaitMs)); messages.length === 0 && leftMs > 0; leftMs -= waitSliceMs) {
@@ -165,6 +170,18 @@ export class KafkaSource implements Source {
       if ((this.#positions.get(partition) ?? 0) <= offset) this.#positions.set(partition, offset + 1);
     }
     return { kind: 'messages', messages: messageBatchOf(this.#topic, messages) };
+  }
+
+  /** Has the client fetch nothing of some partitions; what it has read ahead of them it lets go, and fetches again once they go on. */
+  #pause(paused: ReadonlySet<number>): void {
+    const before = this.#paused;
+    const place = (partition: number): kafka.TopicPartition => ({ topic: this.#topic, partition });
+    const own = [...paused].filter((partition) => this.#positions.has(partition));
+    const more = own.filter((partition) => !before.has(partition));
+    const goOn = [...before].filter((partition) => !paused.has(partition));
+    if (more.length > 0) this.#consumer.pause(more.map(place));
+    if (goOn.length > 0) this.#consumer.resume(goOn.map(place));
+    if (more.length > 0 || goOn.length > 0) this.#paused = new Set(own);
   }
 
   async #consume(maxRecords: number, waitMs: number): Promise<kafka.Message[]> {

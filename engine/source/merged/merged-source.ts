@@ -65,7 +65,7 @@ export class MergedSource implements Source {
     }
   }
 
-  async poll({ maxRecords, maxWaitMs, signal }: PollBounds): Promise<Polled | null | 'end'> {
+  async poll({ maxRecords, maxWaitMs, signal, paused }: PollBounds): Promise<Polled | null | 'end'> {
     for (let waitedMs = 0, turn = 0; ; turn++) {
       const readable = this.#inOrder();
       if (readable.length === 0) return 'end';
@@ -73,7 +73,12 @@ export class MergedSource implements Source {
       const waitMs = turn === 0 ? 0 : Math.min(turnMs, maxWaitMs - waitedMs);
       for (const input of readable) {
         if (signal?.aborted === true) return null;
-        const bounds = { maxRecords, maxWaitMs: waitMs, ...(signal === undefined ? {} : { signal }) };
+        const bounds = {
+          maxRecords,
+          maxWaitMs: waitMs,
+          ...(signal === undefined ? {} : { signal }),
+          ...this.#pausedIn(input, paused),
+        };
         const polled = await this.#inputs[input]?.poll(bounds);
         if (polled === 'end') this.#hasEnded[input] = true;
         else if (polled !== null && polled !== undefined) return numbered(polled, input, this.#inputs.length);
@@ -86,6 +91,13 @@ export class MergedSource implements Source {
   /** Closes every input. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const input of this.#inputs) await input[Symbol.asyncDispose]();
+  }
+
+  /** Which of an input's own partitions are paused. */
+  #pausedIn(input: number, paused: PollBounds['paused']): Pick<PollBounds, 'paused'> {
+    const count = this.#inputs.length;
+    const own = [...(paused ?? [])].filter((partition) => inputOfPartition(partition, count) === input);
+    return own.length === 0 ? {} : { paused: new Set(own.map((partition) => partitionInInput(partition, count))) };
   }
 
   /** The inputs that may have something, the one furthest behind first. */

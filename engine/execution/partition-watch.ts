@@ -1,0 +1,100 @@
+import type { PartitionRange } from '../source/source.ts';
+import { nonePaused, pausedPartitions, type AlignmentRule, type Paused } from '../time/alignment.ts';
+import type { Clock } from '../time/clock.ts';
+import { IdlePartitions, type IdleRule } from '../time/idle-partitions.ts';
+import type { PartitionWatermarks } from '../time/partition-watermarks.ts';
+import type { OffsetRange } from './commit-log.ts';
+
+/** Where a running query stands, as the batch loop moves it on. */
+export interface ReadingPositions {
+  readonly watermarks: PartitionWatermarks;
+  /** The next offset of each partition. */
+  readonly nextOffsets: ReadonlyMap<number, number>;
+}
+
+/** What a {@link PartitionWatch} goes by. */
+export interface PartitionWatchOptions {
+  readonly idle: IdleRule | undefined;
+  readonly alignment: AlignmentRule | undefined;
+  readonly clock: Clock;
+  readonly positions: ReadingPositions;
+  /** What the source holds now; asked when a partition is quiet, and so seldom. */
+  ranges(): Promise<readonly PartitionRange[]>;
+}
+
+/**
+ * Watches the partitions of a running query: which are idle, and which are too far ahead (ADR 0045). It decides by the clock and by how far the source goes; all that follows from it is recorded
+ * with the batches, as the order of reading is, so that a replay decides nothing.
+ *
+ * Called by the batch loop alone: `heard` and `findIdle` for each batch, `paused` for each poll.
+ */
+export class PartitionWatch {
+  readonly #options: PartitionWatchOptions;
+  readonly #idle: IdlePartitions | null;
+  /** Where partitions end that bring nothing more: files, and all of them for a run that ends by itself. */
+  readonly #ends: ReadonlyMap<number, number>;
+  #paused: Paused = nonePaused;
+
+  /** @param ends the ranges that the run is to read to their end. */
+  constructor(options: PartitionWatchOptions, partitions: readonly number[], ends: readonly PartitionRange[]) {
+    const { idle, clock } = options;
+    this.#options = options;
+    this.#idle = idle === undefined ? null : new IdlePartitions(idle, partitions, clock.monotonicMs());
+    this.#ends = new Map(ends.map(({ partition, endOffset }) => [partition, endOffset]));
+  }
+
+  /** How many partitions are idle, and how many paused, now. */
+  get counts(): { readonly idle: number; readonly paused: number } {
+    return { idle: this.#idle?.count ?? 0, paused: this.#paused.size };
+  }
+
+  /** Says that a batch has brought something of these partitions. */
+  heard(ranges: readonly OffsetRange[]): void {
+    if (this.#idle === null) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const { partition } of ranges) this.#idle.heard(partition, nowMs);
+  }
+
+  /**
+   * The partitions that are idle from now on, as they are recorded. Those that are furthest ahead come first, so that operators may take them one by one: the least watermark then never passes one that leaves at
+   * the same moment.
+   *
+   * @throws {SluiceError} what the source throws when it is asked how far it goes.
+   */
+  async findIdle(): Promise<readonly OffsetRange[]> {
+    const { clock, positions } = this.#options;
+    const { watermarks, nextOffsets } = positions;
+    if (this.#idle === null || !this.#idle.isDue(clock.monotonicMs())) return [];
+    const ranges = await this.#options.ranges();
+    const progress = ranges.map(({ partition, startOffset, endOffset }) => {
+      const next = nextOffsets.get(partition) ?? startOffset;
+      const isHeard = next > startOffset || watermarks.of(partition) > -Infinity;
+      return { partition, isAtEnd: next >= endOffset, isHeard };
+    });
+    return this.#idle
+      .find(progress, clock.monotonicMs())
+      .toSorted((a, b) => compare(watermarks.of(b.partition), watermarks.of(a.partition)) || a.partition - b.partition)
+      .map(({ partition, idleForMs }) => {
+        const at = nextOffsets.get(partition) ?? 0;
+        return { partition, from: at, to: at, idleForMs };
+      });
+  }
+
+  /** The partitions that the next poll is to leave alone. */
+  paused(): Paused {
+    const { alignment, positions } = this.#options;
+    if (alignment === undefined) return nonePaused;
+    this.#paused = pausedPartitions(positions.watermarks, alignment, (partition) => this.#holdsBack(partition));
+    return this.#paused;
+  }
+
+  #holdsBack(partition: number): boolean {
+    if (this.#idle?.has(partition) === true) return false;
+    return (this.#options.positions.nextOffsets.get(partition) ?? 0) < (this.#ends.get(partition) ?? Infinity);
+  }
+}
+
+/** Watermarks in their order, those that never were first. */
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a - b;
+}
