@@ -61,7 +61,7 @@ export async function checkEnriched(
     });
     return none;
   }
-  const found: readonly ReadInput[] = [...read, { name: streamName, source: definition, schema, origin }];
+  const found: readonly ReadInput[] = [...read, { name: streamName, source: definition, schema, origin, copyOf: null }];
   const seen = new Set<string>();
   const chosen = enrich.map((part, index) => {
     const columns = checkPart(part, ['enrich', index], read, schema, report);

@@ -6,6 +6,7 @@ import type { EventTimeDefinition, LatePolicy, SourceDefinition } from './checke
 import { checkJoin, checkSelect } from './check-join.ts';
 import { checkOneOf } from './check-one-of.ts';
 import { checkSource, type CheckedSource } from './check-source.ts';
+import { checkTableCopy } from './check-table-copy.ts';
 import { checkUnion } from './check-union.ts';
 import type { InputsPlan, JoinPlan } from './inputs-plan.ts';
 import type { JobFiles } from './job-files.ts';
@@ -137,7 +138,8 @@ export async function checkInput(
     const message = `"${nested.name}" is a member of an object, and so is every field of an input: objects do not nest further`;
     diagnostics.push(document.atKey(path, { code: 'VALUE_WRONG', message, expected: 'fields without a dot' }));
   }
-  return { name, source: definition, schema, origin };
+  const copyOf = under === 'tables' ? checkTableCopy(document, path, definition, files) : null;
+  return { name, source: definition, schema, origin, copyOf };
 }
 
 /** The inputs' fields, each under the name of its input: `orders.amount`. Any record has those of one input only. */

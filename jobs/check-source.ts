@@ -5,6 +5,7 @@ import type { FileOrigin, SimulatorOrigin, SourceDefinition, TopicOrigin } from 
 import { checkOneOf } from './check-one-of.ts';
 import { checkParts } from './check-parts.ts';
 import { checkSchema } from './check-schema.ts';
+import { checkNoCopy } from './check-table-copy.ts';
 import { checkTopic } from './check-topic.ts';
 import type { JobFiles } from './job-files.ts';
 import { originKinds, sourceParts, type SourceParts } from './job-file.ts';
@@ -37,6 +38,7 @@ export async function checkSource(
   const parts = checkParts(document, path, sourceParts, diagnostics);
   if (parts === null) return { definition: null, schema: null, eventTimeField: null, origin: null };
   const origin = checkOrigin(document, path, parts, files);
+  checkNoCopy(document, path, parts, files);
   const { schema, avro, rules } = await checkSchema(document, path, parts, files);
   if (schema !== null) checkFields(document, path, parts, schema, files);
   const { key, eventTime, duplicates, format } = parts;

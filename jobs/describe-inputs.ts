@@ -1,7 +1,7 @@
 import { formatDuration } from '../engine/time/duration.ts';
 import type { JoinKind } from '../operators/join/join-definition.ts';
 import type { CheckedJob, EventTimeDefinition } from './checked-job.ts';
-import type { InputDefinition, InputsPlan, JoinPlan } from './inputs-plan.ts';
+import type { InputDefinition, InputsPlan, JoinPlan, TableCopyDefinition } from './inputs-plan.ts';
 
 /** One of several inputs, as `explain` shows it. */
 export interface InputDescription {
@@ -13,6 +13,8 @@ export interface InputDescription {
   readonly key: string;
   readonly fields: InputDefinition['schema']['fields'];
   readonly eventTime: EventTimeDefinition;
+  /** What the job fills its topic from; `null` where others do. */
+  readonly copyOf: TableCopyDefinition | null;
 }
 
 /** A join, as `explain` shows it. */
@@ -41,7 +43,7 @@ export interface JoinSideDescription {
 
 /** Describes the inputs of a job. Called by `describeJob`. */
 export function describeInputs({ inputs }: InputsPlan): readonly InputDescription[] {
-  return inputs.map(({ name, source, schema }) => ({
+  return inputs.map(({ name, source, schema, copyOf }) => ({
     name,
     kind: source.kind,
     origin: source.kind === 'topic' ? source.topic : source.path,
@@ -49,6 +51,7 @@ export function describeInputs({ inputs }: InputsPlan): readonly InputDescriptio
     key: source.key,
     fields: schema.fields,
     eventTime: source.eventTime,
+    copyOf,
   }));
 }
 
@@ -92,10 +95,13 @@ export interface UnionDescription {
 
 /** The inputs in lines of text. */
 export function inputLines(inputs: readonly InputDescription[]): readonly string[] {
-  return inputs.flatMap(({ name, kind, origin, format, key, fields, eventTime }) => [
+  return inputs.flatMap(({ name, kind, origin, format, key, fields, eventTime, copyOf }) => [
     `  ${name}  ${kind} ${origin}${kind === 'topic' ? `, ${format}` : ''}, keyed by ${key}`,
     `    fields  ${fields.map((field) => `${field.name} ${field.type}${field.presence === 'optional' ? '?' : ''}`).join(', ')}`,
     `    event time ${eventTime.field}; the watermark is ${formatDuration(eventTime.delayMs)} behind the newest record of its partition`,
+    ...(copyOf === null
+      ? []
+      : [`    copied  from ClickHouse, every ${formatDuration(copyOf.everyMs)}: ${copyOf.query}`]),
   ]);
 }
 

@@ -15,6 +15,16 @@ export interface InputDefinition {
   readonly schema: Schema;
   /** How its records become those of the schema that all inputs share. */
   readonly lift: Lift;
+  /** What the job fills its topic from; `null` where others do. */
+  readonly copyOf: TableCopyDefinition | null;
+}
+
+/** A table's topic as the copy of what a ClickHouse query gives. Frozen. */
+export interface TableCopyDefinition {
+  /** Gives a row for each key: the table's fields by name. */
+  readonly query: string;
+  /** How often it is asked. */
+  readonly everyMs: number;
 }
 
 /** A job's join after every check: what the operator is made of, and what comes out of it. Frozen. */

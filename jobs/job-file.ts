@@ -26,6 +26,7 @@ export interface SourceParts {
   readonly key: string;
   readonly eventTime: EventTimePart;
   readonly duplicates: { readonly by: string; readonly within: number } | undefined;
+  readonly copyOf: { readonly clickhouse: string; readonly every?: number | undefined } | undefined;
 }
 
 /** What `source.simulator:` holds. */
@@ -179,6 +180,13 @@ export const sourceParts: PartSchemas<SourceParts> = {
       }),
     })
     .meta({ description: 'how event time is read, and what is expected of its order' }),
+  copyOf: z
+    .strictObject({
+      clickhouse: name.meta({ description: "a query that gives a row for each key: the table's fields by name" }),
+      every: durationText('positive').optional().meta({ description: 'how often it is asked; default 1m' }),
+    })
+    .optional()
+    .meta({ description: 'of a table: what the job fills its topic from, row by row as they change' }),
   duplicates: z
     .strictObject({ by: name, within: durationText('positive') })
     .optional()

@@ -22,6 +22,7 @@ import { openModel } from './open-model.ts';
 import { openFileSource } from './open-source.ts';
 import { openTopicInput } from './open-topic-input.ts';
 import { openSimulatorSource } from './simulator-source.ts';
+import { TableCopies } from './table-copies.ts';
 import { openResultEncoder } from './window-outputs.ts';
 
 /** Partitions of an input topic that is not there yet when its job is started. */
@@ -61,16 +62,24 @@ export interface LocalRun extends AsyncDisposable {
 export async function openLocalRun(job: CheckedJob, profile: LocalProfile): Promise<LocalRun> {
   refuseOnline(job);
   const model = await openModel(job, profile.modelsDirectory);
+  let copies: TableCopies | null = null;
   try {
-    return await openWith(job, model, profile);
+    copies = await TableCopies.open(job, profile, new AbortController().signal);
+    return await openWith(job, model, copies, profile);
   } catch (thrown) {
-    // The scoring thread would keep the process alive.
+    // The scoring thread, and a ClickHouse that was started, would keep the process alive.
+    await copies?.[Symbol.asyncDispose]();
     await model?.scorer[Symbol.asyncDispose]();
     throw thrown;
   }
 }
 
-async function openWith(job: CheckedJob, model: BoundModel | null, profile: LocalProfile): Promise<LocalRun> {
+async function openWith(
+  job: CheckedJob,
+  model: BoundModel | null,
+  copies: TableCopies,
+  profile: LocalProfile,
+): Promise<LocalRun> {
   const { storage, directory, logger, bounds } = profile;
   const registry = openEmbeddedRegistry(directory, storage.clock);
   const input = await openInput(job, storage, registry);
@@ -101,8 +110,12 @@ async function openWith(job: CheckedJob, model: BoundModel | null, profile: Loca
   const followers = await openFollowers(job, { ...profile, registry });
   return {
     query,
-    run: (trigger, signal) => runBoth(query, followers, endsByItself(job) ? 'availableNow' : trigger, signal),
+    run: (trigger, signal) =>
+      whileCopying(copies, signal, () =>
+        runBoth(query, followers, endsByItself(job) ? 'availableNow' : trigger, signal),
+      ),
     [Symbol.asyncDispose]: async () => {
+      await copies[Symbol.asyncDispose]();
       await followers[Symbol.asyncDispose]();
       await model?.scorer[Symbol.asyncDispose]();
     },
@@ -125,6 +138,17 @@ async function openLate(
   if (records === null) return null;
   const { partitionCount } = storage.ensureTopic(records.topic, { partitionCount: inputPartitions });
   return openLateEncoder(records, partitionCount, registry);
+}
+
+/** Runs, and keeps the copies of tables up meanwhile. */
+async function whileCopying(copies: TableCopies, stopped: AbortSignal, run: () => Promise<void>): Promise<void> {
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  stopped.addEventListener('abort', end, { once: true });
+  if (stopped.aborted) end();
+  const running = run().finally(end);
+  await allEnded([running, copies.run(ended.signal)]);
+  stopped.removeEventListener('abort', end);
 }
 
 async function runBoth(
