@@ -253,10 +253,10 @@ describe('stored rows, read as rows', () => {
   it('are read on and on, though each has texts of its own', () => {
     const two: RollingDefinition = { ...definition, aggregates: definition.aggregates.slice(0, 2) };
     const describer = describeRolling(two, schema);
-    for (let entry = 0; entry < 30; entry++) {
-      const value = bytesOf(Array.from({ length: 5_000 }, (_, i): Row => [i, i, `${entry} ${i}`]));
+    for (let entry = 0; entry < 3; entry++) {
+      const value = bytesOf(Array.from({ length: 50 }, (_, i): Row => [i, i, `${entry} ${i}`]));
       const rows = describer.rowsOf({ key: Uint8Array.of(entry), value });
-      expect([rows.length, rows.at(-1)?.values['place where flagged']]).toEqual([5_000, `${entry} 4999`]);
+      expect([rows.length, rows.at(-1)?.values['place where flagged']]).toEqual([50, `${entry} 49`]);
     }
   });
 });

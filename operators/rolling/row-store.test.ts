@@ -159,13 +159,13 @@ describe('the rows of keys', () => {
   });
 
   it('of thousands of keys lie beside each other, and are found under any slot', () => {
-    const store = new RowStore(1);
-    for (let at = 0; at < 10_000; at++) insert(store, at * 3, { t: at, values: [-at] });
-    insert(store, 1_000_000, { t: 7, values: [8] });
-    expect(store.chunk(0)).toBe(store.chunk(8_191 * 3));
-    expect(store.chunk(0)).not.toBe(store.chunk(8_192 * 3));
-    for (let at = 0; at < 10_000; at++) expect(rowsOf(store, at * 3)).toEqual([{ t: at, values: [-at] }]);
-    expect(rowsOf(store, 1_000_000)).toEqual([{ t: 7, values: [8] }]);
+    const store = new RowStore(7);
+    const keys = Array.from({ length: 2_100 }, (_, at) => at * 3);
+    const rowOf = (at: number): Row => ({ t: at, values: [1, 2, 3, 4, 5, 6, -at] });
+    for (const at of [...keys, 1_000_000]) insert(store, at, rowOf(at));
+    expect(store.chunk(0)).toBe(store.chunk(2_047 * 3));
+    expect(store.chunk(0)).not.toBe(store.chunk(2_048 * 3));
+    expect([...keys, 1_000_000].map((at) => rowsOf(store, at))).toEqual([...keys, 1_000_000].map((at) => [rowOf(at)]));
     expect([store.count(1), store.count(2_000_000), store.newestTimeMs(999_999)]).toEqual([0, 0, -Infinity]);
   });
 });
