@@ -148,6 +148,69 @@ describe('a feature plan', () => {
   });
 });
 
+describe('features in panes', () => {
+  const inPanes = `
+entity: terminal_id
+resolution: 1h
+features:
+  n_30d: { count: true, over: 30d }
+  n_7d: { count: true, over: 7d, resolution: 10m }
+  ids_1d: { distinct: card_id, over: 1d, resolution: exact }
+  avg_30d: { avg: amount, over: 30d, resolution: 60m }
+`;
+
+  it('have an operator of their own for each resolution', () => {
+    const operators = planOf(inPanes).steps.flatMap((step) => (step.kind === 'rolling' ? [step.definition] : []));
+    expect(operators.map(({ operatorId, panes, aggregates }) => [operatorId, panes, aggregates.length])).toEqual([
+      ['terminal_id/0', undefined, 1],
+      ['terminal_id/0@10m', { sizeMs: 600_000 }, 1],
+      ['terminal_id/0@1h', { sizeMs: 3_600_000 }, 2],
+    ]);
+  });
+
+  it('are other numbers than the same features over each record', () => {
+    const text = 'entity: card_id\nfeatures:\n  a: { sum: amount, over: 1d }\n';
+    const exact = planOf(text).digest;
+    expect(planOf(text.replace('1d }', '1d, resolution: exact }')).digest).toBe(exact);
+    const hourly = planOf(text.replace('1d }', '1d, resolution: 1h }')).digest;
+    expect(hourly).not.toBe(exact);
+    expect(planOf(text.replace('features:', 'resolution: 60m\nfeatures:')).digest).toBe(hourly);
+    expect(planOf(text.replace('1d }', '1d, resolution: 2h }')).digest).not.toBe(hourly);
+  });
+
+  it.each([
+    [
+      'a: { distinct: card_id, over: 7d, resolution: 1h }',
+      '"distinct" needs each value, so panes of 1h cannot answer it',
+    ],
+    [
+      'a: { lastN: amount, n: 3, over: 7d, resolution: 1h }',
+      '"lastN" needs each of the newest records, so panes of 1h cannot answer it',
+    ],
+    [
+      'a: { decayedSum: amount, halfLife: 1d, over: 7d, resolution: 1h }',
+      '"decayedSum" needs the age of each record, so panes of 1h cannot answer it',
+    ],
+    [
+      'a: { last: card_id, over: 7d, resolution: 1h }',
+      '"last" of texts needs each of them, so panes of 1h cannot answer it',
+    ],
+    ['a: { count: true, over: 30m, resolution: 1h }', 'the window of 30m is shorter than a pane of 1h'],
+    ['a: { count: true, over: 30m, resolution: soon }', '"resolution" is "soon"'],
+    ['a: { expr: amount, resolution: 1h }', '"resolution" means nothing to "expr"'],
+  ])('are refused: %s', (text, message) => {
+    expect(messages(text)).toEqual([message]);
+  });
+
+  it('are refused at the place that says so', () => {
+    const text = 'entity: card_id\nresolution: 1h\nfeatures:\n  a: { distinct: card_id, over: 7d }\n';
+    expect(problems(text)).toEqual([
+      ['f0.yaml', 4, 18, '"distinct" needs each value, so panes of 1h cannot answer it'],
+    ]);
+    expect(problems(text.replace('1h', '1hour'))[0]?.slice(1, 3)).toEqual([2, 13]);
+  });
+});
+
 describe('the digest of a feature set', () => {
   it('does not depend on formatting, the order of keys and files, quotes and spaces', () => {
     const rewritten = `

@@ -5,9 +5,11 @@ import {
   entityDeclaration,
   featureDeclaration,
   featureVerbs,
+  resolutionDeclaration,
   type FeatureDeclaration,
   type FeatureVerb,
 } from './feature-declaration.ts';
+import type { PaneRule } from '../operators/rolling/rolling-definition.ts';
 
 /** A feature as its file declares it, with the place to point at when something about it is wrong. */
 export interface DeclaredFeature {
@@ -20,6 +22,8 @@ export interface DeclaredFeature {
   /** `null` where the declaration is broken: its name is known, so that features which read it are not blamed. */
   readonly verb: FeatureVerb | null;
   readonly declaration: FeatureDeclaration;
+  /** Its own resolution, or that of its file; `null` for `exact`. */
+  readonly panes: PaneRule | null;
 }
 
 /** Says what is wrong with a declaration, at one of its keys, or (`null`) at its name. */
@@ -44,6 +48,8 @@ export function declaredFeatures(document: PlanDocument, diagnostics: Diagnostic
   }
   checkKeys(document, value, diagnostics);
   const key = readKey(document, value, diagnostics);
+  const resolution =
+    'resolution' in value ? (checkShape(document, ['resolution'], resolutionDeclaration, diagnostics) ?? null) : null;
   const features: unknown = 'features' in value ? value.features : undefined;
   if (typeof features !== 'object' || features === null || Array.isArray(features)) {
     const message = features === undefined ? '"features" is missing' : '"features" must be a mapping';
@@ -51,14 +57,16 @@ export function declaredFeatures(document: PlanDocument, diagnostics: Diagnostic
     diagnostics.push(document.atKey(['features'], { code: 'KEY_MISSING', message, expected }));
     return [];
   }
-  return Object.keys(features).map((name) => declaredFeature(document, name, key, diagnostics));
+  return Object.keys(features).map((name) => declaredFeature(document, name, { key, resolution }, diagnostics));
 }
 
 function checkKeys(document: PlanDocument, value: object, diagnostics: Diagnostic[]): void {
   for (const name of Object.keys(value)) {
-    if (name === 'entity' || name === 'features') continue;
+    if (name === 'entity' || name === 'resolution' || name === 'features') continue;
     const message = `"${name}" is not a key that stands here`;
-    diagnostics.push(document.atKey([name], { code: 'KEY_UNKNOWN', message, expected: 'one of entity, features' }));
+    diagnostics.push(
+      document.atKey([name], { code: 'KEY_UNKNOWN', message, expected: 'one of entity, resolution, features' }),
+    );
   }
 }
 
@@ -68,10 +76,16 @@ function readKey(document: PlanDocument, value: object, diagnostics: Diagnostic[
   return entity === undefined ? ['?'] : typeof entity === 'string' ? [entity] : entity;
 }
 
+/** What a file says of all its features. */
+interface FileDefaults {
+  readonly key: readonly string[];
+  readonly resolution: number | 'exact' | null;
+}
+
 function declaredFeature(
   document: PlanDocument,
   name: string,
-  key: readonly string[],
+  { key, resolution: ofFile }: FileDefaults,
   diagnostics: Diagnostic[],
 ): DeclaredFeature {
   const path = ['features', name];
@@ -89,7 +103,9 @@ function declaredFeature(
   const count = declaration.n ?? 1;
   const columns =
     declaration.lastN === undefined ? [name] : Array.from({ length: count }, (_, index) => `${name}_${index + 1}`);
-  return { name, document, path, columns, key, verb: diagnostics.length > before ? null : verb, declaration };
+  const resolution = declaration.resolution ?? ofFile ?? 'exact';
+  const panes = resolution === 'exact' ? null : { sizeMs: resolution };
+  return { name, document, path, columns, key, verb: diagnostics.length > before ? null : verb, declaration, panes };
 }
 
 /** The one verb of a declaration; reports what does not go together with it. */
@@ -113,7 +129,7 @@ function checkVerb(declaration: FeatureDeclaration, key: readonly string[], repo
       report(verb, { message: `"${verb}" needs "${needed}"`, expected: `${needed}: ${examples[needed] ?? ''}` });
     }
   }
-  const windowed = verb === 'expr' ? [] : (['over', 'delay', 'current', 'where'] as const);
+  const windowed = verb === 'expr' ? [] : (['over', 'delay', 'current', 'resolution', 'where'] as const);
   const allowed = new Set<string>([verb, ...needs, ...windowed, 'default', 'description']);
   for (const given of Object.keys(declaration)) {
     if (!allowed.has(given)) report(given, { message: `"${given}" means nothing to "${verb}"` });

@@ -38,6 +38,14 @@ export type FeatureVerb = RollingFunction | 'expr';
 
 const longestWindow = durationText('positive').meta({ description: 'the length of the window: (t - over, t]' });
 
+/** How a feature's records are kept: `exact`, or the length of the panes. */
+export const resolutionDeclaration: z.ZodType<number | 'exact', string> = z
+  .union([z.literal('exact'), durationText('positive')])
+  .meta({
+    description:
+      'exact (the default): each record is kept. Or the size of panes, such as 1h, for keys with millions of records: the window then begins at the start of a pane',
+  });
+
 /** One feature as it is written. Exactly one verb is there; `check-declaration.ts` says so in words. */
 export const featureDeclaration: z.ZodObject<FeatureShape, z.core.$strict> = z
   .strictObject({
@@ -46,6 +54,7 @@ export const featureDeclaration: z.ZodObject<FeatureShape, z.core.$strict> = z
     over: longestWindow,
     delay: durationText('zero').meta({ description: 'how long ago the window ends: what was known that long ago' }),
     current: z.enum(['include', 'exclude']).meta({ description: 'whether the record is in its own window' }),
+    resolution: resolutionDeclaration,
     where: expression.meta({ description: 'only records for which this is true take part' }),
     n: z.int().min(1).max(100),
     halfLife: durationText('positive'),
@@ -63,6 +72,7 @@ type Shape = Verbs & {
   over: z.ZodType<number, string>;
   delay: z.ZodType<number, string>;
   current: z.ZodEnum<{ include: 'include'; exclude: 'exclude' }>;
+  resolution: z.ZodType<number | 'exact', string>;
   where: z.ZodString;
   n: z.ZodInt;
   halfLife: z.ZodType<number, string>;
@@ -87,6 +97,7 @@ export const entityDeclaration: z.ZodType<string | string[]> = z
 export const featureFile: z.ZodType = z
   .strictObject({
     entity: entityDeclaration.optional(),
+    resolution: resolutionDeclaration.optional(),
     features: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/), featureDeclaration),
   })
   .meta({ title: 'Sluice features', description: 'The features of one entity, or of the record itself' });

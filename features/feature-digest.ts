@@ -64,6 +64,8 @@ function definitionOf(feature: PlannedFeature): { readonly name: string } & Read
     current: aggregate.delayMs > 0 ? 'exclude' : aggregate.current,
     n: aggregate.n,
     halfLifeMs: aggregate.halfLifeMs,
+    // Absent where each record is kept, as it was before there were panes.
+    ...(feature.panes === null ? {} : { panes: feature.panes }),
     default: missing,
   };
 }

@@ -1,7 +1,7 @@
 import type { CompiledExpression } from '../engine/expression/compile-expression.ts';
 import type { FieldType, Schema } from '../engine/record/schema.ts';
 import type { DerivedColumn } from '../operators/derive/derive.ts';
-import type { RollingAggregate, RollingDefinition } from '../operators/rolling/rolling-definition.ts';
+import type { PaneRule, RollingAggregate, RollingDefinition } from '../operators/rolling/rolling-definition.ts';
 
 /** One operator of a feature plan with the schema of what it gives. */
 export type FeatureStep = DeriveStep | RollingStep;
@@ -50,6 +50,8 @@ export interface RollingFeature extends PlannedCommon {
   readonly key: readonly string[];
   readonly operatorId: string;
   readonly aggregate: RollingAggregate;
+  /** How its records are kept in panes; `null`: each one is kept. */
+  readonly panes: PaneRule | null;
   /** The expressions under its verb and its `where`; those that are more than a name are derived before the operator. */
   readonly arguments: readonly CompiledExpression[];
 }
@@ -76,8 +78,8 @@ export interface FeaturePlan {
   readonly digest: string;
 }
 
-/** How long the state of a rolling operator is kept behind the watermark (semantics, "State's life"). */
+/** How long the state of a rolling operator is kept behind the watermark (semantics, "State's life"); with panes, to the start of one. */
 export function retentionMs(definition: RollingDefinition): number {
   const reachMs = Math.max(...definition.aggregates.map(({ overMs, delayMs }) => overMs + delayMs));
-  return reachMs + definition.allowedLatenessMs;
+  return reachMs + definition.allowedLatenessMs + (definition.panes?.sizeMs ?? 0);
 }

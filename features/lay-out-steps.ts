@@ -1,7 +1,8 @@
 import type { CompiledExpression } from '../engine/expression/compile-expression.ts';
 import type { Schema } from '../engine/record/schema.ts';
 import { derivedSchema, type DerivedColumn } from '../operators/derive/derive.ts';
-import type { RollingAggregate, RollingDefinition } from '../operators/rolling/rolling-definition.ts';
+import { formatDuration } from '../engine/time/duration.ts';
+import type { PaneRule, RollingAggregate, RollingDefinition } from '../operators/rolling/rolling-definition.ts';
 import { rollingFields } from '../operators/rolling/rolling-layout.ts';
 import { argumentColumn, isName } from './argument-column.ts';
 import type { FeatureStep, PlannedFeature } from './feature-plan.ts';
@@ -16,7 +17,14 @@ export interface StepLayout {
 /** What happens at one level: columns are derived first, then the rolling operators run, one a key. */
 interface Level {
   readonly derived: Map<string, CompiledExpression>;
-  readonly rolling: Map<string, { readonly key: readonly string[]; readonly aggregates: RollingAggregate[] }>;
+  readonly rolling: Map<string, Rolling>;
+}
+
+/** The rolling features that share an operator. */
+interface Rolling {
+  readonly key: readonly string[];
+  readonly panes: PaneRule | null;
+  readonly aggregates: RollingAggregate[];
 }
 
 /**
@@ -26,7 +34,7 @@ interface Level {
  *     level 1:  derive from rolling  → rolling over that
  *     …
  *
- * All rolling features of one key and level are one operator with one state, so most jobs have one operator for each entity, and a second
+ * All rolling features of one key, level and resolution are one operator with one state, so most jobs have one operator for each entity, and a second
  * only where a window is taken over what another window gave.
  *
  * @param features each after what it reads.
@@ -59,9 +67,10 @@ export function layOutSteps(
     for (const argument of feature.arguments) {
       if (!isName(argument)) levelAt(levelOf(argument.reads)).derived.set(argumentColumn(argument), argument);
     }
-    const operatorId = `${feature.key.join('+')}/${index}`;
+    const { key, panes } = feature;
+    const operatorId = `${key.join('+')}/${index}${panes === null ? '' : `@${formatDuration(panes.sizeMs)}`}`;
     const { rolling } = levelAt(index);
-    const operator = rolling.get(operatorId) ?? { key: feature.key, aggregates: [] };
+    const operator = rolling.get(operatorId) ?? { key, panes, aggregates: [] };
     rolling.set(operatorId, operator);
     operator.aggregates.push(feature.aggregate);
     for (const { name } of feature.columns) readableFrom.set(name, index + 1);
@@ -80,12 +89,13 @@ function stepsOf(levels: readonly Level[], schema: Schema, allowedLatenessMs: nu
       steps.push(Object.freeze({ kind: 'derive', columns: Object.freeze(columns), output: current }));
     }
     // Sorted, since the order decides how state is stored, and moving a line in a file must not make stored state another.
-    for (const [operatorId, { key, aggregates }] of [...rolling].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const [operatorId, { key, panes, aggregates }] of [...rolling].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
       const definition: RollingDefinition = Object.freeze({
         operatorId,
         key: Object.freeze([...key]),
         aggregates: Object.freeze(aggregates.toSorted((a, b) => (a.name < b.name ? -1 : 1))),
         allowedLatenessMs,
+        ...(panes === null ? {} : { panes }),
       });
       current = current.with(...rollingFields(definition, current));
       steps.push(Object.freeze({ kind: 'rolling', definition, output: current }));

@@ -2,6 +2,8 @@ import { tryCompileExpression, type CompiledExpression } from '../engine/express
 import type { Diagnostic } from '../engine/plan/diagnostic.ts';
 import type { FieldType, Schema } from '../engine/record/schema.ts';
 import type { RollingAggregate, RollingFunction } from '../operators/rolling/rolling-definition.ts';
+import { formatDuration } from '../engine/time/duration.ts';
+import { tilingProblem } from '../operators/rolling/pane-layout.ts';
 import { argumentColumn } from './argument-column.ts';
 import type { DeclaredFeature } from './declared-feature.ts';
 import type { FeatureColumn, PlannedFeature } from './feature-plan.ts';
@@ -47,7 +49,9 @@ export function planFeature(
     report(feature, 'default', diagnostics, 'the feature is a string, which no model is given', 'no default');
     return null;
   }
-  return verb === 'expr' ? derivedFeature(feature, input) : rollingFeature(feature, verb, input, where);
+  if (verb === 'expr') return derivedFeature(feature, input);
+  checkPanes(feature, verb, input?.type ?? null, diagnostics);
+  return diagnostics.length > before ? null : rollingFeature(feature, verb, input, where);
 }
 
 function derivedFeature(feature: DeclaredFeature, expression: CompiledExpression | null): PlannedFeature | null {
@@ -92,6 +96,7 @@ function rollingFeature(
     key,
     operatorId: '',
     aggregate: Object.freeze(aggregate),
+    panes: feature.panes,
     arguments: [input, where].filter((argument) => argument !== null),
   };
 }
@@ -114,6 +119,27 @@ function checkSinceLast(feature: DeclaredFeature, scope: FeatureScope, diagnosti
   if (argument === true || argument === scope.eventTimeField) return;
   const message = `"sinceLast" measures event time, which is read from "${scope.eventTimeField}"`;
   report(feature, 'sinceLast', diagnostics, message, `true or ${scope.eventTimeField}`);
+}
+
+/** A feature in panes is one that they can answer, over a window of at least one. */
+function checkPanes(
+  feature: DeclaredFeature,
+  verb: RollingFunction,
+  inputType: FieldType | null,
+  diagnostics: Diagnostic[],
+): void {
+  const { panes, declaration } = feature;
+  if (panes === null) return;
+  const size = formatDuration(panes.sizeMs);
+  const place = declaration.resolution === undefined ? verb : 'resolution';
+  const problem = tilingProblem(verb, inputType);
+  if (problem !== null) {
+    const message = `"${verb}" ${problem}, so panes of ${size} cannot answer it`;
+    report(feature, place, diagnostics, message, 'resolution: exact');
+  } else if ((declaration.over ?? 0) < panes.sizeMs) {
+    const message = `the window of ${formatDuration(declaration.over ?? 0)} is shorter than a pane of ${size}`;
+    report(feature, 'over', diagnostics, message, `at least ${size}, or a finer resolution`);
+  }
 }
 
 function report(

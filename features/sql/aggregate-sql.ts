@@ -1,5 +1,5 @@
 import type { FieldType } from '../../engine/record/schema.ts';
-import type { RollingAggregate } from '../../operators/rolling/rolling-definition.ts';
+import type { PaneRule, RollingAggregate } from '../../operators/rolling/rolling-definition.ts';
 import type { SqlNameOf } from './sql-names.ts';
 
 /** One output column of an aggregate in SQL. */
@@ -13,6 +13,7 @@ export interface AggregateSql {
  * arrival. Each is a tuple with `_seq`, `_time_ms` and the columns that aggregates read.
  *
  * @param inputType the type of the input column; `null` for functions without one.
+ * @param panes whether windows begin, and those of degraded records end, at panes; then `_s._panes_to_ms` is up to where all is seen as whole panes, or null.
  * @param hasKey SQL that is true where the record has a key: without one it has no window, and even a count is null.
  */
 export function aggregateSql(
@@ -20,10 +21,11 @@ export function aggregateSql(
   inputType: FieldType | null,
   nameOf: SqlNameOf,
   hasKey: string,
+  panes: PaneRule | null,
 ): readonly AggregateSql[] {
   const { name, delayMs, halfLifeMs } = aggregate;
   const value = aggregate.input === null ? '' : `_x.${nameOf(aggregate.input)}`;
-  const window = windowSql(aggregate, nameOf);
+  const window = windowSql(aggregate, nameOf, panes);
   const inWindow = `arrayFilter(_x -> ${window}, _s._seen)`;
   const given = `arrayFilter(_x -> ${window} AND isNotNull(${value}), _s._seen)`;
   const number = inputType === 'boolean' ? `toFloat64(${value})` : value;
@@ -63,11 +65,30 @@ export function aggregateSql(
   }
 }
 
-/** Whether a record takes part: `t − delay − over < x.t ≤ t − delay`, and the record itself only where it is included. */
-function windowSql({ overMs, delayMs, current, where }: RollingAggregate, nameOf: SqlNameOf): string {
-  const conditions = [`_x._time_ms > _s._time_ms - ${delayMs + overMs}`];
-  if (delayMs > 0) conditions.push(`_x._time_ms <= _s._time_ms - ${delayMs}`);
+/**
+ * Whether a record takes part: `t − delay − over < x.t ≤ t − delay`, and the record itself only where it is included. With panes the window begins at the start of the pane, and one that
+ * ends where all is seen as whole panes ends there, too.
+ */
+function windowSql(
+  { overMs, delayMs, current, where }: RollingAggregate,
+  nameOf: SqlNameOf,
+  panes: PaneRule | null,
+): string {
+  const end = delayMs === 0 ? '_s._time_ms' : `_s._time_ms - ${delayMs}`;
+  const from = `_s._time_ms - ${delayMs + overMs}`;
+  const conditions = [`_x._time_ms > ${panes === null ? from : paneStartSql(from, panes)}`];
+  if (delayMs > 0) conditions.push(`_x._time_ms <= ${end}`);
   else if (current === 'exclude') conditions.push('_x._seq < _s._seq');
+  if (panes !== null) {
+    const own = delayMs === 0 ? '_x._seq = _s._seq OR ' : '';
+    const isWhole = `_x._time_ms <= ${paneStartSql(end, panes)}`;
+    conditions.push(`(${own}ifNull(${end} >= _s._panes_to_ms, true) OR ${isWhole})`);
+  }
   if (where !== null) conditions.push(`ifNull(_x.${nameOf(where)}, false)`);
   return conditions.join(' AND ');
+}
+
+/** The start of the pane that an instant lies in: the greatest multiple of the pane's size that is not later. */
+export function paneStartSql(instant: string, { sizeMs }: PaneRule): string {
+  return `(${instant} - positiveModulo(${instant}, ${sizeMs}))`;
 }

@@ -1,7 +1,7 @@
 import type { Schema } from '../../engine/record/schema.ts';
 import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
 import { retentionMs } from '../feature-plan.ts';
-import { aggregateSql } from './aggregate-sql.ts';
+import { aggregateSql, paneStartSql } from './aggregate-sql.ts';
 import type { SqlNameOf } from './sql-names.ts';
 
 /** A rolling operator, its input's schema, and what SQL calls the columns. */
@@ -21,9 +21,12 @@ export interface RollingStepSql {
  */
 export function rollingSql(name: string, former: string, step: RollingStepSql): string {
   const { definition, schema, nameOf } = step;
-  const retained = retentionMs(definition);
+  const panes = definition.panes ?? null;
+  const retained = retentionMs(definition) - (panes?.sizeMs ?? 0);
+  const horizon = `_n._watermark_ms - ${retained}`;
   // ClickHouse's frames end at 2^31, which in milliseconds are 24 days; so rows are gathered by the second, and cut exactly afterwards.
-  const reachSeconds = Math.ceil((retained - definition.allowedLatenessMs) / 1_000);
+  const reachSeconds = Math.ceil((retentionMs(definition) - definition.allowedLatenessMs) / 1_000);
+  const loose = `_n._watermark_ms - ${definition.allowedLatenessMs + Math.max(...definition.aggregates.map(({ delayMs }) => delayMs))}`;
   const key = definition.key.map(nameOf);
   const hasKey = key.map((column) => `isNotNull(_s.${column})`).join(' AND ');
   const read = new Set(definition.aggregates.flatMap(({ input, where }) => [input, where]));
@@ -31,16 +34,16 @@ export function rollingSql(name: string, former: string, step: RollingStepSql): 
   for (const column of read) if (column !== null) elements.push(nameOf(column));
   const aggregates = definition.aggregates.flatMap((aggregate) => {
     const inputType = aggregate.input === null ? null : (schema.field(aggregate.input)?.type ?? null);
-    return aggregateSql(aggregate, inputType, nameOf, hasKey);
+    return aggregateSql(aggregate, inputType, nameOf, hasKey, panes);
   });
   return `${name} AS (
-  SELECT _s.* EXCEPT (_near, _seen),
+  SELECT _s.* EXCEPT (_near, _seen${panes === null ? '' : ', _panes_to_ms'}),
     ${aggregates.map(({ name: column, sql }) => `${sql} AS ${nameOf(column)}`).join(',\n    ')}
   FROM (
-    SELECT _n.*,
+    SELECT _n.*,${panes === null ? '' : ` ${paneStartSql(loose, panes)} AS _panes_to_ms,`}
       arraySort(_x -> (_x._time_ms, _x._seq), arrayFilter(_x -> _x._seq = _n._seq OR (_x._seq < _n._seq AND _x._time_ms <= _n._time_ms
         AND ifNull(_x._time_ms >= _x._watermark_ms - ${retained}, true)    -- was not late
-        AND ifNull(_x._time_ms > _n._watermark_ms - ${retained}, true)),   -- was still kept
+        AND ifNull(_x._time_ms > ${panes === null ? horizon : paneStartSql(horizon, panes)}, true)),   -- was still kept
         if(${key.map((column) => `isNull(_n.${column})`).join(' OR ')}, [], _n._near))) AS _seen
     FROM (
       SELECT *, groupArray(tuple(${elements.join(', ')})) OVER (

@@ -73,11 +73,16 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
       const { definition } = step;
       const read = traceOf(columnsOf(definition));
       const describer = describeRolling(definition, schema, read.meaning);
-      const reachMs = read.reachMs + (describer.keepsMs ?? 0);
+      const { panes } = definition;
+      // Panes are kept whole.
+      const reachMs = read.reachMs + (describer.keepsMs ?? 0) + (panes?.sizeMs ?? 0);
       operators.push({ describer, inputSchema: schema, reachMs: reachMs + duplicatesMs });
       for (const aggregate of definition.aggregates) {
         const { meaning } = traceOf([aggregate.input, aggregate.where]);
-        const trace = { meaning: hashOf([definition.key, aggregate, meaning]), reachMs };
+        const trace = {
+          meaning: hashOf([definition.key, aggregate, meaning, ...(panes === undefined ? [] : [panes])]),
+          reachMs,
+        };
         const names = aggregate.n === null ? [aggregate.name] : nth(aggregate.name, aggregate.n);
         for (const name of names) traces.set(name, trace);
       }

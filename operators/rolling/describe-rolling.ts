@@ -3,6 +3,7 @@ import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { KeptRow, KeptValue, StateDescriber } from '../../engine/state/state-describer.ts';
 import type { StateEntry } from '../../engine/state/state-store.ts';
 import type { RollingDefinition } from './rolling-definition.ts';
+import { describePanes } from './describe-panes.ts';
 import { layOut, type StoredColumn } from './rolling-layout.ts';
 import { decodeRows } from './row-format.ts';
 import { RowStore } from './row-store.ts';
@@ -12,12 +13,14 @@ const mostTexts = 65_536;
 const decoder = new TextDecoder();
 
 /**
- * How a rolling operator's rows read: one for each record, with its event time and the columns that the aggregates take in.
+ * How a rolling operator's rows read: one for each record, with its event time and the columns that the aggregates take in; or one for each pane.
  *
  * @param schema the operator's input.
  * @param meaning of the columns that are computed before the operator: rows under the same column names hold other values once it changes.
  */
 export function describeRolling(definition: RollingDefinition, schema: Schema, meaning = ''): StateDescriber {
+  const { panes } = definition;
+  if (panes !== undefined) return describePanes(definition, panes, schema, meaning);
   const { columns, retentionMs } = layOut(definition, schema);
   let texts = new KeyIndex();
   const store = new RowStore(columns.length);

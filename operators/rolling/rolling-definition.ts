@@ -40,6 +40,14 @@ export interface RollingAggregate {
   readonly halfLifeMs: number | null;
 }
 
+/**
+ * How a rolling operator keeps records in panes, which are aligned to the epoch and closed on the right (`pane-times.ts`): windows then begin at the start of a pane. Frozen plain data.
+ */
+export interface PaneRule {
+  /** The length of a pane, > 0 and at most that of the shortest window. */
+  readonly sizeMs: number;
+}
+
 /** A rolling operator: all aggregates that share a key, and so a state. */
 export interface RollingDefinition {
   /** Names the state in the store; unique in the job and kept across its versions. */
@@ -49,4 +57,6 @@ export interface RollingDefinition {
   readonly aggregates: readonly RollingAggregate[];
   /** How long behind the watermark a record may come and still find its whole window (ADR 0010). */
   readonly allowedLatenessMs: number;
+  /** Absent where each record is kept: `resolution: exact`. With panes, every aggregate is one that `tilingProblem` has nothing against. */
+  readonly panes?: PaneRule;
 }

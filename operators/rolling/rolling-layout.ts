@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import type { Field, FieldType, Schema } from '../../engine/record/schema.ts';
 import * as aggregators from './aggregators.ts';
 import type { Aggregator } from './aggregators.ts';
-import type { RollingAggregate, RollingDefinition } from './rolling-definition.ts';
+import type { RollingAggregate, RollingDefinition, RollingFunction } from './rolling-definition.ts';
 
 /** A column of the stored rows: the values of `input` where `where` holds, null elsewhere. Shared by all aggregates that read the same. */
 export interface StoredColumn {
@@ -15,6 +15,7 @@ export interface StoredColumn {
 
 /** One walk of one stored column: an aggregator, the windows that it answers, and where the answers go. */
 export interface Walk {
+  readonly function: RollingFunction;
   readonly aggregator: Aggregator;
   /** Index into the stored columns; -1 where the aggregator reads event times only. */
   readonly column: number;
@@ -161,6 +162,7 @@ function readingsOf(requests: readonly Request[]): Reading[] {
       const [first] = sorted;
       if (first === undefined) return [];
       return {
+        function: first.aggregate.function,
         aggregator: first.make(),
         column: first.column,
         windows: Int32Array.from(sorted, ({ aggregate }) => lengthsMs.indexOf(aggregate.overMs)),

@@ -1,6 +1,4 @@
-import { strict as assert } from 'node:assert';
-import { isValid } from '../../engine/record/column.ts';
-import { columnOf, DEGRADED, LATE, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { DEGRADED, LATE, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { StateEntry, StateReader, StateWrite } from '../../engine/state/state-store.ts';
@@ -8,13 +6,14 @@ import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import { StoreSweep } from '../../engine/state/store-sweep.ts';
 import { WorkingSet, type HeldKeys } from '../../engine/state/working-set.ts';
 import type { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
-import { encodeKeys } from '../key/encode-keys.ts';
+import { locateKeys } from '../key/locate-keys.ts';
 import { answerColumn } from './answer-column.ts';
 import type { RollingDefinition } from './rolling-definition.ts';
 import { layOut, type Reading, type RollingLayout } from './rolling-layout.ts';
 import { decodeRows, newestStoredMs } from './row-format.ts';
 import { RowStore } from './row-store.ts';
 import { RowWriter } from './row-writer.ts';
+import { storedValues } from './stored-values.ts';
 import { firstAfter, type WindowRows } from './windows.ts';
 
 /** The dictionary is searched for texts that no row uses any more once it has doubled since the last search, but not below this size. */
@@ -101,7 +100,7 @@ export class RollingLogic implements StatefulLogic {
 
   async prefetch(batch: RecordBatch, reader: StateReader): Promise<void> {
     const missing: number[] = [];
-    const slots = this.#locate(batch, missing);
+    const slots = locateKeys(batch, this.#definition.key, this.#keys, missing);
     this.#prefetched = { batch, slots };
     if (!this.#readsStore) return;
     const looks = this.#storeSweep.due(batch.rowCount);
@@ -121,9 +120,12 @@ export class RollingLogic implements StatefulLogic {
   }
 
   apply(batch: RecordBatch): RecordBatch {
-    const slots = this.#prefetched?.batch === batch ? this.#prefetched.slots : this.#locate(batch, []);
+    const slots =
+      this.#prefetched?.batch === batch
+        ? this.#prefetched.slots
+        : locateKeys(batch, this.#definition.key, this.#keys, []);
     this.#prefetched = null;
-    const inputs = this.#layout.columns.map((_, column) => this.#inputOf(batch, column));
+    const inputs = this.#layout.columns.map((column) => storedValues(batch, column, this.#dictionary));
     const answers = this.#layout.outputs.map(() => new Float64Array(batch.rowCount).fill(NaN));
     const flags = batch.flags.slice();
     const evictedToMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
@@ -200,41 +202,6 @@ export class RollingLogic implements StatefulLogic {
       expired++;
     }
     this.#storeSweep.found(stored.length, expired);
-  }
-
-  /** The slot of each row's key, -1 for a null key; keys that were not in memory get a slot and are named in `missing`. */
-  #locate(batch: RecordBatch, missing: number[]): Int32Array {
-    const { slab, present } = encodeKeys(batch, this.#definition.key);
-    const slots = new Int32Array(batch.rowCount);
-    for (let row = 0; row < batch.rowCount; row++) {
-      if (present !== null && present[row] === 0) {
-        slots[row] = -1;
-        continue;
-      }
-      const sizeBefore = this.#keys.size;
-      const slot = this.#keys.findOrInsert(slab, row);
-      if (this.#keys.size > sizeBefore) missing.push(slot);
-      slots[row] = slot;
-    }
-    return slots;
-  }
-
-  /** The values of a stored column over the batch: NaN where the input is null or the condition does not hold. */
-  #inputOf(batch: RecordBatch, index: number): Float64Array {
-    const stored = this.#layout.columns[index];
-    assert(stored !== undefined);
-    const input = stored.input === null ? null : columnOf(batch, stored.input);
-    const where = stored.where === null ? null : columnOf(batch, stored.where);
-    assert(where?.kind !== 'utf8', 'a condition must be a boolean column');
-    const values = new Float64Array(batch.rowCount);
-    const slab = stored.form === 'code' && stored.input !== null ? encodeKeys(batch, [stored.input]).slab : null;
-    for (let row = 0; row < batch.rowCount; row++) {
-      const holds = where === null || (isValid(where, row) && where.values[row] === 1);
-      if (!holds || (input !== null && !isValid(input, row))) values[row] = NaN;
-      else if (slab !== null) values[row] = this.#dictionary.findOrInsert(slab, row);
-      else values[row] = input === null ? 1 : input.kind === 'number' ? (input.values[row] ?? NaN) : NaN;
-    }
-    return values;
   }
 
   #answer(

@@ -107,6 +107,24 @@ export class RowStore {
     this.#countOf[slot] = count - 1;
   }
 
+  /** Takes out the rows at the positions `[from, to)`; gives room back when little is left. */
+  removeRange(slot: number, from: number, to: number): void {
+    if (from === to) return;
+    const chunk = this.chunk(slot);
+    const start = this.start(slot);
+    const count = this.count(slot);
+    const stride = this.stride(slot);
+    for (let column = 0; column <= this.columnCount; column++) {
+      const base = start + column * stride;
+      chunk.copyWithin(base + from, base + to, base + count);
+    }
+    const left = count - (to - from);
+    this.#countOf[slot] = left;
+    let capacity = stride;
+    while (capacity > 4 * smallestCapacity && left * 8 < capacity) capacity >>= 2;
+    if (capacity < stride) this.#move(slot, capacity);
+  }
+
   /** Evicts the rows with an event time ≤ `horizonMs`, oldest first; gives room back when little is left. */
   trim(slot: number, horizonMs: number): void {
     const count = this.count(slot);

@@ -1,8 +1,11 @@
-import { parseDuration } from '../../engine/time/duration.ts';
+import { SluiceError } from '../../engine/error.ts';
+import type { Schema } from '../../engine/record/schema.ts';
+import { formatDuration, parseDuration } from '../../engine/time/duration.ts';
 import { DedupeLogic } from '../dedupe/dedupe-logic.ts';
 import type { RollingAggregate, RollingDefinition } from '../rolling/rolling-definition.ts';
 import { rollingFields } from '../rolling/rolling-layout.ts';
-import { RollingLogic } from '../rolling/rolling-logic.ts';
+import { openRolling } from '../rolling/open-rolling.ts';
+import { tilingProblem } from '../rolling/pane-layout.ts';
 import { applyLogic } from '../stateful/apply-logic.ts';
 import type { AnswerKind, AnswersOf, RollingFeatureOf, RollingFor } from './aggregates.ts';
 import type { Flat } from './fields.ts';
@@ -19,6 +22,11 @@ export interface StatefulOptions {
 export interface RollingOptions extends StatefulOptions {
   /** How long behind the watermark a record may come and still find its whole window; default `0s`. */
   readonly allowedLateness?: string;
+  /**
+   * `exact`, the default, or the size of panes, such as `1h`, for keys with millions of records: windows then begin at the start of a pane (semantics, "Rolling features").
+   * Not for `distinct` and `decayedSum`, nor for the first and last of texts.
+   */
+  readonly resolution?: string;
 }
 
 /**
@@ -26,26 +34,29 @@ export interface RollingOptions extends StatefulOptions {
  *
  *     rolling({ avg_7d: avg('amount').over('7d'), payments_1h: count().over('1h', { current: 'include' }) })
  *
- * @throws {SluiceError} `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN` when it is piped.
+ * @throws {SluiceError} `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN`, `RESOLUTION_INVALID` when it is piped; `DURATION_INVALID`.
  */
 export function rolling<S extends KeyedShape, const A extends Readonly<Record<string, RollingFor<S['row']>>>>(
   features: A,
-  { id = 'rolling', allowedLateness = '0s' }: RollingOptions = {},
+  { id = 'rolling', allowedLateness = '0s', resolution = 'exact' }: RollingOptions = {},
 ): StreamOperator<S, { row: Flat<S['row'] & AnswersOf<S['row'], A>>; key: S['key'] }> {
   const allowedLatenessMs = parseDuration(allowedLateness);
   const aggregates = Object.entries(features).map(([name, feature]) => aggregateOf(name, feature));
+  const sizeMs = resolution === 'exact' ? null : parseDuration(resolution);
   return streamOperator((before) => {
     const key = keyOf(before, 'rolling');
     delayOf(before, 'rolling');
     checkFields(before, namesRead(aggregates), 'rolling');
-    const definition: RollingDefinition = { operatorId: id, key, aggregates, allowedLatenessMs };
     const { schema } = before;
+    if (sizeMs !== null) checkPanes(aggregates, sizeMs, schema);
+    const panes = sizeMs === null ? {} : { panes: { sizeMs } };
+    const definition: RollingDefinition = { operatorId: id, key, aggregates, allowedLatenessMs, ...panes };
     const after = { ...withOperator(before, id), schema: schema.with(...rollingFields(definition, schema)) };
     return {
       plan: after,
       meaning: ['rolling', definition],
       open: ({ start, state }) => {
-        const logic = new RollingLogic(definition, schema, start);
+        const logic = openRolling(definition, schema, start);
         return { kind: 'step', step: { operator: applyLogic(logic, state), fate: 'keeps' }, logics: [logic] };
       },
     };
@@ -76,6 +87,20 @@ export function dropDuplicates<S extends Shape>(
       },
     };
   });
+}
+
+/** @throws {SluiceError} `RESOLUTION_INVALID` where panes of this size cannot answer one of the features. */
+function checkPanes(aggregates: readonly RollingAggregate[], sizeMs: number, schema: Schema): void {
+  for (const { name, function: called, input, overMs } of aggregates) {
+    const problem = tilingProblem(called, input === null ? null : (schema.field(input)?.type ?? null));
+    if (sizeMs > 0 && problem === null && overMs >= sizeMs) continue;
+    const why = problem === null ? `its window is ${formatDuration(overMs)}` : `"${called}" ${problem}`;
+    throw new SluiceError(
+      'RESOLUTION_INVALID',
+      `feature ${name} must be one that panes can answer, over at least one of them; got panes of ${formatDuration(sizeMs)}, and ${why}. Put it into another rolling() with an id of its own`,
+      { fields: { feature: name } },
+    );
+  }
 }
 
 function aggregateOf(name: string, feature: RollingFeatureOf<string, AnswerKind, string>): RollingAggregate {
