@@ -49,7 +49,7 @@ class ListStore implements StateReader {
   }
 
   async *scan(operatorId: string): AsyncGenerator<StateEntry> {
-    expect(operatorId).toBe('dedupe');
+    if (operatorId !== 'dedupe') throw new RangeError(`${operatorId} has no state`);
     this.scans++;
     for (const name of [...this.entries.keys()].sort()) {
       const entry = this.entries.get(name);

@@ -170,7 +170,7 @@ class Store implements StateReader {
   }
 
   async *scan(operatorId: string): AsyncGenerator<StateEntry> {
-    expect(operatorId).toBe('op');
+    if (operatorId !== 'op') throw new RangeError(`${operatorId} has no state`);
     this.scans++;
     // As a store that hands out views of what it has read.
     for (const [name, value] of this.values) {

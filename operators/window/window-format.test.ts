@@ -38,9 +38,9 @@ function refusalOf(read: () => unknown): SluiceError {
 
 describe('a stored window', () => {
   it('is named by its key, a byte that no text has, its scope and its start', () => {
-    expect(hexOf(windowName(openWindow()))).toBe('61' + 'ff' + '00000002' + '7ffffffffffffff6');
+    expect(hexOf(windowName(openWindow()))).toBe(['61', 'ff', '00000002', '7ffffffffffffff6'].join(''));
     expect(hexOf(windowName(openWindow({ scope: -1, startMs: 1 })))).toBe(
-      '61' + 'ff' + 'ffffffff' + '8000000000000001',
+      ['61', 'ff', 'ffffffff', '8000000000000001'].join(''),
     );
   });
 
@@ -51,8 +51,8 @@ describe('a stored window', () => {
 
   it('has the bytes that other versions have written', () => {
     const f64 = (value: number): string => hexOf(new Uint8Array(Float64Array.of(value).buffer));
-    const head = '01' + '02' + '00' + '02000000' + f64(-10) + f64(5) + f64(3);
-    const values = '02' + '01' + '01000000' + '61' + '00' + f64(7);
+    const head = ['01', '02', '00', '02000000', f64(-10), f64(5), f64(3)].join('');
+    const values = ['02', '01', '01000000', '61', '00', f64(7)].join('');
     expect(hexOf(bytesOf(openWindow()))).toBe(head + values + f64(3) + f64(2));
     expect(hexOf(bytesOf(openWindow({ phase: 'fired' }))).slice(0, 6)).toBe('010201');
   });

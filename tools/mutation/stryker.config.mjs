@@ -1,0 +1,42 @@
+import { reportOf, sandboxOf } from './reports.mjs';
+
+const folder = process.env['SLUICE_MUTATE'];
+
+/** Stryker's settings for the one folder that `mutation.mjs` names. */
+// oxlint-disable-next-line import/no-default-export -- what Stryker asks for
+export default {
+  testRunner: 'folder',
+  plugins: ['./test-runner.mjs', './ignore-assert-messages.mjs'].map((plugin) => import.meta.resolve(plugin)),
+  ignorers: ['assert-messages'],
+  mutate: [`${folder}/*.ts`, `!${folder}/*.test.ts`],
+  coverageAnalysis: 'perTest',
+  concurrency: Number(process.env['SLUICE_MUTATION_RUNNERS']),
+  reporters: ['json', 'progress-append-only'],
+  jsonReporter: { fileName: reportOf(folder) },
+  incremental: true,
+  incrementalFile: `${reportOf(folder)}.incremental`,
+  tempDirName: sandboxOf(folder),
+  // What no test of an operator reads: Stryker copies the tree.
+  ignorePatterns: [
+    '.sluice',
+    'bench',
+    'cli',
+    'deploy',
+    'dist',
+    'docs',
+    'features',
+    'jobs',
+    'learning',
+    'models',
+    'service',
+    'simulation',
+    'tests',
+  ],
+  // Node and Vitest take the types away without looking at them.
+  disableTypeChecks: false,
+  // A mutant that never ends is mostly found by how often it is passed; the clock is for the rest, and must bear a machine that does much else.
+  timeoutMS: 20_000,
+  timeoutFactor: 3,
+  dryRunTimeoutMinutes: 30,
+  allowConsoleColors: false,
+};
