@@ -22,6 +22,7 @@ import {
   type RecordsDescription,
   type SessionsDescription,
 } from './describe-patterns.ts';
+import { describePanes, type PanesDescription } from './describe-panes.ts';
 import { describeWindows, type WindowDescription } from './describe-windows.ts';
 
 /** A job as `explain` shows it: the JSON form as it is, and what text and drawing are made of. Keys are stable; times are in milliseconds. */
@@ -117,6 +118,8 @@ export interface RollingDescription {
   readonly order: 'input' | 'commit';
   /** What is stored of each record beside its event time. */
   readonly stored: readonly (StoredColumn & { readonly bytesPerRow: number })[];
+  /** `null` where each record is kept. */
+  readonly panes: PanesDescription | null;
   readonly bytes: {
     /** Of a key's stored rows, without texts. */
     readonly perKey: number;
@@ -294,6 +297,7 @@ function describeRolling({ definition }: RollingStep, input: Schema, job: Checke
   const stored = layout.columns.map((column) => {
     return { ...column, bytesPerRow: column.form === 'code' ? codeBytes : numberBytes };
   });
+  const inPanes = describePanes(definition, input);
   const perRow = numberBytes + stored.reduce((sum, { bytesPerRow }) => sum + bytesPerRow, 0);
   const texts = stored.filter(({ form }) => form === 'code').length;
   const textBytes = texts === 0 ? '' : ` + ${texts === 1 ? '' : `${texts} × `}(4 + texts × (4 + their bytes))`;
@@ -303,7 +307,12 @@ function describeRolling({ definition }: RollingStep, input: Schema, job: Checke
     key: definition.key,
     order: orderOfKey(definition.key, job),
     stored,
-    bytes: { perKey: headBytes + texts * 4, perRow, formula: `${headBytes} + rows × ${perRow}${textBytes}` },
+    panes: inPanes?.panes ?? null,
+    bytes: inPanes?.bytes ?? {
+      perKey: headBytes + texts * 4,
+      perRow,
+      formula: `${headBytes} + rows × ${perRow}${textBytes}`,
+    },
     reachMs: layout.reachMs,
     retentionMs: layout.retentionMs,
     scans: layout.readings.map(({ delayMs, current, lengthsMs, walks }) => ({

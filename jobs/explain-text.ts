@@ -1,4 +1,5 @@
 import { formatDuration } from '../engine/time/duration.ts';
+import { paneLines } from './describe-panes.ts';
 import type {
   DedupeDescription,
   DeriveDescription,
@@ -143,10 +144,11 @@ function deriveSection({ columns }: DeriveDescription): readonly string[] {
 }
 
 function rollingSection(operator: RollingDescription): readonly string[] {
-  const { id, key, order, stored, bytes, retentionMs, reachMs, scans } = operator;
+  const { id, key, order, stored, panes, bytes, retentionMs, reachMs, scans } = operator;
   const outputs = scans.flatMap(({ walks }) => walks.flatMap(({ features }) => features));
   const walkCount = scans.reduce((sum, { walks }) => sum + walks.length, 0);
-  const example = bytes.perKey + exampleRows * bytes.perRow;
+  const example = panes?.bytesPerFullKey ?? bytes.perKey + exampleRows * bytes.perRow;
+  const exampleText = panes === null ? `${exampleRows} rows` : 'all panes';
   const lateness = retentionMs - reachMs;
   const allowed = lateness === 0 ? '' : `, ${formatDuration(lateness)} of them for late records`;
   const orderText =
@@ -159,9 +161,10 @@ function rollingSection(operator: RollingDescription): readonly string[] {
     ...wrap(
       '  state  ',
       ['event time', ...stored.map(storedLabel)],
-      ` of each record, for ${formatDuration(retentionMs)}${allowed}`,
+      ` ${panes === null ? 'of each record' : 'in panes'}, for ${formatDuration(retentionMs)}${allowed}`,
     ),
-    `  bytes  ${bytes.formula} a key; ${(example / 1024).toFixed(1)} KiB for ${exampleRows} rows; in memory, room for a power of two of rows`,
+    ...(panes === null ? [] : paneLines(panes)),
+    `  bytes  ${bytes.formula} a key; ${(example / 1024).toFixed(1)} KiB for ${exampleText}; in memory, room for a power of two of rows`,
     `  ${count(outputs.length, 'column')} from ${count(scans.length, 'search', 'es')} and ${count(walkCount, 'walk')}`,
     ...scans.flatMap(scanLines),
   ];

@@ -30,6 +30,25 @@ describe('the plan as JSON', () => {
     ]);
   });
 
+  it('says of features in panes how long their windows are, and how many bytes panes are', async () => {
+    const panes: Change = [card, 'features:', 'features:\n  spent_30d: { sum: amount, over: 30d, resolution: 1h }'];
+    const operator = await rolling('card/0@1h', panes);
+    expect(operator.panes).toEqual({
+      sizeMs: 3_600_000,
+      looseMs: 60_000,
+      looseRows: 4,
+      bytesPerPane: 72,
+      bytesPerFullKey: 32 + 722 * 72,
+    });
+    expect(operator.bytes).toEqual({ perKey: 32, perRow: 16, formula: '32 + panes × 72 + rows × 16' });
+    expect((await rolling('card/0', panes)).panes).toBeNull();
+    const text = explainJob(await jobOf(panes), 'text');
+    expect(text).toContain(
+      'panes  of 1h: a window begins at the start of a pane, so it is longer than it says, by less than 1h',
+    );
+    expect(text).toContain('32 + panes × 72 + rows × 16 a key; 50.8 KiB for all panes');
+  });
+
   it('says what is stored, how many bytes that is, and for how long', async () => {
     const { stored, bytes, reachMs, retentionMs } = await rolling('card/0');
     expect(stored).toEqual([
