@@ -4,10 +4,13 @@ import { utf8ColumnOf } from '../record/column.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
 import { DEGRADED, LATE, toRows, type RecordBatch } from '../record/record-batch.ts';
 import type { Schema } from '../record/schema.ts';
+import type { DeadLetter } from '../record/dead-letter.ts';
 import { encodeDeadLetters } from '../serde/dead-letter-encoder.ts';
+import type { Decoder } from '../serde/decoder.ts';
 import { JsonDecoder } from '../serde/json-decoder.ts';
+import type { Source } from '../source/source.ts';
 import type { StateReader } from '../state/state-store.ts';
-import type { QueryUnderTest } from './query-under-test.ts';
+import type { QueryUnderTest, RowForm } from './query-under-test.ts';
 
 /** What a query of operators alone is made of, for tests: records in JSON, one input topic, one output topic with every column of what comes out. */
 export interface InMemoryQuery {
@@ -19,8 +22,26 @@ export interface InMemoryQuery {
   /** Of every topic; default 1. */
   readonly partitions?: number;
   readonly bounds?: Partial<QueryBounds>;
+  /** For a query of several inputs: each, in the order of their numbers, and what reads and decodes them all from a source that has them in one numbering of partitions. */
+  readonly several?: SeveralInputs;
+  /** The output topics beside the first, and which rows of a batch go to each; the first, too, where it is named. Absent: all go to the one topic `output`. */
+  readonly branches?: readonly Branch[];
   /** The operators, built anew for each life of the process: as `QueryDefinition.openSection`. */
   openSection(start: SectionStart, state: StateReader): Section;
+}
+
+/** The inputs of a query that reads several; see {@link InMemoryQuery}. */
+export interface SeveralInputs {
+  readonly forms: readonly (RowForm & { readonly name: string })[];
+  /** Called for each life of the process. */
+  read(source: Source): { readonly source: Source; readonly decoder: Decoder };
+}
+
+/** One of several topics of results. */
+export interface Branch {
+  readonly topic: string;
+  /** The rows of a batch that go there, and those that cannot be judged. */
+  choose(records: RecordBatch): { readonly records: RecordBatch; readonly deadLetters: readonly DeadLetter[] };
 }
 
 const defaultMaxFutureSkewMs = 300_000;
@@ -30,7 +51,9 @@ const defaultMaxFutureSkewMs = 300_000;
  * whose names begin with "("), with the flags `late` and `degraded`; bad records become dead letters.
  */
 export function inMemoryQuery(query: InMemoryQuery): QueryUnderTest {
-  const { name, schema, eventTime, key, partitions = 1, bounds } = query;
+  const { name, schema, eventTime, key, bounds, several, branches = [everything] } = query;
+  const own = query.partitions ?? 1;
+  const partitions = own * (several?.forms.length ?? 1);
   const input = {
     topic: 'input',
     partitions,
@@ -38,13 +61,14 @@ export function inMemoryQuery(query: InMemoryQuery): QueryUnderTest {
     eventTimeField: eventTime.field,
     keyFields: key,
     delayMs: eventTime.delayMs,
+    ...(several === undefined ? {} : { inputs: several.forms }),
   };
-  const output = { topic: 'output', partitions };
   const deadLetters = { topic: 'dead-letters', partitions };
+  const maxFutureSkewMs = eventTime.maxFutureSkewMs ?? defaultMaxFutureSkewMs;
   return {
     name,
     input,
-    outputs: [output],
+    outputs: branches.map(({ topic }) => ({ topic, partitions })),
     deadLetters,
     bounds: { ...defaultBounds, ...bounds },
     open: (parts) => ({
@@ -52,15 +76,28 @@ export function inMemoryQuery(query: InMemoryQuery): QueryUnderTest {
       jobDigest: name,
       modelDigest: '',
       ...parts,
-      decoder: new JsonDecoder({ schema, eventTimeField: eventTime.field, keyFields: key }),
-      watermark: { delayMs: eventTime.delayMs, maxFutureSkewMs: eventTime.maxFutureSkewMs ?? defaultMaxFutureSkewMs },
+      ...(several === undefined
+        ? { decoder: new JsonDecoder({ schema, eventTimeField: eventTime.field, keyFields: key }) }
+        : several.read(parts.source)),
+      watermark:
+        several === undefined
+          ? { delayMs: eventTime.delayMs, maxFutureSkewMs }
+          : { inputs: several.forms.map(({ delayMs }) => ({ delayMs, maxFutureSkewMs })) },
       openSection: (start, state) => query.openSection(start, state),
       score: (records): Promise<Scored> => Promise.resolve({ records, deadLetters: [] }),
-      encode: (records) => ({ messages: [encodeRows(output.topic, key, records)], deadLetters: [] }),
+      encode: (records) => {
+        const chosen = branches.map((branch) => ({ topic: branch.topic, ...branch.choose(records) }));
+        return {
+          messages: chosen.map((branch) => encodeRows(branch.topic, key, branch.records)),
+          deadLetters: chosen.flatMap((branch) => branch.deadLetters),
+        };
+      },
       encodeDeadLetters: (letters) => encodeDeadLetters(deadLetters.topic, letters, partitions),
     }),
   };
 }
+
+const everything: Branch = { topic: 'output', choose: (records) => ({ records, deadLetters: [] }) };
 
 function encodeRows(topic: string, key: readonly string[], records: RecordBatch): MessageBatch {
   const rows = toRows(records);

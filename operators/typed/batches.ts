@@ -1,9 +1,11 @@
+import { strict as assert } from 'node:assert';
 import { concatMap, from, lastValueFrom, map, of, type Observable, type OperatorFunction } from 'rxjs';
 import { SluiceError } from '../../engine/error.ts';
 import { runSection } from '../../engine/execution/section.ts';
 import { selectRows, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { stampWatermarks } from '../../engine/time/stamp-watermarks.ts';
 import { arrivedRows } from './arrived-rows.ts';
+import { arrivedOfSeveral } from './read-several.ts';
 import type { Stream } from './stream.ts';
 import { emptyStart, noState, type Batch, type Shape } from './stream-operator.ts';
 
@@ -47,8 +49,9 @@ export function rows<S extends Shape>(): OperatorFunction<Batch<S>, S['row']> {
 
 /**
  * Runs a stream over some rows, with all state in memory, and gives what comes out: for tests, examples and notebooks. Watermarks, late records and order are as in a job.
+ * Where several streams meet, a row says which topic it is of, and they are read in the order in which they are given: `{ orders: { id: 'o1', … } }`.
  *
- * @throws {SluiceError} `BAD_RECORD` for a record that would be a dead letter; `STREAM_WITHOUT_TIME`.
+ * @throws {SluiceError} `BAD_RECORD` for a record that would be a dead letter; `STREAM_WITHOUT_TIME`, `INPUT_UNKNOWN`.
  * @throws {TypeError} where a row is not of the topic's fields.
  */
 export async function collect<S extends Shape>(
@@ -56,13 +59,20 @@ export async function collect<S extends Shape>(
   given: readonly object[],
   { partitionOf = () => 0, batchSize = 1_000 }: ArrivalOptions = {},
 ): Promise<readonly S['row'][]> {
-  const { field, delayMs } = stream.eventTime;
-  const whole = arrivedRows(stream.source.schema, given, { partitionOf, eventTimeField: field });
+  const { inputs } = stream;
+  const [first, second] = inputs;
+  assert(first !== undefined, 'a stream reads something');
+  const { schema, eventTime } = first;
+  const whole =
+    second === undefined
+      ? arrivedRows(schema, given, { partitionOf, eventTimeField: eventTime.field })
+      : arrivedOfSeveral(inputs, given, { partitionOf });
+  const rules = inputs.map((input) => ({ delayMs: input.eventTime.delayMs, maxFutureSkewMs: 0 }));
   const start = emptyStart();
   const section = stream.openSection(start, noState);
   const results: S['row'][] = [];
   for (const batch of cuts(whole, batchSize)) {
-    stampWatermarks(batch, null, start.watermarks, { delayMs, maxFutureSkewMs: 0 });
+    stampWatermarks(batch, null, start.watermarks, { inputs: rules });
     const { records, absorbed, deadLetters } = await lastValueFrom(of(batch).pipe(runSection(section)));
     const [letter] = [...deadLetters, ...(absorbed?.spoiled ?? [])];
     if (letter !== undefined) {

@@ -26,12 +26,15 @@ export {
 export { batchesOf, collect, rows } from './batches.ts';
 export type { Fields, RowOf } from './fields.ts';
 export { keyBy } from './key-by.ts';
+export { enrich } from './enrich.ts';
+export { join } from './join.ts';
 export { dropDuplicates, rolling } from './keyed-operators.ts';
 export { LocalLog, runLocal } from './local-log.ts';
 export { pattern, sessionise } from './pattern.ts';
 export { processKeyed } from './process-keyed.ts';
 export { derive, expression, filter, flatMap, map, select } from './row-operators.ts';
 export { topic, type Stream } from './stream.ts';
+export { union } from './union.ts';
 export { underTest } from './under-test.ts';
 export { countWindows, hopping, session, tumbling } from './window-operators.ts';
 export { withWatermark } from './with-watermark.ts';

@@ -43,7 +43,7 @@ export interface PatternOptions<S extends KeyedShape, C extends keyof S['row'] &
  *       select: ({ card, amount }, tried) => ({ card, tried: tried.amount, taken: amount }),
  *     })
  *
- * @throws {SluiceError} `DURATION_INVALID`; `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `STREAM_EMITS_TWICE`, `FIELD_UNKNOWN` when it is piped.
+ * @throws {SluiceError} `DURATION_INVALID`; `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN` when it is piped.
  */
 export function pattern<S extends KeyedShape, const C extends keyof S['row'] & string, const F extends Fields>(
   options: PatternOptions<S, C, F>,
@@ -67,12 +67,14 @@ export function pattern<S extends KeyedShape, const C extends keyof S['row'] & s
     // The plan has checked that records are of S, and cells are checked as they are made: to the rules, rows are like all others.
     const functions = { first, followedBy, select } as unknown as FunctionRules;
     return {
-      plan: { ...withResults(withOperator(before, id), new Schema(outputs), 'pattern'), key: null, sourceKey: [] },
+      plan: { ...withResults(withOperator(before, id), new Schema(outputs)), key: null, sourceKey: [] },
       meaning: ['pattern', definition, carry, output],
       open: ({ start, state, rejected }) => {
         const rules = functionRules(functions, id, carry, outputs, schema);
         const logic = new PatternLogic(definition, rules, start, rejected);
-        return { kind: 'emit', operator: emitWith(logic, state), logics: [logic] };
+        // A result is there as soon as the record that completes it.
+        const stage = { operatorId: id, scope: 'partition', delayMs, heldMs: 0, marks: 'taken in' } as const;
+        return { kind: 'emit', operator: emitWith(logic, state), logics: [logic], stage };
       },
     };
   });

@@ -39,7 +39,7 @@ export interface ProcessKeyedOptions<S extends KeyedShape, State, F extends Fiel
  *       },
  *     })
  *
- * @throws {SluiceError} `DURATION_INVALID`; `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `STREAM_EMITS_TWICE`, `SCHEMA_FIELD_DUPLICATE` when it is piped.
+ * @throws {SluiceError} `DURATION_INVALID`; `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `SCHEMA_FIELD_DUPLICATE` when it is piped.
  */
 export function processKeyed<S extends KeyedShape, State, const F extends Fields>(
   options: ProcessKeyedOptions<S, State, F>,
@@ -64,11 +64,13 @@ export function processKeyed<S extends KeyedShape, State, const F extends Fields
     };
     const { schema } = before;
     return {
-      plan: withResults(withOperator(before, id), processSchema(definition, schema), 'processKeyed'),
+      plan: withResults(withOperator(before, id), processSchema(definition, schema)),
       meaning: ['process', id, key, output, ttlMs],
       open: ({ start, state, rejected }) => {
         const logic = new ProcessLogic(definition, schema, start, rejected);
-        return { kind: 'emit', operator: emitWith(logic, state), logics: [logic] };
+        const { closedBy: scope, delayMs } = definition;
+        const stage = { operatorId: id, scope, delayMs, heldMs: 0, marks: 'taken in' } as const;
+        return { kind: 'emit', operator: emitWith(logic, state), logics: [logic], stage };
       },
     };
   });

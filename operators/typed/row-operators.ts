@@ -1,7 +1,7 @@
 import { map as mapBatches } from 'rxjs';
 import { SluiceError } from '../../engine/error.ts';
 import type { RejectedRecords } from '../../engine/execution/rejected-records.ts';
-import { compileExpression } from '../../engine/expression/compile-expression.ts';
+import { compileExpression, type CompiledExpression } from '../../engine/expression/compile-expression.ts';
 import { withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema, type Field, type FieldType } from '../../engine/record/schema.ts';
 import { deriveColumns, derivedSchema } from '../derive/derive.ts';
@@ -12,9 +12,10 @@ import { keepRows, RowCalls } from '../row/row-calls.ts';
 import type { Row } from '../row/row-view.ts';
 import { selectColumns, selectedSchema } from '../select/select.ts';
 import { flatMapRows } from '../select/flat-map.ts';
+import type { StatefulOptions } from './keyed-operators.ts';
 import { fieldsOf, type Fields, type Flat, type RowOf, type ValueOf } from './fields.ts';
 import { streamOperator, type Shape, type StreamOperator } from './stream-operator.ts';
-import { checkFields, withResults, type PlannedStep, type StreamPlan } from './stream-plan.ts';
+import { checkFields, withOperator, withResults, type PlannedStep, type StreamPlan } from './stream-plan.ts';
 
 /** What an operator with a function may be told besides. */
 export interface FunctionOptions {
@@ -135,7 +136,7 @@ export function derive(
 }
 
 /** What expressions give: null where an operand is null. */
-type ExpressionValues<E extends Readonly<Record<string, TypedExpression<FieldType>>>> = {
+export type ExpressionValues<E extends Readonly<Record<string, TypedExpression<FieldType>>>> = {
   readonly [Name in keyof E]: ValueOf<E[Name]['type']> | null;
 };
 
@@ -145,10 +146,7 @@ function deriveExpressions(
 ): PlannedStep {
   let schema = before.schema;
   const columns = Object.entries(expressions).map(([name, { type, text }]) => {
-    const compiled = compileExpression(text, schema);
-    if (compiled.type !== type && !(type === 'double' && compiled.type === 'long'))
-      throw wrongType(text, type, compiled.type);
-    const column = { name, expression: { ...compiled, type } };
+    const column = { name, expression: compileTyped(type, text, schema) };
     schema = derivedSchema([column], schema);
     return column;
   });
@@ -157,29 +155,42 @@ function deriveExpressions(
   return stateless(before, meaning, 'keeps', () => add, { ...before, schema });
 }
 
+/** An expression over records of a schema, of the type that it is said to have. @throws {SluiceError} `EXPRESSION_INVALID` */
+export function compileTyped(type: FieldType, text: string, schema: Schema): CompiledExpression {
+  const compiled = compileExpression(text, schema);
+  if (compiled.type !== type && !(type === 'double' && compiled.type === 'long'))
+    throw wrongType(text, type, compiled.type);
+  return { ...compiled, type };
+}
+
 /**
  * Makes any number of records of each, with the declared fields: none, one, or several, in the record's place. The stream has to be keyed anew behind it.
  *
  *     flatMap({ order: 'string', item: 'string' }, function* ({ order, items }) {
  *       for (const item of items.split(',')) yield { order, item };
  *     })
- *
- * @throws {SluiceError} `STREAM_EMITS_TWICE` when it is piped.
  */
 export function flatMap<S extends Shape, const F extends Fields>(
   fields: F,
   make: (record: S['row']) => Iterable<RowOf<F>>,
-  { errors = 'dead-letter' }: FunctionOptions = {},
+  { id = 'flatMap', errors = 'dead-letter' }: FunctionOptions & StatefulOptions = {},
 ): StreamOperator<S, { row: Flat<RowOf<F>>; key: null }> {
   const made = fieldsOf(fields);
   const call = (record: Row): Iterable<Row> => make(record) as Iterable<Row>;
   return streamOperator((before) => ({
-    plan: { ...withResults(before, new Schema(made), 'flatMap'), key: null, sourceKey: [] },
+    plan: { ...withResults(withOperator(before, id), new Schema(made)), key: null, sourceKey: [] },
     meaning: ['flatMap', fields],
     open: ({ rejected }) => ({
       kind: 'emit',
       operator: mapBatches(flatMapRows({ name: 'flatMap', errors, call }, made, before.schema, rejected)),
       logics: [],
+      stage: {
+        operatorId: id,
+        scope: 'partition',
+        delayMs: before.eventTime?.delayMs ?? 0,
+        heldMs: 0,
+        marks: 'kept from it',
+      },
     }),
   }));
 }

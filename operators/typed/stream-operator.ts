@@ -62,6 +62,12 @@ function runAlone<A extends Shape, B extends Shape>(
     concatMap(({ records, plan, leftOut }) => {
       if (opened === null) {
         const planned = planStep(plan);
+        if (plan.emits > 0 && planned.plan.emits > plan.emits) {
+          throw new SluiceError(
+            'STREAM_EMITS_TWICE',
+            'a plain pipe passes on no watermark behind an operator that gives records of its own, so that another one cannot wait for it: pipe both on a stream, and collect or run that',
+          );
+        }
         const step = planned.open({ start: emptyStart(), state: noState, rejected });
         opened = { plan: planned.plan, section: sectionOf(step, rejected) };
       }

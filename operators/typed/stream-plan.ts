@@ -7,6 +7,7 @@ import type { Schema } from '../../engine/record/schema.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
 import type { OperatorFunction } from 'rxjs';
+import type { FlowRows } from '../flow/emit-flow.ts';
 import type { WatermarkScope } from '../keyed/scoped-watermarks.ts';
 
 /** What is known of a stream at one place of its way, before anything has run. Frozen plain data. */
@@ -15,14 +16,25 @@ export interface StreamPlan {
   readonly schema: Schema;
   /** The topic's key. */
   readonly sourceKey: readonly string[];
-  /** What `withWatermark` said; `null` before it. */
-  readonly eventTime: { readonly field: string; readonly delayMs: number } | null;
+  /**
+   * What `withWatermark` said; `null` before it. Behind an operator of results, and a union, the delay is infinite: a row's event time says nothing of the watermark there, which rows carry and marks
+   * between them move.
+   */
+  readonly eventTime: EventTime | null;
   /** What `keyBy` said; `null` before it. */
   readonly key: readonly string[] | null;
   /** `results` behind an operator whose outputs are records of their own. */
-  readonly of: 'records' | 'results';
+  readonly of: FlowRows;
+  /** How many such operators there are so far. */
+  readonly emits: number;
   /** The ids of the stateful operators so far. */
   readonly operatorIds: readonly string[];
+}
+
+/** Which field is a record's event time, and how far behind the newest of its partition the watermark is. */
+export interface EventTime {
+  readonly field: string;
+  readonly delayMs: number;
 }
 
 /** Builds what runs. Called once for each life of a task. */
@@ -36,8 +48,21 @@ export interface StepParts {
 /** An operator, built. */
 export type OpenStep = { readonly logics: readonly StatefulLogic[] } & (
   | { readonly kind: 'step'; readonly step: SectionStep }
-  | { readonly kind: 'emit'; readonly operator: OperatorFunction<RecordBatch, Emitted> }
+  | { readonly kind: 'emit'; readonly operator: OperatorFunction<RecordBatch, Emitted>; readonly stage: StageRule }
 );
+
+/** What is to be known of an operator of results by whoever puts another one behind it. */
+export interface StageRule {
+  readonly operatorId: string;
+  /** Whose watermark its results wait for. */
+  readonly scope: WatermarkScope;
+  /** How far behind the newest row of a partition the watermark is where the operator stands. */
+  readonly delayMs: number;
+  /** How far behind the watermark its results may be. */
+  readonly heldMs: number;
+  /** Whether it takes in rows that are none, but tell of the watermark. */
+  readonly marks: 'taken in' | 'kept from it';
+}
 
 /** An operator, planned: what the stream is behind it, and how it is built. */
 export interface PlannedStep {
@@ -86,19 +111,11 @@ export function withOperator(plan: StreamPlan, id: string): StreamPlan {
   return { ...plan, operatorIds: [...plan.operatorIds, id] };
 }
 
-/**
- * The stream behind an operator whose outputs are records of their own.
- *
- * @throws {SluiceError} `STREAM_EMITS_TWICE`: a record is accounted for where it is first taken in, and what is behind that is no record that was read.
- */
-export function withResults(plan: StreamPlan, schema: Schema, operator: string): StreamPlan {
-  if (plan.of === 'results') {
-    throw new SluiceError(
-      'STREAM_EMITS_TWICE',
-      `${operator} must be the only operator of its stream that gives records of its own; there is one before it: write its results to a topic, and begin another job there`,
-    );
-  }
-  return { ...plan, schema, of: 'results' };
+/** The stream behind an operator whose outputs are records of their own. */
+export function withResults(plan: StreamPlan, schema: Schema): StreamPlan {
+  const { eventTime, emits } = plan;
+  const carried = eventTime === null ? null : { ...eventTime, delayMs: Infinity };
+  return { ...plan, schema, of: 'results', emits: emits + 1, eventTime: carried };
 }
 
 /** That a stream has these fields. For JavaScript, and for names that came out of types as texts. @throws {SluiceError} `FIELD_UNKNOWN` */

@@ -1,46 +1,49 @@
+import { concatMap } from 'rxjs';
 import { SluiceError } from '../../engine/error.ts';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import { RejectedRecords } from '../../engine/execution/rejected-records.ts';
 import type { Section } from '../../engine/execution/section.ts';
-import type { Schema } from '../../engine/record/schema.ts';
+import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
+import { emittedOf } from '../flow/emit-flow.ts';
 import { schemaOf, type Fields, type Flat, type RowOf } from './fields.ts';
+import { openInput, openSteps } from './open-node.ts';
 import { openSection } from './open-section.ts';
 import type { Shape, StreamOperator } from './stream-operator.ts';
-import type { PlannedStep, StreamPlan } from './stream-plan.ts';
-
-/** The topic that a stream begins at. */
-export interface StreamSource {
-  readonly topic: string;
-  readonly fields: Fields;
-  readonly schema: Schema;
-  readonly key: readonly string[];
-}
+import type { NodeParts, OpenNode, StreamInput, StreamOrigin, StreamSource } from './stream-origin.ts';
+import type { EventTime, PlannedStep, StreamPlan } from './stream-plan.ts';
+import { topicOrigin } from './topic-origin.ts';
 
 /**
- * A job written in TypeScript: a topic, and the operators that its records go through. It is a description, which runs nothing by itself and may be used again and again: in a
+ * A job written in TypeScript: one topic or several, and the operators that their records go through. It is a description, which runs nothing by itself and may be used again and again: in a
  * test (`collect`, `underTest`), on the embedded log (`LocalLog`), or as the beginning of longer streams.
  *
  * Everything is checked when `pipe` is called, so a stream that exists can run.
  */
 export class Stream<S extends Shape> {
-  readonly source: StreamSource;
+  readonly #origin: StreamOrigin;
   readonly #steps: readonly PlannedStep[];
   readonly #plan: StreamPlan;
 
-  /** Made by {@link topic}, and by {@link Stream.pipe}. */
-  constructor(source: StreamSource, steps: readonly PlannedStep[]) {
-    const { schema, key } = source;
-    this.source = source;
+  /** Made by {@link topic}, by {@link Stream.pipe}, and by what makes one stream of several. */
+  constructor(origin: StreamOrigin, steps: readonly PlannedStep[]) {
+    this.#origin = origin;
     this.#steps = steps;
-    this.#plan = steps.at(-1)?.plan ?? {
-      schema,
-      sourceKey: key,
-      eventTime: null,
-      key: null,
-      of: 'records',
-      operatorIds: [],
-    };
+    this.#plan = steps.at(-1)?.plan ?? origin.plan;
+  }
+
+  /** The one topic that it begins at. @throws {SluiceError} `STREAM_OF_SEVERAL` for a stream that several meet in. */
+  get source(): StreamSource {
+    const { source } = this.#origin;
+    if (source !== null) return source;
+    const names = this.inputs.map(({ name }) => name).join(', ');
+    throw new SluiceError('STREAM_OF_SEVERAL', `this must be given a stream of one topic; got one of ${names}`);
+  }
+
+  /** The topics that it reads, tables first. @throws {SluiceError} `STREAM_WITHOUT_TIME` for one without `withWatermark`. */
+  get inputs(): readonly StreamInput[] {
+    const { source, inputs } = this.#origin;
+    return source === null ? inputs : [{ ...source, eventTime: this.#eventTimeOf(source), read: 'in turn' }];
   }
 
   /** What is known of the records that come out. */
@@ -50,23 +53,48 @@ export class Stream<S extends Shape> {
 
   /** What decides the stream's state and results, but for what its functions do. */
   get meaning(): unknown {
-    const { topic: name, fields, key } = this.source;
-    return [name, fields, key, this.#plan.eventTime, this.#steps.map(({ meaning }) => meaning)];
-  }
-
-  /** What event time is. @throws {SluiceError} `STREAM_WITHOUT_TIME` for a stream without `withWatermark`. */
-  get eventTime(): { readonly field: string; readonly delayMs: number } {
-    const { eventTime } = this.#plan;
-    if (eventTime !== null) return eventTime;
-    throw new SluiceError(
-      'STREAM_WITHOUT_TIME',
-      `a stream must say what event time is before it can run; ${this.source.topic} has no withWatermark`,
-    );
+    const { source, meaning } = this.#origin;
+    const steps = this.#steps.map((step) => step.meaning);
+    if (source === null) return [meaning, steps];
+    const { topic: name, fields, key } = source;
+    return [name, fields, key, this.#timed?.plan.eventTime ?? null, steps];
   }
 
   /** Builds the operators, as a query does for each life of its task. */
   openSection(start: SectionStart, state: StateReader): Section {
-    return openSection(this.#steps, start, state, () => new RejectedRecords(this.source.topic));
+    const { source } = this.#origin;
+    if (source !== null && this.#plan.emits <= 1) {
+      return openSection(this.#steps, start, state, () => new RejectedRecords(source.topic));
+    }
+    const { inputs } = this;
+    const rejected = new RejectedRecords(inputs.map(({ name }) => name).join(', '));
+    const { node, gives } = this.openNode({ start, state, rejected, inputs });
+    return {
+      steps: [],
+      logics: node.logics,
+      rejected,
+      emit: concatMap(async (batch: RecordBatch) => emittedOf(await node.run(batch), batch, gives)),
+    };
+  }
+
+  /** Builds the operators of a stream that meets others, or has several operators of results. */
+  openNode(parts: NodeParts): OpenNode {
+    const { source } = this.#origin;
+    const origin = source === null ? this.#origin.open(parts) : openInput(source, parts);
+    return openSteps(origin, this.#steps, parts);
+  }
+
+  get #timed(): PlannedStep | undefined {
+    return this.#steps.find(({ plan }) => plan.eventTime !== null);
+  }
+
+  #eventTimeOf({ topic: name }: StreamSource): EventTime {
+    const eventTime = this.#timed?.plan.eventTime ?? null;
+    if (eventTime !== null) return eventTime;
+    throw new SluiceError(
+      'STREAM_WITHOUT_TIME',
+      `a stream must say what event time is before it can run; ${name} has no withWatermark`,
+    );
   }
 
   pipe(): Stream<S>;
@@ -137,7 +165,7 @@ export class Stream<S extends Shape> {
   /**
    * The stream behind some operators, in order; a longer one is piped in two goes. As RxJS's `pipe`, whose operators these are.
    *
-   * @throws {SluiceError} what an operator finds wrong with its place: `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `STREAM_EMITS_TWICE`, `FIELD_UNKNOWN`.
+   * @throws {SluiceError} what an operator finds wrong with its place: `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN`.
    */
   pipe(...operators: readonly Pick<StreamOperator<Shape, Shape>, 'plan'>[]): Stream<Shape> {
     const steps = [...this.#steps];
@@ -147,7 +175,7 @@ export class Stream<S extends Shape> {
       steps.push(planned);
       plan = planned.plan;
     }
-    return new Stream(this.source, steps);
+    return new Stream(this.#origin, steps);
   }
 }
 
@@ -157,18 +185,25 @@ export class Stream<S extends Shape> {
  *     const payments = topic('payments', { id: 'string', at: 'timestamp', card: 'string', amount: 'double' }, { key: 'card' });
  *
  * @param fields a record's fields; what else a message holds is left out.
- * @param key the field, or fields, that key the topic: records of one key are in one partition, in order. A record without it is a dead letter.
+ * @param options `key`: the field, or fields, that key the topic: records of one key are in one partition, in order. A record without it is a dead letter.
  * @throws {SluiceError} `FIELD_UNKNOWN` where the key is no field.
  */
 export function topic<const F extends Fields>(
   name: string,
   fields: F,
-  { key }: { readonly key: (keyof F & string) | readonly (keyof F & string)[] },
+  { key, as = name }: TopicOptions<F>,
 ): Stream<{ row: Flat<RowOf<F>>; key: null }> {
   const keys: readonly string[] = typeof key === 'string' ? [key] : key;
   for (const field of keys) {
     if (Object.hasOwn(fields, field)) continue;
     throw new SluiceError('FIELD_UNKNOWN', `the key of topic ${name} must be a field of its records; got "${field}"`);
   }
-  return new Stream({ topic: name, fields, schema: schemaOf(fields), key: keys }, []);
+  return new Stream(topicOrigin({ name: as, topic: name, fields, schema: schemaOf(fields), key: keys }), []);
+}
+
+/** What {@link topic} is told of a topic beside its fields. */
+export interface TopicOptions<F extends Fields> {
+  readonly key: (keyof F & string) | readonly (keyof F & string)[];
+  /** What it is called beside others; default: its own name. For a topic that one stream reads twice. */
+  readonly as?: string;
 }

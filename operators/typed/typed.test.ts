@@ -127,8 +127,8 @@ describe('a job in TypeScript', () => {
     const one = rolling({ n: count().over('1d') });
     expect(() => payments.pipe(keyBy('card'), rolling({ n: count().over('1d') }))).toThrow(/withWatermark/);
     expect(() => timed.pipe(one, rolling({ m: count().over('1d') }))).toThrow(/"rolling" is there twice/);
-    expect(() => timed.pipe(tumbling('1m', { n: count() }), tumbling('1h', { m: sum('n') }, { id: 'again' }))).toThrow(
-      /only operator/,
+    expect(() => timed.pipe(tumbling('1m', { n: count() }), tumbling('1h', { m: sum('n') }))).toThrow(
+      /"windows" is there twice/,
     );
     expect(() => timed.pipe(derive({ x: expression('double', 'amonut * 2') }))).toThrow(/amonut/);
     expect(() => timed.pipe(derive({ amount: 'double' }, () => ({ amount: 1 })))).toThrow(/amount/);
@@ -167,6 +167,17 @@ describe('a job in TypeScript', () => {
     ]);
     const { runs } = await forEveryCrashPoint(underTest(features), given);
     expect(runs).toBeGreaterThan(20);
+  });
+
+  it('has one operator of results in a plain pipe, which passes on no watermark behind it', async () => {
+    const twice = batchesOf(payments, [payment('a1', 0, 'a', 10)]).pipe(
+      withWatermark('at', '10s'),
+      keyBy('card'),
+      tumbling('1m', { n: count() }),
+      tumbling('1h', { m: sum('n') }, { id: 'again' }),
+      rows(),
+    );
+    await expect(lastValueFrom(twice)).rejects.toThrow(/a plain pipe/);
   });
 
   it('is a chain of RxJS operators, which any pipe takes', async () => {

@@ -55,7 +55,7 @@ export function hopping<S extends KeyedShape, const A extends Aggregates<S>>(
 /**
  * Windows that last while records of a key come closer together than the gap.
  *
- * @throws {SluiceError} `DURATION_INVALID`; `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `STREAM_EMITS_TWICE`, `FIELD_UNKNOWN` when it is piped.
+ * @throws {SluiceError} `DURATION_INVALID`; `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN` when it is piped.
  */
 export function session<S extends KeyedShape, const A extends Aggregates<S>>(
   gap: string,
@@ -99,11 +99,13 @@ function windows<S extends KeyedShape, A extends Aggregates<S>>(
     const { schema } = before;
     const results = new Schema(windowFields(definition, schema));
     return {
-      plan: withResults(withOperator(before, id), results, window.kind),
+      plan: withResults(withOperator(before, id), results),
       meaning: ['windows', definition],
       open: ({ start, state }) => {
         const logic = new WindowLogic(definition, schema, start);
-        return { kind: 'emit', operator: emitWith(logic, state), logics: [logic] };
+        const { closedBy: scope, delayMs } = definition;
+        const stage = { operatorId: id, scope, delayMs, heldMs: allowedLatenessMs, marks: 'taken in' } as const;
+        return { kind: 'emit', operator: emitWith(logic, state), logics: [logic], stage };
       },
     };
   });
