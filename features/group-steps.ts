@@ -20,15 +20,18 @@ interface Placed {
 
 /**
  * Cuts steps into as few groups as possible, one after another, such that each step comes after what it needs and every group has a field that is in the
- * keys of all its steps: where records with the same value of that field are together, so are those with the same values of it and others. The first group is that of
- * `firstKey`, and may be empty. Of several shortest ways the first is taken, in the order of the steps, so that the same steps always give the same groups.
+ * keys of all its steps: where records with the same value of that field are together, so are those with the same values of it and others. The first group has all
+ * fields of `firstKey` in its steps' keys, and may be empty. Of several shortest ways the first is taken, in the order of the steps, so that the same steps always give the same groups.
  *
  * Breadth first over what is placed. Placing everything that a field allows never makes a way longer, so there is one choice for each field, not for each set of
  * steps.
  *
  * @param steps each after what it needs.
  */
-export function groupSteps<Step>(steps: readonly KeyedStep<Step>[], firstKey: string): readonly StepGroup<Step>[] {
+export function groupSteps<Step>(
+  steps: readonly KeyedStep<Step>[],
+  firstKey: readonly string[],
+): readonly StepGroup<Step>[] {
   const fields = [...new Set(steps.flatMap(({ key }) => key))];
   const first = place({ done: new Set(), groups: [] }, firstKey, steps);
   let ways: readonly Placed[] = [first];
@@ -39,7 +42,7 @@ export function groupSteps<Step>(steps: readonly KeyedStep<Step>[], firstKey: st
     const longer: Placed[] = [];
     for (const way of ways) {
       for (const field of fields) {
-        const next = place(way, field, steps);
+        const next = place(way, [field], steps);
         if (next.done.size === way.done.size || seen.has(nameOf(next))) continue;
         seen.add(nameOf(next));
         longer.push(next);
@@ -49,11 +52,12 @@ export function groupSteps<Step>(steps: readonly KeyedStep<Step>[], firstKey: st
   }
 }
 
-function place<Step>({ done, groups }: Placed, field: string, steps: readonly KeyedStep<Step>[]): Placed {
+function place<Step>({ done, groups }: Placed, fields: readonly string[], steps: readonly KeyedStep<Step>[]): Placed {
   const after = new Set(done);
   const group: number[] = [];
   steps.forEach(({ key, needs }, index) => {
-    if (after.has(index) || !key.includes(field) || ![...needs].every((need) => after.has(need))) return;
+    const isTogether = fields.every((field) => key.includes(field));
+    if (after.has(index) || !isTogether || ![...needs].every((need) => after.has(need))) return;
     after.add(index);
     group.push(index);
   });
@@ -69,10 +73,10 @@ function groupOf<Step>(
   group: readonly number[],
   index: number,
   steps: readonly KeyedStep<Step>[],
-  firstKey: string,
+  firstKey: readonly string[],
 ): StepGroup<Step> {
   const members = group.flatMap((at) => steps[at] ?? []);
   const [one] = members;
   const shared = one?.key.filter((field) => members.every(({ key }) => key.includes(field))) ?? [];
-  return { key: index === 0 ? [firstKey] : shared, steps: members.map(({ step }) => step) };
+  return { key: index === 0 ? firstKey : shared, steps: members.map(({ step }) => step) };
 }

@@ -34,11 +34,11 @@ const terminal = 'entity: terminal\nfeatures:\n  risk: { avg: fraud, over: 1m, d
 describe('a plan that is split', () => {
   it('is one part where all features are keyed by the source, or by more fields beside it', () => {
     const pair = 'entity: [terminal, card]\nfeatures:\n  n: { count: true, over: 1m }\n';
-    expect(shape(splitPlan(planOf(card, pair), 'card'))).toEqual([['card', ['card/0', 'terminal+card/0']]]);
+    expect(shape(splitPlan(planOf(card, pair), ['card']))).toEqual([['card', ['card/0', 'terminal+card/0']]]);
   });
 
   it('has a part for the source’s key first, though nothing is computed there', () => {
-    expect(shape(splitPlan(planOf(terminal), 'card'))).toEqual([
+    expect(shape(splitPlan(planOf(terminal), ['card']))).toEqual([
       ['card', []],
       ['terminal', ['terminal/0']],
     ]);
@@ -47,7 +47,7 @@ describe('a plan that is split', () => {
   it('derives a feature in the part where it is read, and what no operator reads in the last', () => {
     const ratio = 'features:\n  ratio: { expr: amount / avg_1m }\n  night: { expr: hour(event_time) < 6 }\n';
     const risky = 'entity: terminal\nfeatures:\n  spent: { sum: ratio, over: 1m }\n';
-    const parts = splitPlan(planOf(card, ratio, risky), 'card');
+    const parts = splitPlan(planOf(card, ratio, risky), ['card']);
     expect(shape(parts)).toEqual([
       ['card', ['card/0']],
       ['terminal', ['ratio', 'terminal/1', 'night']],
@@ -57,7 +57,7 @@ describe('a plan that is split', () => {
 
   it('comes back to an entity where a feature of it needs one of another', () => {
     const back = 'entity: card\nfeatures:\n  risky_1m: { count: true, over: 1m, where: risk > 0.5 }\n';
-    expect(shape(splitPlan(planOf(card, terminal, back), 'card'))).toEqual([
+    expect(shape(splitPlan(planOf(card, terminal, back), ['card']))).toEqual([
       ['card', ['card/0']],
       ['terminal', ['terminal/0']],
       ['card', ['(risk > 0.5)', 'card/1']],
@@ -66,15 +66,15 @@ describe('a plan that is split', () => {
 
   it('keeps records together by all fields that the operators of a part share', () => {
     const pair = 'entity: [terminal, mcc]\nfeatures:\n  n: { count: true, over: 1m }\n';
-    expect(splitPlan(planOf(pair), 'card').map(({ key }) => key)).toEqual([['card'], ['terminal', 'mcc']]);
-    expect(splitPlan(planOf(pair, terminal), 'card').map(({ key }) => key)).toEqual([['card'], ['terminal']]);
+    expect(splitPlan(planOf(pair), ['card']).map(({ key }) => key)).toEqual([['card'], ['terminal', 'mcc']]);
+    expect(splitPlan(planOf(pair, terminal), ['card']).map(({ key }) => key)).toEqual([['card'], ['terminal']]);
   });
 
   it('waits with an entity for what others need, rather than going there twice', () => {
     // Of mcc one feature could be computed at once, the other after the terminal's: together they make one part.
     const early = 'entity: mcc\nfeatures:\n  n_mcc: { count: true, over: 1m }\n';
     const later = 'entity: mcc\nfeatures:\n  risk_mcc: { avg: risk, over: 1m }\n';
-    const parts = splitPlan(planOf(early, terminal, later), 'card');
+    const parts = splitPlan(planOf(early, terminal, later), ['card']);
     expect(shape(parts)).toEqual([
       ['card', []],
       ['terminal', ['terminal/0']],
@@ -86,7 +86,7 @@ describe('a plan that is split', () => {
     fc.assert(
       fc.property(randomDeclarations, randomStream, fc.constantFrom(0, 3_000), (texts, rows, delayMs) => {
         const plan = planOf(...texts);
-        const parts = splitPlan(plan, 'card');
+        const parts = splitPlan(plan, ['card']);
         const whole = runPlan(plan)(streamBatch(rows, delayMs));
         let batch = streamBatch(rows, delayMs);
         for (const { inputSchema, steps } of parts) {
@@ -103,7 +103,7 @@ describe('a plan that is split', () => {
     fc.assert(
       fc.property(randomDeclarations, (texts) => {
         const plan = planOf(...texts);
-        const parts = splitPlan(plan, 'card');
+        const parts = splitPlan(plan, ['card']);
         const idsOf = (steps: FeaturePlan['steps']): readonly string[] =>
           steps.flatMap((step) => (step.kind === 'rolling' ? [step.definition.operatorId] : []));
         expect(parts.slice(1).every(({ steps }) => idsOf(steps).length > 0)).toBe(true);

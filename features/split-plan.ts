@@ -17,16 +17,16 @@ export interface PlanPart {
 
 /**
  * Splits a plan for tasks that each have state of their own and the records of their own keys only. The parts run one after another; the first has the
- * source's key, and there are as few as the features allow. Each rolling operator is in one part, whole, so that it keeps its rows as long as in the plan that
+ * records' key, and there are as few as the features allow. Each rolling operator is in one part, whole, so that it keeps its rows as long as in the plan that
  * was not split, and flags the same records. Run over the same records in the same order, the last part gives every column of the plan, with the same bits.
  *
- * @param sourceKey the field that keeps records together where they come from.
+ * @param firstKey the fields that keep records together where they come from.
  */
-export function splitPlan(plan: FeaturePlan, sourceKey: string): readonly PlanPart[] {
+export function splitPlan(plan: FeaturePlan, firstKey: readonly string[]): readonly PlanPart[] {
   const derived = new Map(
     plan.steps.flatMap((step) => (step.kind === 'derive' ? step.columns.map((column) => [column.name, column]) : [])),
   );
-  const groups = groupSteps(keyedSteps(plan, derived), sourceKey);
+  const groups = groupSteps(keyedSteps(plan, derived), firstKey);
   let inputSchema = plan.inputSchema;
   return groups.map(({ key, steps }, index) => {
     const part = layOutPart(inputSchema, steps, derived, index === groups.length - 1 ? 'last' : 'other');

@@ -13,7 +13,7 @@ import {
   type JoinDescription,
   type UnionDescription,
 } from './describe-inputs.ts';
-import { planStages } from './runtime/stages.ts';
+import { holdRule, operatorsOf, planStages } from './runtime/stages.ts';
 import {
   describePattern,
   describeRecords,
@@ -66,8 +66,10 @@ export interface StageDescription {
   readonly reads: string;
   /** What keeps records together there. */
   readonly key: readonly string[];
-  /** Rolling operators that run there, by their ids. */
+  /** Operators with state that run there, by their ids, beside what drops repeated records. */
   readonly operators: readonly string[];
+  /** How far others may be ahead of a task that writes to it and was never heard from, before windows no longer wait for that; `null` where none do. */
+  readonly holdMs: number | null;
   /** The topic through which its records go on; `null` for the last stage, which writes the results. */
   readonly exchange: {
     readonly topic: string;
@@ -241,13 +243,17 @@ function describeJoins({ source, late }: CheckedJob): readonly OperatorDescripti
 }
 
 function describeStages(job: CheckedJob): readonly StageDescription[] {
-  return planStages(job).map(({ suffix, key, input, output, steps }) => ({
-    group: `${job.app}.${job.name}${suffix}`,
-    reads: input === 'source' ? originName(job) : input.topic,
-    key,
-    operators: steps.flatMap((step) => (step.kind === 'rolling' ? [step.definition.operatorId] : [])),
-    exchange: output === 'results' ? null : { topic: output.topic, key: output.key, partitions: output.partitions },
-  }));
+  return planStages(job).map((stage) => {
+    const { suffix, key, input, output } = stage;
+    return {
+      group: `${job.app}.${job.name}${suffix}`,
+      reads: input === 'source' ? originName(job) : input.topic,
+      key,
+      operators: operatorsOf(stage),
+      holdMs: input !== 'source' && stage.windows !== null ? holdRule(stage, 1).maxLagMs : null,
+      exchange: output === 'results' ? null : { topic: output.topic, key: output.key, partitions: output.partitions },
+    };
+  });
 }
 
 function originName({ source }: CheckedJob): string {

@@ -79,9 +79,15 @@ function stagesSection({ stages, source }: JobDescription): readonly string[] {
   if (stages.length === 1) return [];
   return [
     `on a cluster  ${count(stages.length, 'stage')}, each a consumer group, with state by partition`,
-    ...stages.flatMap(({ group, reads, key, operators, exchange }, index) => [
+    ...stages.flatMap(({ group, reads, key, operators, holdMs, exchange }, index) => [
       `  ${index + 1}  ${group}  reads ${reads}, keyed by ${key.join(' + ')}`,
       ...wrap('     computes  ', operators.length === 0 ? ['nothing, and passes records on'] : operators),
+      ...(holdMs === null
+        ? []
+        : [
+            '     closes windows by what all tasks that write to it have passed; one that was never heard from holds them back',
+            `     until others are ${formatDuration(holdMs)} ahead`,
+          ]),
       exchange === null
         ? `     writes the results; those of one ${source.key} may come in another order than its records`
         : `     writes ${exchange.topic}, keyed by ${exchange.key.join(' + ')}` +

@@ -134,6 +134,7 @@ describe('the stages of a plan', () => {
         reads: 'payments',
         key: ['card'],
         operators: ['card/0', 'card/1'],
+        holdMs: null,
         exchange: { topic: 'shop.scoring.exchange.terminal', key: ['terminal'], partitions: 7 },
       },
       {
@@ -141,6 +142,7 @@ describe('the stages of a plan', () => {
         reads: 'shop.scoring.exchange.terminal',
         key: ['terminal'],
         operators: ['terminal/0'],
+        holdMs: null,
         exchange: null,
       },
     ]);

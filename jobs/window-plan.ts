@@ -15,3 +15,16 @@ export interface WindowPlan {
   /** Only results for which it is true are published; `null`: all. */
   readonly having: CompiledExpression | null;
 }
+
+/** For how long a window may take records in, by event time and behind its beginning. A session's records, and those of a count, may be any time apart. */
+export function windowReachMs({ window, allowedLatenessMs }: WindowDefinition): number {
+  switch (window.kind) {
+    case 'tumbling':
+    case 'hopping':
+      return window.sizeMs + allowedLatenessMs;
+    case 'session':
+      return window.gapMs + allowedLatenessMs;
+    case 'count':
+      return 0;
+  }
+}

@@ -54,7 +54,8 @@ export class PartitionWatermarks {
     }
     if (hold === null) return minimum === Infinity ? -Infinity : minimum;
     const boundMs = maximum - hold.maxLagMs;
-    if (this.#byPartition.size >= hold.writers) return hold.heard === 'unbounded' ? minimum : Math.max(minimum, boundMs);
+    if (this.#byPartition.size >= hold.writers)
+      return hold.heard === 'unbounded' ? minimum : Math.max(minimum, boundMs);
     return hold.heard === 'unbounded' ? Math.min(minimum, boundMs) : boundMs;
   }
 

@@ -14,7 +14,6 @@ import type { DeadLetterEncoder } from '../../engine/serde/dead-letter-encoder.t
 import type { Decoder } from '../../engine/serde/decoder.ts';
 import type { EncodeFailure, Encoder } from '../../engine/serde/encoder.ts';
 import type { Source } from '../../engine/source/source.ts';
-import { splitPlan } from '../../features/split-plan.ts';
 import { score } from '../../operators/score/score.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
@@ -49,7 +48,10 @@ export interface QueryParts {
 /** Puts a checked job and the parts that a profile made for it together: the query that the engine runs. Called once for each run. */
 export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
   const { source, decoder, commitLog, model, lateEncoder = null } = parts;
-  checkParts(job, parts);
+  assert(
+    (job.late.topic === null) === (lateEncoder === null),
+    'late records need a topic exactly where the job says so',
+  );
   const encoders = branchEncoders(job, parts.encoders);
   return {
     name: job.name,
@@ -77,35 +79,6 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
 /** The job's pace, where it has one. */
 function paceOf({ trigger: { everyMs, maxOffsetsPerTrigger } }: CheckedJob): Pick<QueryBounds, 'pace'> {
   return everyMs === 0 && maxOffsetsPerTrigger === null ? {} : { pace: { everyMs, maxOffsetsPerTrigger } };
-}
-
-/** A profile that cannot do what the job's windows and joins need must not run them. */
-function checkParts(job: CheckedJob, { lateEncoder, partition }: QueryParts): void {
-  const { name, late } = job;
-  assert(
-    (late.topic === null) === ((lateEncoder ?? null) === null),
-    'late records need a topic exactly where the job says so',
-  );
-  const spread = partition === undefined ? null : spreadOperator(job);
-  if (spread === null) return;
-  throw new SluiceError(
-    `${spread.toUpperCase()}_ON_CLUSTER`,
-    `on a cluster the keys of ${spread} must have the topic's key among their fields, so that all records of a key are in one partition; job ${name} has others: run it with --profile local`,
-    { fields: { job: name } },
-  );
-}
-
-/** What of a job needs records of one key that may be in several partitions of its topic, and is not built yet for tasks that have one partition each. */
-function spreadOperator(job: CheckedJob): string | null {
-  const { windows, sessions, pattern, records, features, source } = job;
-  const spread = (['windows', 'sessions', 'pattern'] as const).find(
-    (part) => ({ windows, sessions, pattern })[part]?.definition.closedBy === 'query',
-  );
-  if (spread !== undefined) return spread;
-  const isSplit = splitPlan(features, source.key).length > 1;
-  if (!isSplit) return null;
-  if (sessions !== null) return 'sessions';
-  return records !== null && records.explode !== null ? 'flatMap' : null;
 }
 
 /** The scoring stage of a job without a model. */

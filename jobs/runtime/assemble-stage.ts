@@ -4,18 +4,23 @@ import { ExchangeDecoder, exchangedSchema } from '../../engine/exchange/exchange
 import { ExchangeEncoder } from '../../engine/exchange/exchange-encoder.ts';
 import { passengers } from '../../engine/exchange/exchange-format.ts';
 import { passedSchema } from '../../engine/exchange/pass-watermarks.ts';
-import type { QueryDefinition } from '../../engine/execution/query-definition.ts';
+import type { QueryDefinition, SectionStart } from '../../engine/execution/query-definition.ts';
+import type { Section } from '../../engine/execution/section.ts';
 import { columnOf, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import type { Decoder } from '../../engine/serde/decoder.ts';
-import { PartitionWatermarks, type HoldRule } from '../../engine/time/partition-watermarks.ts';
-import { retentionMs, type FeatureStep } from '../../features/feature-plan.ts';
+import type { StateReader } from '../../engine/state/state-store.ts';
+import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { derivedSchema } from '../../operators/derive/derive.ts';
 import { rollingFields } from '../../operators/rolling/rolling-layout.ts';
+import { explodedField } from '../../operators/select/explode.ts';
+import { sessionFields } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleQuery, unwrittenLetters, type QueryParts } from './assemble-query.ts';
 import { featureSection, type SectionPlan } from './feature-section.ts';
-import type { Exchange, Stage } from './stages.ts';
+import { patternSection } from './pattern-section.ts';
+import { holdRule, type Exchange, type Stage } from './stages.ts';
+import { windowSection } from './window-section.ts';
 
 /** What a cluster gives a stage of a job to run on. */
 export interface StageParts extends QueryParts {
@@ -26,9 +31,6 @@ export interface StageParts extends QueryParts {
   /** Partitions of the exchange that the stage writes. Of no matter to the last. */
   readonly downstreamPartitions: number;
 }
-
-/** An outage of one writer up to this long costs no answer its exactness, however short the windows are. */
-const shortestHoldMs = 86_400_000;
 
 /**
  * Puts a stage of a job together: the query of one of its tasks. Called once for each acquisition of a task.
@@ -56,7 +58,9 @@ function firstStage(
   const plan: SectionPlan = {
     inputSchema: arrivedSchema(stage.inputSchema),
     duplicates: job.source.duplicates,
+    input: parts.input,
     records: job.records,
+    sessions: stage.sessions,
     steps: stage.steps,
     watermarks: 'kept',
   };
@@ -73,10 +77,11 @@ function firstStage(
 function laterStage(job: CheckedJob, stage: Stage, parts: StageParts, whole: QueryDefinition): QueryDefinition {
   const { output, inputSchema: columns } = stage;
   const exchange = stage.input === 'source' ? null : stage.input.topic;
-  const hold: HoldRule = { writers: parts.upstreamPartitions, maxLagMs: holdMs(stage.steps) };
+  const hold = holdRule(stage, parts.upstreamPartitions);
   const plan: SectionPlan = {
     inputSchema: exchangedSchema(columns),
     duplicates: null,
+    sessions: stage.sessions === null ? null : acrossWriters(stage.sessions),
     steps: stage.steps,
     watermarks: output === 'results' ? 'kept' : 'passed-on',
   };
@@ -85,14 +90,23 @@ function laterStage(job: CheckedJob, stage: Stage, parts: StageParts, whole: Que
     ...whole,
     decoder,
     watermark: { carried: hold },
-    openSection: ({ state, watermarks }, reader) =>
-      featureSection(plan, { state, watermarks: new PartitionWatermarks(watermarks.entries(), hold) }, reader),
+    openSection: (start, reader) => {
+      const watermarks = new PartitionWatermarks(start.watermarks.entries(), hold);
+      return stageSection(stage, plan, { ...start, watermarks, hold }, reader);
+    },
     // The bytes at a position of the job's input are not here, and those at the same position of the exchange are another record's.
     encodeDeadLetters: (letters) =>
       whole.encodeDeadLetters(
         letters.map((letter) => (letter.topic === exchange ? letter : { ...letter, value: null })),
       ),
   };
+  const { encodeLate } = common;
+  if (stage.windows !== null && encodeLate !== undefined) {
+    const { inputSchema: lateSchema } = stage.windows;
+    return { ...common, encodeLate: (late) => encodeLate(resultsOf(late, lateSchema)) };
+  }
+  // Results of windows and patterns have columns of their own.
+  if (stage.windows !== null || stage.pattern !== null) return common;
   if (output === 'results') {
     return { ...common, score: (records) => whole.score(resultsOf(records, job.features.outputSchema)) };
   }
@@ -103,10 +117,23 @@ function laterStage(job: CheckedJob, stage: Stage, parts: StageParts, whole: Que
   };
 }
 
-/** For how long a writer that is behind the others holds back what they have passed: as long as rows are kept, so that state at most doubles. */
-function holdMs(steps: readonly FeatureStep[]): number {
-  const kept = steps.map((step) => (step.kind === 'rolling' ? retentionMs(step.definition) : 0));
-  return Math.max(shortestHoldMs, ...kept);
+/** What a stage that reads an exchange does with its records. */
+function stageSection(
+  { windows, pattern }: Stage,
+  plan: SectionPlan,
+  start: SectionStart,
+  state: StateReader,
+): Section {
+  if (windows !== null) return windowSection(plan, acrossWriters(windows), start, state);
+  if (pattern !== null) return patternSection(plan, acrossWriters(pattern), start, state);
+  return featureSection(plan, start, state);
+}
+
+/** An operator whose keys' records come from several tasks, and so go by what all of these have passed. */
+function acrossWriters<Plan extends { readonly definition: { readonly closedBy: 'partition' | 'query' } }>(
+  plan: Plan,
+): Plan {
+  return { ...plan, definition: { ...plan.definition, closedBy: 'query' } };
 }
 
 function exchangeWriter(
@@ -125,8 +152,11 @@ function exchangeWriter(
 }
 
 /** The schema of what a section gives. */
-function sectionSchema({ inputSchema, steps, watermarks }: SectionPlan): Schema {
+function sectionSchema({ inputSchema, records, sessions, steps, watermarks }: SectionPlan): Schema {
   let schema = watermarks === 'passed-on' ? passedSchema(inputSchema) : inputSchema;
+  const explode = records?.explode ?? null;
+  if (explode !== null) schema = schema.with(explodedField(explode));
+  if ((sessions ?? null) !== null) schema = schema.with(...sessionFields);
   for (const step of steps) {
     schema =
       step.kind === 'derive'

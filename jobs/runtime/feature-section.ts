@@ -8,12 +8,12 @@ import type { StateReader } from '../../engine/state/state-store.ts';
 import type { FeatureStep } from '../../features/feature-plan.ts';
 import { RejectedRecords } from '../../engine/execution/rejected-records.ts';
 import { filter } from '../../operators/filter/filter.ts';
-import { explodeRows } from '../../operators/select/explode.ts';
+import { explodedField, explodeRows } from '../../operators/select/explode.ts';
 import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
 import { derive, derivedSchema } from '../../operators/derive/derive.ts';
 import { openRolling } from '../../operators/rolling/open-rolling.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
-import { SessionLogic } from '../../operators/sessionise/session-logic.ts';
+import { sessionFields, SessionLogic } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { RecordsPlan } from '../records-plan.ts';
 import type { SessionsPlan } from '../pattern-plan.ts';
@@ -74,15 +74,15 @@ export function featureSection(plan: SectionPlan, start: SectionStart, state: St
   const rejected = new RejectedRecords(plan.input ?? '');
   const emit = explode === null ? null : mapBatches(explodeRows(explode, schema, rejected));
   const before = steps;
-  if (plan.records !== undefined && plan.records !== null && emit !== null) {
+  if (explode !== null) {
     steps = [];
-    schema = plan.records.outputSchema;
+    schema = schema.with(explodedField(explode));
   }
   if (plan.sessions !== undefined && plan.sessions !== null) {
     const logic = new SessionLogic(plan.sessions.definition, schema, start);
     logics.push(logic);
     steps.push({ operator: applyLogic(logic, state), fate: 'keeps' });
-    schema = plan.sessions.outputSchema;
+    schema = schema.with(...sessionFields);
   }
   for (const step of plan.steps) {
     if (step.kind === 'derive') {

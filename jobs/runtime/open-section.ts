@@ -24,6 +24,8 @@ export function openSection(job: CheckedJob, start: SectionStart, state: StateRe
 /** What a job does with the records of its one source, or with what comes out of its several. */
 function openAlone(job: CheckedJob, start: SectionStart, state: StateReader): Section {
   const { windows, pattern } = job;
-  if (pattern !== null) return patternSection(job, pattern, start, state);
-  return windows === null ? featureSection(jobSection(job), start, state) : windowSection(job, windows, start, state);
+  const operators = jobSection(job);
+  if (pattern !== null) return patternSection(operators, pattern, start, state);
+  if (windows !== null) return windowSection({ ...operators, steps: windows.steps }, windows, start, state);
+  return featureSection(operators, start, state);
 }

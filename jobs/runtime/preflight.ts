@@ -17,7 +17,7 @@ import { inputTopic } from './cluster/job-topics.ts';
 import { neededServices } from './cluster/needed-services.ts';
 import { openModel } from './open-model.ts';
 import { outputTopics } from './open-outputs.ts';
-import { planStages } from './stages.ts';
+import { operatorsOf, planStages, type Stage } from './stages.ts';
 
 /** What the checks are made with. */
 export interface PreflightProfile {
@@ -57,6 +57,7 @@ async function checkCluster(job: CheckedJob, { settings, threads, clock }: Prefl
   const { kafka, redis: redisSettings } = neededServices(settings);
   const input = inputTopic(job);
   const stages = planStages(job);
+  if (stages.length > 1) await checklist.check('stages', () => Promise.resolve(fine(stageWords(job, stages))));
   const redis = connectRedis(redisSettings, () => undefined);
   try {
     using admin = new KafkaAdmin(kafka.client);
@@ -78,6 +79,16 @@ async function checkCluster(job: CheckedJob, { settings, threads, clock }: Prefl
     redis.disconnect();
   }
   return checklist;
+}
+
+/** Which groups of workers there will be, and what runs in each. */
+function stageWords({ app, name }: CheckedJob, stages: readonly Stage[]): string {
+  const words = stages.map((stage) => {
+    const operators = operatorsOf(stage);
+    const computes = operators.length === 0 ? 'passes records on' : `computes ${operators.join(', ')}`;
+    return `${app}.${name}${stage.suffix}, keyed by ${stage.key.join(' + ')}, ${computes}`;
+  });
+  return `${stages.length}: ${words.join('; ')}`;
 }
 
 /** Each task may have a call out that holds a thread for a while, and a commit a second one. */

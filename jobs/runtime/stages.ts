@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Schema } from '../../engine/record/schema.ts';
-import type { FeatureStep } from '../../features/feature-plan.ts';
-import { splitPlan } from '../../features/split-plan.ts';
+import type { HoldRule } from '../../engine/time/partition-watermarks.ts';
+import { retentionMs, type FeatureStep } from '../../features/feature-plan.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import type { PatternPlan, SessionsPlan } from '../pattern-plan.ts';
+import { windowReachMs, type WindowPlan } from '../window-plan.ts';
+import { stageParts, type StagePart } from './stage-parts.ts';
 
 /**
  * Nothing in an exchange is deleted by age unless somebody says so: its messages have the timestamps of the records in the job's input, so that a backfill's would be
@@ -15,7 +18,7 @@ export interface Exchange {
   readonly topic: string;
   /** The fields that it is partitioned by. */
   readonly key: readonly string[];
-  /** As the job says; `null`: as many as the job's input has. */
+  /** As the job or what reads it says; `null`: as many as the job's input has. */
   readonly partitions: number | null;
   /** What the topic is created with, by Kafka's names. */
   readonly settings: Readonly<Record<string, string>>;
@@ -36,7 +39,13 @@ export interface Stage {
   readonly output: 'results' | Exchange;
   /** The columns that its steps are given. */
   readonly inputSchema: Schema;
+  /** `null` where it tells none. */
+  readonly sessions: SessionsPlan | null;
   readonly steps: readonly FeatureStep[];
+  /** `null` where it has none; otherwise it is the last. */
+  readonly windows: WindowPlan | null;
+  /** As `windows`. */
+  readonly pattern: PatternPlan | null;
   /** The columns that it hands to the next stage; the last: every column of the job's features. */
   readonly outputSchema: Schema;
   /** Of everything that decides its state; committed with every batch in the place of the job's. */
@@ -45,25 +54,23 @@ export interface Stage {
 
 /**
  * The stages that a job is split into where each partition has state of its own, in the order in which a record goes through them: a stage for every
- * change of entity. Called when a job is opened on a cluster, and by `explain`.
+ * change of key. Called when a job is opened on a cluster, and by `explain`.
  */
 export function planStages(job: CheckedJob): readonly Stage[] {
   const { source, features } = job;
-  // What is no topic is read by one task, which has all keys; windows, sessions and patterns run nowhere else yet.
-  const { windows, records, sessions, pattern } = job;
-  const explodes = records !== null && records.explode !== null;
-  if (source.kind !== 'topic' || windows !== null || sessions !== null || pattern !== null || explodes)
-    return [wholeJob(job)];
-  const parts = splitPlan(features, source.key);
+  // What is no topic is read by one task, which has all keys.
+  if (source.kind !== 'topic') return [wholeJob(job)];
+  const parts = stageParts(job);
   if (parts.length === 1) return [wholeJob(job)];
   const names = exchangeNames(parts.map(({ key }) => key));
-  const exchanges = parts.map(({ key }, index): Exchange => ({
+  const exchanges = parts.map(({ key, partitions }, index): Exchange => ({
     topic: `${job.app}.${job.name}.exchange.${names[index] ?? ''}`,
     key,
-    partitions: job.exchange.partitions,
+    partitions: partitions ?? job.exchange.partitions,
     settings: exchangeSettings,
   }));
-  return parts.map(({ key, inputSchema, steps, passes }, index) => {
+  return parts.map((part, index) => {
+    const { key, inputSchema, sessions, steps, windows, pattern, passes } = part;
     const [input, output] = [exchanges[index], exchanges[index + 1]];
     return {
       suffix: index === 0 ? '' : `.${names[index] ?? ''}`,
@@ -71,14 +78,48 @@ export function planStages(job: CheckedJob): readonly Stage[] {
       input: index === 0 || input === undefined ? 'source' : input,
       output: output ?? 'results',
       inputSchema,
+      sessions,
       steps,
+      windows,
+      pattern,
       outputSchema: output === undefined ? features.outputSchema : passes,
-      digest: stageDigest(job, key, index, steps),
+      digest: stageDigest(job, key, index, operatorsOf(part)),
     };
   });
 }
 
-function wholeJob({ source, features, digest }: CheckedJob): Stage {
+/** The ids of the operators of a stage that keep state, beside what drops repeated records, in the order in which records go through them. */
+export function operatorsOf({
+  sessions,
+  steps,
+  windows,
+  pattern,
+}: Pick<StagePart, 'sessions' | 'steps' | 'windows' | 'pattern'>): readonly string[] {
+  const rolling = steps.flatMap((step) => (step.kind === 'rolling' ? [step.definition.operatorId] : []));
+  const others = [sessions, windows, pattern].map((plan) => (plan === null ? [] : [plan.definition.operatorId]));
+  const [first = [], ...last] = others;
+  return [...first, ...rolling, ...last.flat()];
+}
+
+/** An outage of one writer up to this long costs no answer its exactness, however short the windows are. */
+const shortestHoldMs = 86_400_000;
+
+/**
+ * How what all writers to a stage have passed is found. A writer that is behind holds the others back for as long as records count for something there, so that state at most doubles; where windows close, or a
+ * pattern's beginnings are forgotten, for as long as it takes, since its records would be lost.
+ *
+ * @param writers how many tasks write to the exchange that the stage reads.
+ */
+export function holdRule({ steps, sessions, windows, pattern }: Stage, writers: number): HoldRule {
+  const kept = steps.map((step) => (step.kind === 'rolling' ? retentionMs(step.definition) : 0));
+  const { gapMs = 0 } = sessions?.definition ?? {};
+  const { withinMs = 0 } = pattern?.definition ?? {};
+  const windowsMs = windows === null ? 0 : windowReachMs(windows.definition);
+  const maxLagMs = Math.max(shortestHoldMs, gapMs, withinMs, windowsMs, ...kept);
+  return windows === null && pattern === null ? { writers, maxLagMs } : { writers, maxLagMs, heard: 'unbounded' };
+}
+
+function wholeJob({ source, sessions, features, windows, pattern, digest }: CheckedJob): Stage {
   const { inputSchema, steps, outputSchema } = features;
   return {
     suffix: '',
@@ -86,7 +127,10 @@ function wholeJob({ source, features, digest }: CheckedJob): Stage {
     input: 'source',
     output: 'results',
     inputSchema,
-    steps,
+    sessions,
+    steps: [...steps, ...(windows?.steps ?? [])],
+    windows,
+    pattern,
     outputSchema,
     digest,
   };
@@ -103,9 +147,8 @@ function stageDigest(
   { digest, exchange }: CheckedJob,
   key: readonly string[],
   index: number,
-  steps: readonly FeatureStep[],
+  operators: readonly string[],
 ): string {
-  const operators = steps.flatMap((step) => (step.kind === 'rolling' ? [step.definition.operatorId] : []));
   return createHash('sha256')
     .update(JSON.stringify([digest, exchange.partitions, index, key, operators]))
     .digest('hex');

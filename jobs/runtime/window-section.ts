@@ -5,17 +5,22 @@ import type { StateReader } from '../../engine/state/state-store.ts';
 import { filterRows } from '../../operators/filter/filter.ts';
 import { emitWindows } from '../../operators/window/emit-windows.ts';
 import { WindowLogic } from '../../operators/window/window-logic.ts';
-import type { CheckedJob } from '../checked-job.ts';
 import type { WindowPlan } from '../window-plan.ts';
-import { featureSection, jobSection } from './feature-section.ts';
+import { featureSection, type SectionPlan } from './feature-section.ts';
 
 /**
  * The operators of a job with windows: duplicates out, arguments that are expressions, the windows, and what is let through of their results. Built anew for
  * each acquisition of a task, as `featureSection` is.
+ *
+ * @param operators what comes before the windows, the plan's own steps among it.
  */
-export function windowSection(job: CheckedJob, plan: WindowPlan, start: SectionStart, state: StateReader): Section {
-  const { steps, inputSchema, definition, having } = plan;
-  const before = featureSection({ ...jobSection(job), steps }, start, state);
+export function windowSection(
+  operators: SectionPlan,
+  { inputSchema, definition, having }: Pick<WindowPlan, 'inputSchema' | 'definition' | 'having'>,
+  start: SectionStart,
+  state: StateReader,
+): Section {
+  const before = featureSection(operators, start, state);
   const logic = new WindowLogic(definition, inputSchema, start);
   const emit = emitWindows(logic, state);
   const letThrough = having === null ? null : filterRows(having);

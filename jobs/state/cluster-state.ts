@@ -10,7 +10,7 @@ import { clusterRegistry } from '../runtime/cluster/cluster-registry.ts';
 import { inputTopic } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { openDecoder } from '../runtime/open-source.ts';
-import { planStages, type Stage } from '../runtime/stages.ts';
+import { operatorsOf, planStages, type Stage } from '../runtime/stages.ts';
 import type { ClusterStore } from './cluster-savepoint.ts';
 import { jobOperators } from './job-operators.ts';
 import { MemoryState } from './memory-state.ts';
@@ -138,11 +138,9 @@ class TasksState implements StateReader {
     for (const state of this.#of(operatorId)) yield* state.scan(operatorId);
   }
 
-  /** What is no rolling operator is in the first stage. */
+  /** What no stage names, as what drops repeated records, is in the first one. */
   #of(operatorId: string): readonly StoredTaskState[] {
-    const isIn = ({ steps }: Stage): boolean =>
-      steps.some((step) => step.kind === 'rolling' && step.definition.operatorId === operatorId);
-    const own = this.#readers.filter(({ stage }) => isIn(stage));
+    const own = this.#readers.filter(({ stage }) => operatorsOf(stage).includes(operatorId));
     const readers = own.length > 0 ? own : this.#readers.filter(({ stage }) => stage.input === 'source');
     return readers.map(({ state }) => state);
   }

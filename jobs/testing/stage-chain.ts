@@ -72,6 +72,13 @@ interface Standing {
   readonly watermarks: readonly PartitionWatermark[];
 }
 
+/** What came of a batch. */
+interface Computed {
+  readonly records: RecordBatch;
+  readonly late: RecordBatch | null;
+  readonly deadLetters: readonly DeadLetter[];
+}
+
 /**
  * One task of a stage over logs in memory, batch by batch, by the rules of the batch loop: decode, watermarks, operators, scores, messages. Its state is
  * stored when the test says so, and it dies when the test says so: then it is built anew from what was stored, and replays in silence.
@@ -105,10 +112,11 @@ export class TaskUnderTest {
   /** Reads up to so many messages and appends what comes of them. */
   async work(maxRecords: number): Promise<void> {
     const to = Math.min(this.#offset + maxRecords, this.#offset + this.lag);
-    const { records, deadLetters } = await this.#compute(this.#offset, to);
+    const { records, late, deadLetters } = await this.#compute(this.#offset, to);
     const scored = await this.#query.score(records);
     const { messages, deadLetters: unwritten } = this.#query.encode(scored.records);
-    for (const output of messages) this.#log.append(output);
+    const routed = late === null || late.rowCount === 0 ? [] : (this.#query.encodeLate?.(late).messages ?? []);
+    for (const output of [...messages, ...routed]) this.#log.append(output);
     const letters = [...deadLetters, ...scored.deadLetters, ...unwritten];
     this.deadLetters.push(...letters);
     if (letters.length > 0) this.#log.append(this.#query.encodeDeadLetters(letters));
@@ -155,7 +163,7 @@ export class TaskUnderTest {
     return this.#query.openSection({ state, watermarks: this.#watermarks.copy() }, reader);
   }
 
-  async #compute(from: number, to: number): Promise<{ records: RecordBatch; deadLetters: readonly DeadLetter[] }> {
+  async #compute(from: number, to: number): Promise<Computed> {
     const { decoder, watermark } = this.#query;
     assert(decoder !== null, 'tasks read messages');
     const messages = this.#log.batch(this.#topic, this.#partition, from, to);
@@ -163,6 +171,6 @@ export class TaskUnderTest {
     const { records, deadLetters } = decoder.decode(messages);
     stampWatermarks(records, messages, this.#watermarks, watermark);
     const result = await lastValueFrom(of(records).pipe(runSection(this.#section)));
-    return { records: result.records, deadLetters };
+    return { records: result.records, late: result.absorbed?.late ?? null, deadLetters };
   }
 }

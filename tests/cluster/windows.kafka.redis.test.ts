@@ -57,6 +57,12 @@ function records(from: number, to: number): readonly MessageInput[] {
   });
 }
 
+/** How far behind its place in the order a record is. */
+function lateness(value: MessageInput['value']): number {
+  const { id, at } = JSON.parse(String(value)) as { readonly id: string; readonly at: number };
+  return startMs + Number(id.slice(1)) * 1_000 - at;
+}
+
 function tagsOf(spread: number): string {
   return JSON.stringify(Array.from({ length: spread % 3 }, (_, index) => `tag${(spread + index) % 5}`));
 }
@@ -177,5 +183,60 @@ sinks: [{ topic: tagged.out }, { topic: tagged.often, where: tag_count > 3 }]
       }
       expect(expected.get(`${name}.out`)?.flat().length).toBeGreaterThan(100);
     }
+  }, 300_000);
+
+  it('close with all of their records for a key that is not the topic’s, which come through an exchange', async () => {
+    const { file, job } = await newJob(
+      services,
+      'shops',
+      `${source('shops')}windows:
+  key: shop
+  tumbling: 1m
+  aggregates: { payments: { count: true }, total: { sum: amount }, newest: { last: id } }
+features: none
+sinks: [{ topic: shops.out }]
+`,
+    );
+    const sent = records(0, 2_000).filter((_, index) => index < 500 || index % 97 !== 0);
+    const inTime = sent.filter(({ value }) => lateness(value) <= 5_000);
+    // Behind all others, so that each task of the second stage hears from each of the first that they are over.
+    const last = [10, 20].flatMap((hours) =>
+      Array.from({ length: 200 }, (_, i): MessageInput => {
+        const at = startMs + hours * 3_600_000;
+        return keyed(`c${i % 40}`, { id: 'end', card: `c${i % 40}`, shop: `end${i}`, at, amount: 0, tags: '' });
+      }),
+    );
+    const expected = await embeddedAnswers(job, { 'shops.in': [...inTime, ...last] }, shopPartitions);
+    const results = (texts: readonly string[]): ReadonlyMap<string, readonly string[]> =>
+      byField(
+        texts.filter((text) => !text.includes('"end')),
+        'shop',
+      );
+    const embedded = results(expected.get('shops.out')?.flat() ?? []);
+
+    await produce(services, 'shops.in', inTime.slice(0, 1_000));
+    const first = run(file, '--workers', '2');
+    const reader = await TopicReader.open(services, 'shops.out');
+    await reader.until(({ length }) => length >= 20);
+    const [victim = 0] = await first.workers();
+    process.kill(victim, 'SIGKILL');
+    await produce(services, 'shops.in', [...inTime.slice(1_000), ...last]);
+    const count = [...embedded.values()].flat().length;
+    await reader.until((read) => [...results(read).values()].flat().length >= count);
+    first.child.kill('SIGTERM');
+    expect([await first.ended, first.stderr]).toEqual([0, expect.stringContaining('has died by SIGKILL')]);
+    await reader.toEnd();
+    expect(results(reader.values)).toEqual(embedded);
+    await reader[Symbol.asyncDispose]();
+
+    await loseRedis();
+    const second = run(file, '--trigger', 'availableNow');
+    expect([await second.ended, second.stderr]).toEqual([0, expect.any(String)]);
+    expect(second.figures).toMatchObject({ read: 0, deadLettered: 0 });
+    expect(await texts('shops.out', reader.values.length)).toHaveLength(reader.values.length);
+    const doctor = new SluiceCommand(services, ['doctor', file]);
+    running.push(doctor);
+    await doctor.ended;
+    for (const words of ['passes records on', 'computes windows']) expect(doctor.stdout).toContain(words);
   }, 300_000);
 });

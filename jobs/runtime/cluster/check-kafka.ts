@@ -5,6 +5,7 @@ import { probeTransactions } from '../../../engine/source/kafka/probe-transactio
 import { formatDuration } from '../../../engine/time/duration.ts';
 import { retentionMs } from '../../../features/feature-plan.ts';
 import type { CheckedJob } from '../../checked-job.ts';
+import { windowReachMs } from '../../window-plan.ts';
 import type { Stage } from '../stages.ts';
 import { fine, warned, type Checklist, type Finding } from './checklist.ts';
 import type { ClusterKafka } from './cluster-settings.ts';
@@ -92,12 +93,10 @@ export function checkInputSettings(
 /** How far behind the watermark the records lie that a job's operators may still need. */
 function reachOf({ features, windows, sessions, pattern }: CheckedJob): number {
   const rolling = features.steps.map((step) => (step.kind === 'rolling' ? retentionMs(step.definition) : 0));
-  const { window, allowedLatenessMs = 0 } = windows?.definition ?? {};
-  const sizeMs =
-    window === undefined || window.kind === 'count' ? 0 : 'sizeMs' in window ? window.sizeMs : window.gapMs;
+  const windowsMs = windows === null ? 0 : windowReachMs(windows.definition);
   const { forgetMs = 0 } = sessions?.definition ?? {};
   const { withinMs = 0 } = pattern?.definition ?? {};
-  return Math.max(0, ...rolling, sizeMs + allowedLatenessMs, forgetMs, withinMs);
+  return Math.max(0, ...rolling, windowsMs, forgetMs, withinMs);
 }
 
 function refuseCompaction(topic: string, policy: string): void {
