@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { SluiceError } from '../../engine/error.ts';
+import { jsonLogger } from '../../engine/observability/logger.ts';
 import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import { rebuildState } from '../../jobs/state/rebuild-state.ts';
@@ -7,10 +8,13 @@ import { scanState, stateOfKey, type StateRow, type StateView } from '../../jobs
 import { openStoredState, storedJob, viewFromLog } from '../../jobs/state/stored-state.ts';
 import { verifyState, type Verified } from '../../jobs/state/verify-state.ts';
 import { dataDirectory, type DirectoryOption } from '../data-directory.ts';
+import { endAtOnce, endInTime, stopTimeoutMs } from '../end-in-time.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
 import { loadClusterPart } from '../load-cluster-part.ts';
 import { configFile, loadClusterSettings, type ConfigOption } from '../load-cluster-settings.ts';
+import { modelsDirectory, type ModelsOption } from '../models-directory.ts';
 import { printRows, type RowFormat } from '../state/print-rows.ts';
+import { stopSignal } from '../stop-signal.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 interface ProfileOptions extends DirectoryOption, ConfigOption {
@@ -77,7 +81,10 @@ export function addStateCommand(program: Command): void {
     .command('rebuild')
     .description('compute all state anew from the log and put it in the place of what is stored; the job must not run')
     .argument('<job>', 'job file')
+    .addOption(profile())
     .option(...dataDirectory)
+    .option(...configFile)
+    .option(...modelsDirectory)
     .action(rebuild);
 }
 
@@ -147,8 +154,22 @@ async function verified(path: string, options: ProfileOptions & { readonly sampl
   return await verifyState(job, storage, options.dir, options.sample);
 }
 
-async function rebuild(path: string, { dir }: DirectoryOption): Promise<void> {
+async function rebuild(path: string, options: ProfileOptions & ModelsOption): Promise<void> {
   const job = await loadCheckedJob(path);
+  const { dir } = options;
+  if (options.profile === 'cluster') {
+    const settings = await loadClusterSettings(options);
+    const { rebuildCluster } = await loadClusterPart(() => import('../../jobs/state/rebuild-cluster.ts'));
+    const logger = jsonLogger('sluice');
+    const stop = stopSignal(endAtOnce);
+    endInTime(stop.signal, stopTimeoutMs, logger);
+    const store = { settings, clock: systemClock, modelsDirectory: options.models, logger };
+    const replayed = await rebuildCluster(job, store, stop.signal);
+    process.stdout.write(`${JSON.stringify({ replayed })}\n`);
+    // Told to stop on the way: the tasks that are left are rebuilt by whoever has them next.
+    if (stop.signal.aborted) process.exitCode = 1;
+    return;
+  }
   await using storage = await Storage.open({ directory: dir, access: 'write', clock: systemClock });
   const { replayedRecords, keys } = await rebuildState(job, storage, dir);
   process.stdout.write(`${JSON.stringify({ keys, replayed: replayedRecords })}\n`);

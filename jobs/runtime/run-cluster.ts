@@ -1,7 +1,6 @@
 import { allEnded } from '../../engine/execution/all-ended.ts';
 import type { QueryBounds } from '../../engine/execution/query-definition.ts';
 import { retryTransient } from '../../engine/execution/retry-transient.ts';
-import type { Trigger } from '../../engine/execution/streaming-query.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
 import type { Encoder } from '../../engine/serde/encoder.ts';
 import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
@@ -17,7 +16,7 @@ import { ensureTopics, inputTopic, writtenTopics } from './cluster/job-topics.ts
 import { neededServices } from './cluster/needed-services.ts';
 import { checkPartitionsKept } from './cluster/recorded-partitions.ts';
 import { runFigures, type RunFigures } from './cluster/run-figures.ts';
-import { StageWorker } from './cluster/stage-worker.ts';
+import { StageWorker, type WorkerTrigger } from './cluster/stage-worker.ts';
 import { keptOnline, withOnlineFeatures } from './online-features.ts';
 import { openModel } from './open-model.ts';
 import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
@@ -45,7 +44,7 @@ export interface ClusterRun extends AsyncDisposable {
    *
    * @throws {SluiceError} the first error that waiting cannot mend; nothing of its task was committed after it.
    */
-  run(trigger: Trigger, signal: AbortSignal): Promise<void>;
+  run(trigger: WorkerTrigger, signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -178,8 +177,8 @@ function sayOnce(logger: Logger): (error: Error) => void {
 }
 
 /** All at once; or one after the other, where what is there is worked off: a stage has all of its input once the one before has ended. */
-async function runStages(workers: readonly StageWorker[], trigger: Trigger, stopped: AbortSignal): Promise<void> {
-  if (trigger === 'availableNow') {
+async function runStages(workers: readonly StageWorker[], trigger: WorkerTrigger, stopped: AbortSignal): Promise<void> {
+  if (trigger !== 'realtime') {
     for (const worker of workers) await worker.run(trigger, stopped);
     return;
   }

@@ -27,7 +27,7 @@ export async function adoptState(job: CheckedJob, storage: Storage, directory: s
   if (stored !== null && old !== null) {
     const diff = diffLayouts(old, next);
     if (diff.outcome === 'refused') throw refused(job, diff);
-    await change(job, storage, directory, diff, (stored) => restampWatermarks(stored, old, next));
+    await change(job, storage, directory, diff, (at) => restampWatermarks(at, old, next));
     const fates = Object.fromEntries(
       diff.operators.map(({ operator, fate, words }) => [operator, `${fate}: ${words}`]),
     );

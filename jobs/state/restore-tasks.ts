@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { SluiceError } from '../../engine/error.ts';
 import { KafkaTaskProducer } from '../../engine/sink/kafka/kafka-task-producer.ts';
 import { TaskCommitLog } from '../../engine/sink/kafka/task-commit-log.ts';
 import { ConsumerGroup } from '../../engine/source/kafka/consumer-group.ts';
@@ -8,6 +7,7 @@ import type { KafkaSettings } from '../../engine/source/kafka/kafka-settings.ts'
 import type { RedisClient } from '../../engine/state/redis/connect-redis.ts';
 import type { Clock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { jobRunning } from './job-running.ts';
 import { RestoringTaskState } from './restoring-task-state.ts';
 import type { TaskToRestore } from './savepoint.ts';
 
@@ -60,7 +60,7 @@ export async function restoreAll(cluster: ClusterJob, tasks: readonly TaskToRest
   try {
     const deadlineMs = clock.monotonicMs() + assignedWithinMs;
     while (done.size < partitions && failure === null) {
-      if (clock.monotonicMs() > deadlineMs) throw running(cluster, done.size);
+      if (clock.monotonicMs() > deadlineMs) throw jobRunning(name, partitions - done.size, partitions);
       await clock.sleep(lookAgainMs);
     }
   } finally {
@@ -95,12 +95,4 @@ async function restoreTask(
   const found = await log.acquire();
   const from = found.committed[0]?.offset ?? 0;
   await log.commit({ ranges: [{ partition, from, to }], metadata, outputs: [], state: { writes: [] } });
-}
-
-function running({ name, partitions }: ClusterJob, restored: number): SluiceError {
-  return new SluiceError(
-    'JOB_RUNNING',
-    `the workers of ${name} must be stopped before a savepoint is restored; ${partitions - restored} of ${partitions} partitions were not given up. Stop them, and restore it again`,
-    { fields: { group: name } },
-  );
 }

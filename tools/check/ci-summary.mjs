@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 /**
  * Adds up one CI run: `node tools/check/ci-summary.mjs FOLDER TESTS_CODE GATES_CODE`, where FOLDER holds tests.json (Vitest's
@@ -45,11 +46,7 @@ function nameOf(path) {
 
 /** What a test failed on, in one line that is short enough to be kept where a log is cut to its end. */
 function beginningOf(messages = []) {
-  return messages
-    .join(' ')
-    .replaceAll(/\u001B\[\d+m/gu, '')
-    .replaceAll(/\s+/gu, ' ')
-    .slice(0, shownCharacters);
+  return stripVTControlCharacters(messages.join(' ')).replaceAll(/\s+/gu, ' ').slice(0, shownCharacters);
 }
 
 function countGates() {

@@ -12,11 +12,13 @@ export async function boundKafkaSource(source: KafkaSource): Promise<Source> {
   return new BoundedKafkaSource(source, ends);
 }
 
-class BoundedKafkaSource implements Source {
+/** A topic up to an offset of each partition; what lies behind is not read, and may be. */
+export class BoundedKafkaSource implements Source {
   readonly name: string;
   readonly #source: KafkaSource;
   readonly #ends: ReadonlyMap<number, number>;
 
+  /** @param source disposed of with this one. */
   constructor(source: KafkaSource, ends: ReadonlyMap<number, number>) {
     this.name = source.name;
     this.#source = source;

@@ -8,7 +8,7 @@ import { StreamingQuery, type Trigger } from '../../../engine/execution/streamin
 import { errorFields, type Logger } from '../../../engine/observability/logger.ts';
 import { KafkaTaskProducer } from '../../../engine/sink/kafka/kafka-task-producer.ts';
 import { TaskCommitLog } from '../../../engine/sink/kafka/task-commit-log.ts';
-import { boundKafkaSource } from '../../../engine/source/kafka/bounded-kafka-source.ts';
+import { BoundedKafkaSource, boundKafkaSource } from '../../../engine/source/kafka/bounded-kafka-source.ts';
 import { ConsumerGroup } from '../../../engine/source/kafka/consumer-group.ts';
 import { GroupTasks, type TaskSignals } from '../../../engine/source/kafka/group-tasks.ts';
 import { KafkaSource } from '../../../engine/source/kafka/kafka-source.ts';
@@ -20,8 +20,12 @@ import type { TaskState } from '../../../engine/state/redis/task-state.ts';
 import type { Clock } from '../../../engine/time/clock.ts';
 import { ChangedTaskState, type FateOf } from '../../state/changed-tasks.ts';
 import type { ClusterKafka } from './cluster-settings.ts';
+import { jobRunning } from '../../state/job-running.ts';
 import { partitionsChanged } from './recorded-partitions.ts';
 import { RunTotals, type StageTotals } from './run-totals.ts';
+
+/** When a worker ends by itself. `rebuild`: once all state was computed anew from the log, up to where each task is committed, and nothing else was done. */
+export type WorkerTrigger = Trigger | 'rebuild';
 
 /** A stage of a job, and what its tasks in this process share. */
 export interface StageWorkerOptions {
@@ -48,6 +52,8 @@ const handOverTimeoutMs = 15_000;
 /** A worker that is to work off what is there, and was given nothing for so long, has nothing to do. */
 const idleBeforeEndMs = 3_000;
 const lookAgainMs = 50;
+/** Partitions that another worker still has are not given to one that is to rebuild them all. */
+const assignedWithinMs = 60_000;
 
 /**
  * One process's part in a stage: a member of its consumer group, and a task for each partition that the group gives it (exactly-once). It restarts its tasks after
@@ -58,8 +64,10 @@ export class StageWorker {
   readonly #options: StageWorkerOptions;
   readonly #totals = new RunTotals();
   readonly #ended = new AbortController();
-  /** Partitions that were worked off, where that is the trigger. */
+  /** Partitions that were worked off, or rebuilt, where that is the trigger. */
   readonly #done = new Set<number>();
+  /** Partitions that it was given. */
+  readonly #begun = new Set<number>();
   #failure: { readonly error: unknown } | null = null;
 
   constructor(options: StageWorkerOptions) {
@@ -74,9 +82,9 @@ export class StageWorker {
   /**
    * Joins the group and works until the signal; with `availableNow`, until the partitions that it has are worked off. Then it hands over and leaves. Called once.
    *
-   * @throws {SluiceError} the first error that waiting cannot mend.
+   * @throws {SluiceError} the first error that waiting cannot mend; `JOB_RUNNING` for a rebuild where other workers keep partitions.
    */
-  async run(trigger: Trigger, stopped: AbortSignal): Promise<void> {
+  async run(trigger: WorkerTrigger, stopped: AbortSignal): Promise<void> {
     const { name, topic, kafka, clock } = this.#options;
     const end = (): void => this.#ended.abort();
     stopped.addEventListener('abort', end, { once: true });
@@ -105,6 +113,7 @@ export class StageWorker {
     if (group === null) return;
     try {
       if (trigger === 'availableNow') await this.#untilDone(group, tasks);
+      else if (trigger === 'rebuild') await this.#untilRebuilt();
       else await aborted(this.#ended.signal);
     } finally {
       await group.leave();
@@ -131,16 +140,32 @@ export class StageWorker {
     }
   }
 
+  async #untilRebuilt(): Promise<void> {
+    const { name, partitions, clock } = this.#options;
+    const deadlineMs = clock.monotonicMs() + assignedWithinMs;
+    while (!this.#ended.signal.aborted && this.#done.size < partitions) {
+      if (this.#begun.size < partitions && clock.monotonicMs() > deadlineMs) {
+        throw jobRunning(name, partitions - this.#begun.size, partitions);
+      }
+      await clock.sleep(lookAgainMs, this.#ended.signal);
+    }
+  }
+
   async #runTask(
     group: ConsumerGroup,
     partition: number,
-    trigger: Trigger,
+    trigger: WorkerTrigger,
     { stop, lost }: TaskSignals,
   ): Promise<void> {
     const { name, topic, partitions, fateOf, kafka, redis, clock, online } = this.#options;
     if (partition >= partitions) throw partitionsChanged(name, topic, partitions, partition + 1);
     const task = `${name}.${topic}-${partition}`;
-    const source = await this.#openSource(partition, trigger);
+    this.#begun.add(partition);
+    const fate: FateOf = (digest) => {
+      const left = fateOf(digest);
+      return trigger === 'rebuild' && left === 'serve' ? 'rebuild' : left;
+    };
+    const source = await this.#openSource(group, partition, trigger);
     const keepOnline = (state: TaskState): TaskState => (online === null ? state : new OnlineTaskState(state, online));
     const commitLog = new TaskCommitLog({
       task,
@@ -148,7 +173,7 @@ export class StageWorker {
       openProducer: () =>
         KafkaTaskProducer.open({ settings: kafka.client, transactionalId: task, group, topic, partition }),
       committed: () => group.committed(partition),
-      state: keepOnline(new ChangedTaskState(redis, { task, owner: randomUUID() }, fateOf, source)),
+      state: keepOnline(new ChangedTaskState(redis, { task, owner: randomUUID() }, fate, source)),
       servesJob: (committed) => fateOf(committed) !== 'refuse',
       lost,
     });
@@ -159,14 +184,18 @@ export class StageWorker {
     await this.#totals.of(query, () => query.run('realtime', stop));
   }
 
-  async #openSource(partition: number, trigger: Trigger): Promise<Source> {
+  async #openSource(group: ConsumerGroup, partition: number, trigger: WorkerTrigger): Promise<Source> {
     const { topic, kafka } = this.#options;
     const source = await KafkaSource.open({ settings: kafka.client, topic, partitions: [partition] });
     if (trigger === 'realtime') return source;
-    return boundKafkaSource(source).catch(async (error: unknown) => {
+    try {
+      if (trigger === 'availableNow') return await boundKafkaSource(source);
+      const committed = await group.committed(partition);
+      return new BoundedKafkaSource(source, new Map([[partition, committed?.offset ?? 0]]));
+    } catch (error) {
       await source[Symbol.asyncDispose]();
       throw error;
-    });
+    }
   }
 
   /** A task that was stopped may have been in trouble; what it met last is of no account then. */
