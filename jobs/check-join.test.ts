@@ -93,7 +93,7 @@ describe('a join in a job file', () => {
     expect(text).toContain(`join    join  left, orders.id = payments.order
   partners  payments from 5m before to 1h after orders, where payments.amount >= orders.amount
   results  as soon as both are there; records of orders without a partner once the watermark says that none can come
-  watermark  the least of the inputs, each the least of its partitions; an input without records holds it back
+  watermark  the least of the inputs, each the least of its partitions that are not idle; an input without records holds it back until it is idle
   state  4 fields of each record of orders, until the watermark is more than 1h30s past it
   state  4 fields of each record of payments, until the watermark is more than 5m30s past it
   late records, behind the watermark by more than 30s, go to the topic paid-late and are counted`);

@@ -56,6 +56,8 @@ export async function checkSource(
             field: eventTime.field,
             delayMs: eventTime.delay,
             idleTimeoutMs: eventTime.idleTimeout ?? defaultIdleTimeoutMs,
+            ...(eventTime.advanceOnIdle === true ? { advanceOnIdle: true } : {}),
+            ...(eventTime.maxDrift === undefined ? {} : { maxDriftMs: eventTime.maxDrift }),
             maxFutureSkewMs: eventTime.maxFutureSkew ?? defaultMaxFutureSkewMs,
           },
           duplicates: duplicates === undefined ? null : { by: duplicates.by, withinMs: duplicates.within },

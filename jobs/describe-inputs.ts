@@ -1,4 +1,5 @@
 import { formatDuration } from '../engine/time/duration.ts';
+import { eventTimeLines } from './explain-event-time.ts';
 import type { JoinKind } from '../operators/join/join-definition.ts';
 import type { CheckedJob, EventTimeDefinition } from './checked-job.ts';
 import type { InputDefinition, InputsPlan, JoinPlan, TableCopyDefinition } from './inputs-plan.ts';
@@ -98,7 +99,7 @@ export function inputLines(inputs: readonly InputDescription[]): readonly string
   return inputs.flatMap(({ name, kind, origin, format, key, fields, eventTime, copyOf }) => [
     `  ${name}  ${kind} ${origin}${kind === 'topic' ? `, ${format}` : ''}, keyed by ${key}`,
     `    fields  ${fields.map((field) => `${field.name} ${field.type}${field.presence === 'optional' ? '?' : ''}`).join(', ')}`,
-    `    event time ${eventTime.field}; the watermark is ${formatDuration(eventTime.delayMs)} behind the newest record of its partition`,
+    ...eventTimeLines(eventTime).map((line) => `    ${line}`),
     ...(copyOf === null
       ? []
       : [`    copied  from ClickHouse, every ${formatDuration(copyOf.everyMs)}: ${copyOf.query}`]),
@@ -114,7 +115,7 @@ export function joinLines(description: JoinDescription): readonly string[] {
     `join    ${id}  ${kind}, ${left.key.join(' + ')} = ${right.key.join(' + ')}`,
     `  partners  ${right.input} from ${formatDuration(beforeMs)} before to ${formatDuration(afterMs)} after ${left.input}${where === null ? '' : `, where ${where}`}`,
     `  results  as soon as both are there${alone === null ? '' : `; records of ${alone} without a partner once the watermark says that none can come`}`,
-    '  watermark  the least of the inputs, each the least of its partitions; an input without records holds it back',
+    '  watermark  the least of the inputs, each the least of its partitions that are not idle; an input without records holds it back until it is idle',
     ...[left, right].map(
       ({ input, retentionMs, columns }) =>
         `  state  ${columns} fields of each record of ${input}, until the watermark is more than ${formatDuration(retentionMs)} past it`,

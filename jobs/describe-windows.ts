@@ -82,7 +82,7 @@ export function windowLines(description: WindowDescription): readonly string[] {
     ...(window.kind === 'count'
       ? []
       : [
-          `  closed by ${closedBy === 'partition' ? 'the watermark of the partition that the key is in' : 'the least watermark of all partitions; records of one key come from several, in an order that the commit records'}`,
+          `  closed by ${closedBy === 'partition' ? 'the watermark of the partition that the key is in' : 'the least watermark of all partitions that are not idle; records of one key come from several, in an order that the commit records'}`,
         ]),
     ...(window.kind === 'count' || outputMode === 'complete' ? [] : [`  late records ${lateText(late)}`]),
     `  state  one for each key and window that is not over${outputMode === 'complete' ? '; every window is kept' : ''}`,

@@ -14,6 +14,7 @@ import { enrichLines } from './describe-enrich.ts';
 import { inputLines, joinLines } from './describe-inputs.ts';
 import { patternLines, recordLines, sessionLines } from './describe-patterns.ts';
 import { windowLines } from './describe-windows.ts';
+import { eventTimeLines } from './explain-event-time.ts';
 import { ruleLabels, sinkLabel, storedLabel } from './explain-labels.ts';
 
 /** How wide a line may get before a list goes on in the next. */
@@ -55,7 +56,7 @@ function sourceSection({ source, trigger }: JobDescription): readonly string[] {
       fields.map((field) => `${field.name} ${field.type}${field.presence === 'optional' ? '?' : ''}`),
     ),
     ...(rules === null ? [] : wrap('  rules  ', ruleLabels(rules))),
-    `  event time ${eventTime.field}; the watermark is ${formatDuration(eventTime.delayMs)} behind the newest record of its partition`,
+    ...eventTimeLines(eventTime).map((line) => `  ${line}`),
     ...(late.policy === 'answer'
       ? [`  answers are exact for records up to ${latest} behind it; later ones are answered and flagged`]
       : []),

@@ -19,6 +19,8 @@ const elsewhere: readonly (readonly [string, readonly Change[]])[] = [
   ['where dead letters go', [[job, '{ topic: bad }', 'fail']]],
   ['how often state is flushed', [[job, 'flushEvery: 5s', 'flushEvery: 0s']]],
   ['when a partition is idle', [[job, 'delay: 10s', 'delay: 10s, idleTimeout: 1h']]],
+  ['what an idle partition does', [[job, 'delay: 10s', 'delay: 10s, advanceOnIdle: true']]],
+  ['how far ahead a partition is read', [[job, 'delay: 10s', 'delay: 10s, maxDrift: 1h']]],
   ['the model, which every prediction names', [[job, 'fraud@champion, threshold: 0.5', 'fraud@3']]],
   ['the description', [[job, 'Scores payments.', 'Scores them.']]],
 ];

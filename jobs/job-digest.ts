@@ -27,7 +27,7 @@ export interface DigestedJob {
  * SHA-256 (64 hex digits) over what decides a job's state and features: a run goes on from a commit only with the digest that the commit has.
  *
  * Not in it: how the files are formatted, the order of fields and features, sinks and where dead letters go, how often state is flushed, when a partition counts as
- * idle; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
+ * idle and what comes of it (which is recorded), how far ahead one is read; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
  */
 export function jobDigest(job: DigestedJob): string {
   const { origin, source, schema, late, records, sessions, features, windows, pattern } = job;

@@ -42,6 +42,8 @@ export interface EventTimePart {
   readonly field: string;
   readonly delay: number;
   readonly idleTimeout?: number | undefined;
+  readonly advanceOnIdle?: boolean | undefined;
+  readonly maxDrift?: number | undefined;
   readonly maxFutureSkew?: number | undefined;
 }
 
@@ -174,7 +176,18 @@ export const sourceParts: PartSchemas<SourceParts> = {
     .strictObject({
       field: name.meta({ description: 'the timestamp field that event time is read from' }),
       delay: durationText('zero').meta({ description: 'how far behind the newest record the watermark is' }),
-      idleTimeout: durationText('positive').optional().meta({ description: 'default 30s' }),
+      idleTimeout: durationText('positive').optional().meta({
+        description:
+          'a partition that was read to its end and has brought nothing for this long holds back no answer that waits for others; default 30s',
+      }),
+      advanceOnIdle: z.boolean().optional().meta({
+        description:
+          'the watermark of an idle partition goes on by the clock, so that results depend on speed; default false',
+      }),
+      maxDrift: durationText('positive').optional().meta({
+        description:
+          'a partition whose watermark is this far ahead of the least is not read until the others have caught up',
+      }),
       maxFutureSkew: durationText('zero').optional().meta({
         description: 'a record further ahead of its broker timestamp does not move the watermark; default 5m',
       }),

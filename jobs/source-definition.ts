@@ -33,5 +33,9 @@ export interface EventTimeDefinition {
   readonly field: string;
   readonly delayMs: number;
   readonly idleTimeoutMs: number;
+  /** There where the watermark of an idle partition goes on by the clock. */
+  readonly advanceOnIdle?: true;
+  /** How far ahead of the least watermark a partition may be read; absent: as it comes. */
+  readonly maxDriftMs?: number;
   readonly maxFutureSkewMs: number;
 }

@@ -228,12 +228,11 @@ export class QueryDriver implements AsyncDisposable {
     }
   }
 
-  /** The clock starts where the data do; afterwards it never goes back. */
+  /** The clock starts where the data do, and never goes back. No time passes by it: nothing is flushed for it, and no partition becomes idle. */
   #moveClockTo(instantMs: number): void {
     if (!Number.isFinite(instantMs)) return;
-    if (!this.#hasClockStarted) this.#clock.setTo(instantMs);
+    if (!this.#hasClockStarted || instantMs > this.#clock.nowMs()) this.#clock.setTo(instantMs);
     this.#hasClockStarted = true;
-    if (instantMs > this.#clock.nowMs()) this.#clock.advance(instantMs - this.#clock.nowMs());
   }
 
   async #crash(): Promise<void> {

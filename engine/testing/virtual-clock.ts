@@ -56,7 +56,7 @@ export class VirtualClock implements Clock {
     for (const { wake } of due.toSorted((a, b) => a.dueMs - b.dueMs)) wake();
   }
 
-  /** Sets a clock that has not been moved yet: a test's clock starts where its data do. Elapsed time is not touched. */
+  /** Sets what the clock shows: a test's clock is where its data are. Elapsed time is not touched. */
   setTo(instantMs: number): void {
     this.#nowMs = instantMs;
   }

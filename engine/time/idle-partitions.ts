@@ -105,7 +105,8 @@ export class IdlePartitions {
       // There is no watermark that could go on.
       if (isAwaited) found.push(...own.map(({ partition }) => ({ partition, idleForMs: 0 })));
       for (const { partition, isHeard, quiet } of looked) {
-        if (isHeard)
+        // Of a single partition that stays where it is, nobody need hear.
+        if (isHeard && (progress.length > 1 || input.watermark === 'goes on'))
           found.push({ partition, idleForMs: input.watermark === 'stays' ? 0 : Math.floor(nowMs - quiet.sinceMs) });
       }
     }

@@ -19,6 +19,7 @@ import type { CheckedJob } from '../checked-job.ts';
 import type { BoundModel } from './bind-model.ts';
 import { branchEncoders } from './branch-encoder.ts';
 import { inTheirInputs, underOwnPositions, watermarkRule } from './input-positions.ts';
+import { partitionRules } from './partition-rules.ts';
 import { openSection } from './open-section.ts';
 
 /** A message without a timestamp of its own. */
@@ -60,6 +61,7 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     source,
     decoder,
     watermark: watermarkRule(job),
+    ...partitionRules(job, parts.partition),
     commitLog,
     openSection: (start, state) => openSection(job, start, state),
     score: model === null ? unscored : scoring(job, model, parts.input),

@@ -3,7 +3,14 @@ import { concatMap, map, of } from 'rxjs';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import { runSection, type Emitted, type Section, type SectionResult } from '../../engine/execution/section.ts';
 import { isValid, type Column } from '../../engine/record/column.ts';
-import { columnOf, LATE, MARK, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import {
+  columnOf,
+  LATE,
+  MARK,
+  selectRows,
+  type IdlePartition,
+  type RecordBatch,
+} from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import { inputOfPartition } from '../../engine/source/merged/input-partition.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
@@ -40,7 +47,7 @@ export function enrichSection(plan: InputsPlan, behind: Section, start: SectionS
   }
   const stream = plan.inputs.length - 1;
   const marks = behind.emit === undefined ? 'dropped' : 'passed on';
-  const lookUp = async (batch: RecordBatch): Promise<{ records: RecordBatch; absorbed: number; dropped: number }> => {
+  const lookUp = async (batch: RecordBatch): Promise<LookedUp> => {
     let [records, absorbed, dropped] = [batch, 0, 0];
     for (const logic of logics) {
       await logic.prefetch(records, state);
@@ -49,7 +56,8 @@ export function enrichSection(plan: InputsPlan, behind: Section, start: SectionS
       absorbed += result.absorbed;
       dropped += result.dropped;
     }
-    return { records, absorbed, dropped };
+    const idle = (batch.idle ?? []).filter(({ partition }) => inputOfPartition(partition, stream + 1) === stream);
+    return { records, absorbed, dropped, idle };
   };
   return {
     steps: duplicates.steps,
@@ -57,15 +65,25 @@ export function enrichSection(plan: InputsPlan, behind: Section, start: SectionS
     emit: (batches) =>
       batches.pipe(
         concatMap(lookUp),
-        concatMap(({ records, absorbed, dropped }) => {
+        concatMap(({ records, absorbed, dropped, idle }) => {
           const own = ofStream(records, stream, marks);
-          return of(withoutTables(own.records, enriched)).pipe(
+          const lookedAt = withoutTables(own.records, enriched);
+          return of(idle.length === 0 ? lookedAt : { ...lookedAt, idle }).pipe(
             runSection(behind),
             map((result) => counted(result, absorbed, dropped + own.others)),
           );
         }),
       ),
   };
+}
+
+/** A batch that was gone through the tables. */
+interface LookedUp {
+  readonly records: RecordBatch;
+  readonly absorbed: number;
+  readonly dropped: number;
+  /** Those of the stream's partitions that are idle: tables hold nothing back. */
+  readonly idle: readonly IdlePartition[];
 }
 
 /** What became of a batch's rows, its tables' among them. */

@@ -11,6 +11,7 @@ import type { PartitionWatermark } from '../../engine/time/partition-watermarks.
 import type { CheckedJob } from '../checked-job.ts';
 import { watermarkRule } from '../runtime/input-positions.ts';
 import { openSection } from '../runtime/open-section.ts';
+import { partitionRules } from '../runtime/partition-rules.ts';
 import { MemoryState } from './memory-state.ts';
 import type { ReplayPlan } from './replay-plan.ts';
 
@@ -91,6 +92,7 @@ function silentQuery(job: CheckedJob, { source, decoder }: ReplayedLog, commitLo
     source,
     decoder,
     watermark: watermarkRule(job),
+    ...partitionRules(job),
     commitLog,
     openSection: (start, state) => openSection(job, start, state),
     score: emitted,
