@@ -66,7 +66,9 @@ export function addStateCommand(program: Command): void {
     .requiredOption('--key <key...>', 'the key; several words for a key of several fields')
     .option(...oneOperator)
     .addOption(rowFormat())
+    .addOption(profile())
     .option(...dataDirectory)
+    .option(...configFile)
     .action(stateAt);
   state
     .command('verify')
@@ -116,9 +118,21 @@ async function look<T>(path: string, options: ProfileOptions, use: (view: StateV
 async function stateAt(
   path: string,
   { partition, offset }: Position,
-  { dir, operator, format, key }: Omit<LookOptions, 'profile'> & { readonly key: string[] },
+  options: LookOptions & { readonly key: string[] },
 ): Promise<void> {
+  const { dir, operator, format, key } = options;
   const job = await loadCheckedJob(path);
+  if (options.profile === 'cluster') {
+    const settings = await loadClusterSettings(options);
+    const { viewClusterAt } = await loadClusterPart(() => import('../../jobs/state/cluster-state.ts'));
+    const at = { partition: partition ?? 0, offset };
+    const store = { settings, clock: systemClock };
+    const rows = await viewClusterAt(job, store, at, operator ?? null, (view) =>
+      stateOfKey(view, key, operator ?? null),
+    );
+    await printRows(inTurn(rows), format);
+    return;
+  }
   await using storage = await openToRead(dir);
   const stored = storedJob(job, storage);
   const { committed } = stored.row;

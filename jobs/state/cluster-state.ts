@@ -1,5 +1,6 @@
 import { SluiceError } from '../../engine/error.ts';
 import { readNote, type CommitNote } from '../../engine/sink/kafka/commit-note.ts';
+import type { PartitionOffset } from '../../engine/source/source.ts';
 import { KafkaSource } from '../../engine/source/kafka/kafka-source.ts';
 import { connectRedis, type RedisClient } from '../../engine/state/redis/connect-redis.ts';
 import { StoredTaskState } from '../../engine/state/redis/stored-task-state.ts';
@@ -10,11 +11,12 @@ import { clusterRegistry } from '../runtime/cluster/cluster-registry.ts';
 import { inputTopic } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { openDecoder } from '../runtime/open-source.ts';
-import { operatorsOf, planStages, type Stage } from '../runtime/stages.ts';
+import { planStages, type Stage } from '../runtime/stages.ts';
 import type { ClusterStore } from './cluster-savepoint.ts';
 import { jobOperators } from './job-operators.ts';
 import { MemoryState } from './memory-state.ts';
-import { replayState } from './replay-state.ts';
+import type { ReplayedState } from './replay-state.ts';
+import { replayTask } from './replay-task.ts';
 import { countKeys, driftsOf, sampleOf, type Drift } from './state-sample.ts';
 import type { StateView } from './state-view.ts';
 import type { Verified } from './verify-state.ts';
@@ -23,7 +25,11 @@ import type { Verified } from './verify-state.ts';
 interface StoredTask {
   readonly task: string;
   readonly stage: Stage;
+  /** That the stage reads. */
+  readonly topic: string;
   readonly partition: number;
+  /** Partitions of the topic that the stage before reads. */
+  readonly upstreamPartitions: number;
   readonly offset: number;
   readonly note: CommitNote;
 }
@@ -53,41 +59,28 @@ export async function viewCluster<T>(
 }
 
 /**
- * Computes the state of a sample of keys anew from the topic, task by task, and compares it with what Redis holds, as of each task's last flush.
+ * Computes the state of a sample of keys anew from the topics, task by task and stage by stage, and compares it with what Redis holds, as of each task's last flush.
  *
  * @param share of the keys: above 0, at most 1.
- * @throws {SluiceError} `STATE_NONE`, `JOB_CHANGED`; `LOG_TRUNCATED` where the topic does not reach back to where a task began; `VERIFY_STAGES` for a job of several stages; `STATE_BUSY` where a task
- *   flushed meanwhile.
+ * @throws {SluiceError} `STATE_NONE`, `JOB_CHANGED`; `LOG_TRUNCATED` where a topic does not reach back to where a task began; `STATE_BUSY` where a task flushed meanwhile.
  */
 export async function verifyCluster(job: CheckedJob, store: ClusterStore, share: number): Promise<Verified> {
-  const { kafka, redis: redisSettings } = neededServices(store.settings);
-  const topic = inputTopic(job);
-  const redis = connectRedis(redisSettings, () => undefined);
+  const redis = connectRedis(neededServices(store.settings).redis, () => undefined);
   let keys = 0;
   let replayedRecords = 0;
   const drifts: Drift[] = [];
   try {
-    if (planStages(job).length > 1) throw severalStages(job);
-    for (const { task, partition, offset, note } of await storedTasks(job, redis)) {
-      if (note.metadata.jobDigest !== job.digest) throw changed(job, task);
+    for (const stored of await storedTasks(job, redis)) {
+      const { task, offset, note } = stored;
       const operators = jobOperators(job);
       const { watermarksMs } = note.metadata;
-      const stored = await sampleOf({ operators, reader: new StoredTaskState(redis, task), watermarksMs }, share);
+      const found = await sampleOf({ operators, reader: new StoredTaskState(redis, task), watermarksMs }, share);
       if ((await readTaskHeader(redis, task)).offset !== offset) throw busy(task);
-      await using source = await KafkaSource.open({ settings: kafka.client, topic, partitions: [partition] });
-      const plan = {
-        from: [{ partition, offset: note.origin }],
-        watermarksMs: null,
-        ranges: [{ partition, from: note.origin, to: offset }],
-      };
-      const decoder = openDecoder(job, clusterRegistry(store.settings, store.clock));
-      const replayed = await replayState(job, { source, decoder }, plan);
-      const reader = new MemoryState();
-      reader.put(replayed.writes);
-      const expected = await sampleOf({ operators, reader, watermarksMs }, share);
-      keys += countKeys(expected, stored);
+      const replayed = await fromLog(job, store, stored, offset);
+      const expected = await sampleOf({ operators, reader: replayed.reader, watermarksMs }, share);
+      keys += countKeys(expected, found);
       replayedRecords += replayed.replayedRecords;
-      drifts.push(...driftsOf(expected, stored));
+      drifts.push(...driftsOf(expected, found));
     }
   } finally {
     redis.disconnect();
@@ -95,9 +88,56 @@ export async function verifyCluster(job: CheckedJob, store: ClusterStore, share:
   return { keys, drifts, replayedRecords };
 }
 
+/**
+ * Looks at the state of a task as it was before a record was read, computed from the topic.
+ *
+ * @param operator whose stage's topic the position is one of; `null`: the job's own.
+ * @throws {SluiceError} `STATE_NONE`, `JOB_CHANGED`, `LOG_TRUNCATED`; `POSITION_UNKNOWN` for a partition that has no state, or a record that its task has not read.
+ */
+export async function viewClusterAt<T>(
+  job: CheckedJob,
+  store: ClusterStore,
+  { partition, offset }: PartitionOffset,
+  operator: string | null,
+  use: (view: StateView) => Promise<T>,
+): Promise<T> {
+  const redis = connectRedis(neededServices(store.settings).redis, () => undefined);
+  try {
+    const tasks = await storedTasks(job, redis);
+    const stage = stageOf(tasks, operator);
+    const task = tasks.find((each) => each.stage === stage && each.partition === partition);
+    if (task === undefined || offset > task.offset || offset < task.note.origin) {
+      throw positionUnknown(job, { partition, offset }, task);
+    }
+    const { reader, watermarksMs } = await fromLog(job, store, task, offset);
+    return await use({ operators: jobOperators(job), reader, watermarksMs });
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** What a task's topic says of its state before an offset. */
+async function fromLog(
+  job: CheckedJob,
+  { settings, clock }: ClusterStore,
+  { task, stage, topic, partition, upstreamPartitions, note }: StoredTask,
+  to: number,
+): Promise<ReplayedState & { readonly reader: StateReader }> {
+  if (note.metadata.jobDigest !== stage.digest) throw changed(job, task);
+  const { client } = neededServices(settings).kafka;
+  await using source = await KafkaSource.open({ settings: client, topic, partitions: [partition] });
+  const decoder = stage.input === 'source' ? openDecoder(job, clusterRegistry(settings, clock)) : null;
+  const { origin: from } = note;
+  const replayed = await replayTask(job, { stage, partition, upstreamPartitions, source, decoder }, { from, to });
+  const reader = new MemoryState();
+  reader.put(replayed.writes);
+  return { ...replayed, reader };
+}
+
 /** The tasks of a job that have state. @throws {SluiceError} `STATE_NONE` */
 async function storedTasks(job: CheckedJob, redis: RedisClient): Promise<readonly StoredTask[]> {
   const tasks: StoredTask[] = [];
+  let upstreamPartitions = 1;
   for (const stage of planStages(job)) {
     const name = `${job.app}.${job.name}${stage.suffix}`;
     const topic = stage.input === 'source' ? inputTopic(job) : stage.input.topic;
@@ -106,8 +146,10 @@ async function storedTasks(job: CheckedJob, redis: RedisClient): Promise<readonl
       const task = `${name}.${topic}-${partition}`;
       const { offset, metadata } = await readTaskHeader(redis, task);
       if (offset === null || metadata === null) continue;
-      tasks.push({ task, stage, partition, offset, note: readNote(metadata, `the state of task ${task}`) });
+      const note = readNote(metadata, `the state of task ${task}`);
+      tasks.push({ task, stage, topic, partition, upstreamPartitions, offset, note });
     }
+    upstreamPartitions = partitions;
   }
   if (tasks.length > 0) return tasks;
   throw new SluiceError(
@@ -138,19 +180,32 @@ class TasksState implements StateReader {
     for (const state of this.#of(operatorId)) yield* state.scan(operatorId);
   }
 
-  /** What no stage names, as what drops repeated records, is in the first one. */
   #of(operatorId: string): readonly StoredTaskState[] {
-    const own = this.#readers.filter(({ stage }) => operatorsOf(stage).includes(operatorId));
-    const readers = own.length > 0 ? own : this.#readers.filter(({ stage }) => stage.input === 'source');
-    return readers.map(({ state }) => state);
+    const stage = stageOf(this.#readers, operatorId);
+    return this.#readers.filter((reader) => reader.stage === stage).map(({ state }) => state);
   }
 }
 
-function severalStages({ name }: CheckedJob): SluiceError {
+/** The stage of an operator: what no stage names, as what drops repeated records, is in the first one. */
+function stageOf(tasks: readonly { readonly stage: Stage }[], operatorId: string | null): Stage | undefined {
+  const stages = tasks.map(({ stage }) => stage);
+  const own = stages.find((stage) => operatorId !== null && stage.operators.includes(operatorId));
+  return own ?? stages.find(({ input }) => input === 'source');
+}
+
+function positionUnknown(
+  { name }: CheckedJob,
+  { partition, offset }: PartitionOffset,
+  task: StoredTask | undefined,
+): SluiceError {
+  const read =
+    task === undefined
+      ? 'it has no state there'
+      : `its state there is of offsets ${task.note.origin} to ${task.offset}`;
   return new SluiceError(
-    'VERIFY_STAGES',
-    `a job must be of one stage to be verified on a cluster; ${name} is split into several. Its state is verified on the embedded profile`,
-    { fields: { job: name } },
+    'POSITION_UNKNOWN',
+    `job ${name} must have read partition ${partition} up to offset ${offset}; ${read}`,
+    { fields: { job: name, partition, offset } },
   );
 }
 

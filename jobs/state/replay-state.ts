@@ -16,7 +16,7 @@ import { MemoryState } from './memory-state.ts';
 import type { ReplayPlan } from './replay-plan.ts';
 
 /** Records of one batch; large, since nobody waits for the first of them. */
-const replayBatchRecords = 4_096;
+export const replayBatchRecords = 4_096;
 
 /** What a replay reads; disposed of by whoever opened it. */
 export interface ReplayedLog {
@@ -45,19 +45,28 @@ export async function replayState(
   plan: ReplayPlan,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<ReplayedState> {
-  const { section, watermarks, replayedRecords } = await recover(
-    silentQuery(job, { source, decoder }, noCommits),
-    acquired(job, plan),
-    signal,
-  );
+  return replayQuery(silentQuery(job, { source, decoder }, noCommits), plan, signal);
+}
+
+/**
+ * The same for a query that is there already, whose commit log is {@link noCommits}.
+ *
+ * @throws {SluiceError} `LOG_TRUNCATED`, and what the source and the decoder throw.
+ */
+export async function replayQuery(
+  query: QueryDefinition,
+  plan: ReplayPlan,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ReplayedState> {
+  const { section, watermarks, replayedRecords } = await recover(query, acquired(query, plan), signal);
   return { writes: takeState(section), watermarksMs: watermarks.entries(), replayedRecords };
 }
 
-function acquired({ digest }: CheckedJob, { from, watermarksMs, ranges }: ReplayPlan): Acquired {
+function acquired({ jobDigest }: QueryDefinition, { from, watermarksMs, ranges }: ReplayPlan): Acquired {
   const ends = new Map(from.map(({ partition, offset }) => [partition, offset]));
   for (const { partition, to } of ranges) ends.set(partition, to);
   const committed: readonly PartitionOffset[] = [...ends].map(([partition, offset]) => ({ partition, offset }));
-  const metadata = { batchSequence: 0, jobDigest: digest, modelDigest: '' };
+  const metadata = { batchSequence: 0, jobDigest, modelDigest: '' };
   return {
     committed,
     metadata: null,
@@ -106,7 +115,8 @@ function emitted(): never {
   assert.fail('a silent replay emits nothing');
 }
 
-const noCommits: CommitLog = {
+/** What a replay commits to, who never does. */
+export const noCommits: CommitLog = {
   acquire: emitted,
   state: new MemoryState(),
   commit: emitted,

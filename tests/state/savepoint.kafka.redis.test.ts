@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { restoreCluster, saveCluster } from '../../jobs/state/cluster-savepoint.ts';
-import { verifyCluster, viewCluster } from '../../jobs/state/cluster-state.ts';
+import { verifyCluster, viewCluster, viewClusterAt } from '../../jobs/state/cluster-state.ts';
 import { restoreLocal, saveLocal } from '../../jobs/state/local-savepoint.ts';
 import { rebuildCluster } from '../../jobs/state/rebuild-cluster.ts';
-import { stateOfKey } from '../../jobs/state/state-view.ts';
+import { defaultPlace } from '../../jobs/state/savepoint.ts';
+import { stateOfKey, type StateRow, type StateView } from '../../jobs/state/state-view.ts';
 import { cardJob, PaymentsCluster, wholeJob } from './payments-cluster.ts';
 import { StateUnderTest, type Payment } from './state-under-test.ts';
 
@@ -141,12 +142,16 @@ describe('the state of a job on a cluster', () => {
     const [first = ''] = hashes;
     await client.hset(first, 'stray', 'bytes', Object.keys(before[0] ?? {})[0] ?? '', 'other bytes');
     const answered = await clusterAnswers(name);
+    const { drifts } = await verifyCluster(job, cluster.store, 1);
+    expect(new Set(drifts.map(({ operator }) => operator))).toEqual(new Set(['card/0']));
+    expect(drifts.length).toBeGreaterThan(0);
 
     const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
     const profile = { ...cluster.store, modelsDirectory: '', logger };
     const replayed = await rebuildCluster(job, profile, new AbortController().signal);
     expect(replayed).toBeGreaterThanOrEqual(cut);
     expect(await states()).toEqual(before);
+    expect(await verifyCluster(job, cluster.store, 1)).toMatchObject({ drifts: [], replayedRecords: replayed });
     expect(await clusterAnswers(name)).toEqual(answered);
     client.disconnect();
 
@@ -155,5 +160,35 @@ describe('the state of a job on a cluster', () => {
     await cluster.produce(twinName, payments);
     await cluster.run(await jobOf(test, twinName));
     expect((await clusterAnswers(name)).map(ofCard)).toEqual((await clusterAnswers(twinName)).map(ofCard));
+  });
+
+  it('is told as it was before a record was read, by the stage of an operator', async () => {
+    await using test = await StateUnderTest.open(partitions, 'looked');
+    const job = await wholeJob(test, 'looked');
+    await cluster.newTopic('looked');
+    await cluster.produce('looked', payments);
+    await cluster.run(job);
+    const partition = defaultPlace(Buffer.from('card-3'), partitions);
+    const own = payments.filter(({ card }) => defaultPlace(Buffer.from(card), partitions) === partition);
+    const cardAt = (offset: number, at: number = partition): Promise<readonly StateRow[]> =>
+      viewClusterAt(job, cluster.store, { partition: at, offset }, 'card/0', (view) =>
+        stateOfKey(view, ['card-3'], 'card/0'),
+      );
+    const now = await viewCluster(job, cluster.store, (view) => stateOfKey(view, ['card-3'], 'card/0'));
+    expect(now.length).toBeGreaterThan(5);
+    expect(await cardAt(own.length)).toEqual(now);
+    expect(await cardAt(0)).toEqual([]);
+    const first = own.findIndex(({ card }) => card === 'card-3');
+    expect(await cardAt(first + 1)).toMatchObject([{ values: { amount: own[first]?.amount } }]);
+    await expect(cardAt(own.length + 1)).rejects.toMatchObject({ code: 'POSITION_UNKNOWN' });
+    await expect(cardAt(0, partitions)).rejects.toMatchObject({ code: 'POSITION_UNKNOWN' });
+
+    // All payments are of one terminal, whose stage reads another topic.
+    const shop = (view: StateView): Promise<readonly StateRow[]> => stateOfKey(view, ['shop'], 'terminal/0');
+    const shopAt = defaultPlace(Buffer.from('shop'), partitions);
+    const kept = await viewCluster(job, cluster.store, shop);
+    expect(kept.length).toBeGreaterThan(50);
+    const before = await viewClusterAt(job, cluster.store, { partition: shopAt, offset: 1 }, 'terminal/0', shop);
+    expect(before).toHaveLength(1);
   });
 });
