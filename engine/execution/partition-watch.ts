@@ -20,6 +20,10 @@ export interface PartitionWatchOptions {
   readonly positions: ReadingPositions;
   /** What the source holds now; asked when a partition is quiet, and so seldom. */
   ranges(): Promise<readonly PartitionRange[]>;
+  /** What it held when the run began. */
+  readonly held: readonly PartitionRange[];
+  /** Whether the run ends with that. */
+  readonly endsThere: boolean;
 }
 
 /**
@@ -33,14 +37,22 @@ export class PartitionWatch {
   readonly #idle: IdlePartitions | null;
   /** Where partitions end that bring nothing more: files, and all of them for a run that ends by itself. */
   readonly #ends: ReadonlyMap<number, number>;
+  /** Partitions that were never heard from, and had something when the run began: who knows how old it is. */
+  readonly #unread: Set<number>;
   #paused: Paused = nonePaused;
 
-  /** @param ends the ranges that the run is to read to their end. */
-  constructor(options: PartitionWatchOptions, partitions: readonly number[], ends: readonly PartitionRange[]) {
-    const { idle, clock } = options;
+  constructor(options: PartitionWatchOptions) {
+    const { idle, clock, held, endsThere, positions } = options;
     this.#options = options;
+    const partitions = held.map(({ partition }) => partition);
     this.#idle = idle === undefined ? null : new IdlePartitions(idle, partitions, clock.monotonicMs());
-    this.#ends = new Map(ends.map(({ partition, endOffset }) => [partition, endOffset]));
+    const final = held.filter(({ isFinal }) => endsThere || isFinal === true);
+    this.#ends = new Map(final.map(({ partition, endOffset }) => [partition, endOffset]));
+    const unread = held.filter(({ partition, startOffset, endOffset }) => {
+      const next = positions.nextOffsets.get(partition) ?? startOffset;
+      return positions.watermarks.of(partition) === -Infinity && next < endOffset;
+    });
+    this.#unread = new Set(unread.map(({ partition }) => partition));
   }
 
   /** How many partitions are idle, and how many paused, now. */
@@ -50,6 +62,7 @@ export class PartitionWatch {
 
   /** Says that a batch has brought something of these partitions. */
   heard(ranges: readonly OffsetRange[]): void {
+    if (this.#unread.size > 0) for (const { partition } of ranges) this.#unread.delete(partition);
     if (this.#idle === null) return;
     const nowMs = this.#options.clock.monotonicMs();
     for (const { partition } of ranges) this.#idle.heard(partition, nowMs);
@@ -84,7 +97,10 @@ export class PartitionWatch {
   paused(): Paused {
     const { alignment, positions } = this.#options;
     if (alignment === undefined) return nonePaused;
-    this.#paused = pausedPartitions(positions.watermarks, alignment, (partition) => this.#holdsBack(partition));
+    this.#paused = pausedPartitions(positions.watermarks, alignment, {
+      holdsBack: (partition) => this.#holdsBack(partition),
+      unread: this.#unread,
+    });
     return this.#paused;
   }
 

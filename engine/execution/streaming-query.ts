@@ -220,9 +220,8 @@ export class StreamingQuery {
     if (idle === undefined && alignment === undefined) return null;
     const ranges = (): Promise<readonly PartitionRange[]> => retry(() => source.ranges());
     const held = ends ?? (await ranges());
-    const options = { idle, alignment, clock: this.#clock, positions: task, ranges };
-    const partitions = held.map(({ partition }) => partition);
-    return new PartitionWatch(options, partitions, ends ?? held.filter(({ isFinal }) => isFinal === true));
+    const endsThere = ends !== null;
+    return new PartitionWatch({ idle, alignment, clock: this.#clock, positions: task, ranges, held, endsThere });
   }
 
   async #open(polled: Arrived, task: Recovered, decoder: Decoder | null): Promise<Flight> {

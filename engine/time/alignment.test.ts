@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pausedPartitions } from './alignment.ts';
+import { pausedPartitions, type HoldingBack } from './alignment.ts';
 import { PartitionWatermarks } from './partition-watermarks.ts';
 
 const watermarks = new PartitionWatermarks([
@@ -9,7 +9,10 @@ const watermarks = new PartitionWatermarks([
   { partition: 3, watermarkMs: 900 },
   { partition: 4, watermarkMs: -Infinity },
 ]);
-const all = (): boolean => true;
+const counting = (holdsBack: (partition: number) => boolean, unread: readonly number[] = []): HoldingBack => {
+  return { holdsBack, unread: new Set(unread) };
+};
+const all = counting(() => true);
 const none: readonly number[] = [];
 
 describe('alignment', () => {
@@ -19,9 +22,44 @@ describe('alignment', () => {
   });
 
   it('waits for no partition that is idle, or at its end', () => {
-    expect([...pausedPartitions(watermarks, { inputs: [50] }, (partition) => partition > 0)]).toEqual([3]);
-    expect([...pausedPartitions(watermarks, { inputs: [50] }, (partition) => partition > 2)]).toEqual(none);
-    expect([...pausedPartitions(watermarks, { inputs: [50] }, () => false)]).toEqual(none);
+    expect([
+      ...pausedPartitions(
+        watermarks,
+        { inputs: [50] },
+        counting((partition) => partition > 0),
+      ),
+    ]).toEqual([3]);
+    expect([
+      ...pausedPartitions(
+        watermarks,
+        { inputs: [50] },
+        counting((partition) => partition > 2),
+      ),
+    ]).toEqual(none);
+    expect([
+      ...pausedPartitions(
+        watermarks,
+        { inputs: [50] },
+        counting(() => false),
+      ),
+    ]).toEqual(none);
+  });
+
+  it('waits for partitions of which nothing was read, though they have something', () => {
+    expect([
+      ...pausedPartitions(
+        watermarks,
+        { inputs: [800] },
+        counting(() => true, [4]),
+      ),
+    ]).toEqual([0, 1, 2, 3]);
+    expect([
+      ...pausedPartitions(
+        watermarks,
+        { inputs: ['apart', 800] },
+        counting(() => true, [4]),
+      ),
+    ]).toEqual(none);
   });
 
   it('is each input’s own: free ones are waited for, those apart are not', () => {

@@ -11,6 +11,14 @@ export interface AlignmentRule {
 /** The partitions that nothing is to be read of for now. */
 export type Paused = ReadonlySet<number>;
 
+/** What others wait for. */
+export interface HoldingBack {
+  /** Whether a partition that has had a record counts. */
+  holdsBack(partition: number): boolean;
+  /** Partitions that have something, of which nothing was read. */
+  readonly unread: ReadonlySet<number>;
+}
+
 /** Nothing waits. */
 export const nonePaused: Paused = new Set();
 
@@ -18,21 +26,19 @@ export const nonePaused: Paused = new Set();
  * The partitions that are further ahead of the least watermark than their input's rule allows (semantics, "Alignment"): they are paused until the others have caught up, so that a backlog that is read
  * unevenly holds no more state than one that is read evenly. Called before each poll, of jobs that have such a rule; costs a pass over the partitions.
  *
- * A partition holds the others back from its first record on, and only while it may bring more: not while it is idle, nor behind its end. The one that is furthest behind is never paused, so there is always one that
- * goes on, or becomes idle.
- *
- * @param holdsBack whether a partition that has had a record counts.
+ * A partition holds the others back from its first record on, or from the beginning where it has something that was not read yet, and only while it may bring more: not while it is idle, nor behind its
+ * end. The one that is furthest behind is never paused, so there is always one that goes on, or becomes idle.
  */
 export function pausedPartitions(
   watermarks: PartitionWatermarks,
   { inputs }: AlignmentRule,
-  holdsBack: (partition: number) => boolean,
+  { holdsBack, unread }: HoldingBack,
 ): Paused {
   const of = (partition: number): number | 'free' | 'apart' => inputs[partition % inputs.length] ?? 'free';
   const aligned = watermarks
     .entries()
     .filter(({ partition, watermarkMs }) => of(partition) !== 'apart' && watermarkMs > -Infinity);
-  let leastMs = Infinity;
+  let leastMs = [...unread].some((partition) => of(partition) !== 'apart') ? -Infinity : Infinity;
   for (const { partition, watermarkMs } of aligned) {
     if (watermarkMs < leastMs && holdsBack(partition)) leastMs = watermarkMs;
   }

@@ -22,18 +22,26 @@ describe('idle partitions', () => {
   });
 
   it('are none as long as something is to be read, however long reading it takes', () => {
-    const idle = new IdlePartitions({ inputs: [stays] }, [0], 0);
-    expect(idle.find(read(1, { isAtEnd: false }), 500)).toEqual([]);
+    const idle = new IdlePartitions({ inputs: [stays] }, [0, 1], 0);
+    idle.heard(1, 9_999);
+    const progress = read(2, { isAtEnd: false });
+    expect(idle.find(progress, 500)).toEqual([]);
     expect(idle.isDue(600)).toBe(false);
-    expect(idle.find(read(1), 10_000)).toEqual([{ partition: 0, idleForMs: 0 }]);
+    expect(idle.find(read(2), 10_000)).toEqual([{ partition: 0, idleForMs: 0 }]);
   });
 
   it('are heard from again, and then idle again', () => {
-    const idle = new IdlePartitions({ inputs: [stays] }, [0], 0);
-    idle.find(read(1), 100);
+    const idle = new IdlePartitions({ inputs: [stays] }, [0, 1], 0);
+    expect(idle.find(read(2), 100)).toHaveLength(2);
     idle.heard(0, 150);
-    expect([idle.count, idle.isDue(249), idle.isDue(250)]).toEqual([0, false, true]);
-    expect(idle.find(read(1), 260)).toHaveLength(1);
+    expect([idle.count, idle.isDue(249), idle.isDue(250)]).toEqual([1, false, true]);
+    expect(idle.find(read(2), 260)).toEqual([{ partition: 0, idleForMs: 0 }]);
+  });
+
+  it('are of no matter where there is but one', () => {
+    const idle = new IdlePartitions({ inputs: [stays] }, [0], 0);
+    expect(idle.find(read(1), 100)).toEqual([]);
+    expect(idle.count).toBe(1);
   });
 
   it('go on by the clock, a step each timeout, where the job says so', () => {
