@@ -3,12 +3,13 @@ import { Schema, type Field } from '../engine/record/schema.ts';
 import type { LiftedField } from '../engine/source/merged/lift.ts';
 import { eventTimeColumn, inputColumn } from '../operators/join/join-definition.ts';
 import type { EventTimeDefinition, LatePolicy, SourceDefinition } from './checked-job.ts';
-import { checkJoin, checkSelect } from './check-join.ts';
+import { checkSelect } from './check-join.ts';
+import { checkJoins } from './check-joins.ts';
 import { checkOneOf } from './check-one-of.ts';
 import { checkSource, type CheckedSource } from './check-source.ts';
 import { checkTableCopy } from './check-table-copy.ts';
 import { checkUnion } from './check-union.ts';
-import type { InputsPlan, JoinPlan } from './inputs-plan.ts';
+import type { InputsPlan, JoinPlan, OneJoinPlan } from './inputs-plan.ts';
 import type { JobFiles } from './job-files.ts';
 import type { CheckedInputs, ReadInput } from './read-input.ts';
 import type { JobParts } from './job-file.ts';
@@ -51,8 +52,9 @@ export async function checkInputs(
   const read: (ReadInput | null)[] = [];
   for (const name of names) read.push(await checkInput(document, 'sources', name, files));
   const way = checkOneOf(document, [], ['join', 'union'], 'what becomes of the inputs', diagnostics);
-  const wanted = way === 'join' ? 'two, which "join" joins' : 'at least two';
-  if (names.length < 2 || (way === 'join' && names.length > 2) || names.length > mostInputs) {
+  const joins = Array.isArray(parts.join) ? parts.join.length : 1;
+  const wanted = way === 'join' && joins === 1 ? 'two, which "join" joins, or a list under "join"' : 'at least two';
+  if (names.length < 2 || (way === 'join' && joins === 1 && names.length > 2) || names.length > mostInputs) {
     const message = `"sources" has ${names.length === 1 ? '1 input' : `${names.length} inputs`}`;
     const expected = names.length > mostInputs ? `at most ${mostInputs}` : `${wanted}; or "source" for one`;
     diagnostics.push(document.atKey(['sources'], { code: 'VALUE_WRONG', message, expected }));
@@ -97,7 +99,7 @@ function checkJoined(
   if (join === undefined) return null;
   const schema = commonSchema(found);
   const inputs = found.map((input, index) => Object.freeze({ ...input, lift: liftOf(found, index) }));
-  const joined = checkJoin(document, join, { inputs, schema, late }, files);
+  const joined = checkJoins(document, join, { inputs, schema, late }, files);
   if (joined === null) return null;
   const selected = select === undefined ? null : checkSelect(document, select, joined, files);
   if (select !== undefined && selected === null) return null;
@@ -197,7 +199,12 @@ export function meaningOf(inputs: readonly ReadInput[], { join, enriched, select
   };
 }
 
-function meaningOfJoin({ definition, condition }: JoinPlan): unknown {
+/** A join of two inputs has the meaning that it had before there were chains. */
+function meaningOfJoin(join: JoinPlan): unknown {
+  return join.before.length === 0 ? meaningOfOne(join) : [...join.before, join].map(meaningOfOne);
+}
+
+function meaningOfOne({ definition, condition }: OneJoinPlan): unknown {
   const { operatorId, kind, left, right, key, beforeMs, afterMs } = definition;
   return [operatorId, kind, left, right, key, beforeMs, afterMs, condition?.canonical ?? null];
 }

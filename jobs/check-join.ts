@@ -7,45 +7,59 @@ import { eventTimeColumn, joinFields, type JoinDefinition, type JoinSide } from 
 import { conditionAt } from './check-window-aggregates.ts';
 import type { LatePolicy } from './checked-job.ts';
 import type { JoinFields, JoinPart } from './check-join-shape.ts';
-import type { InputDefinition, JoinPlan, SelectPlan } from './inputs-plan.ts';
+import type { JoinPlan, OneJoinPlan, SelectPlan } from './inputs-plan.ts';
 import type { JobFiles } from './job-files.ts';
-
-/** What of a job decides its join, beside `join:` itself. */
-export interface JoinContext {
-  readonly inputs: readonly InputDefinition[];
-  /** Of the records of all inputs, each field under the name of its input. */
-  readonly schema: Schema;
-  readonly late: LatePolicy;
-}
 
 /** Fields that can be part of a key. */
 const keyTypes: readonly FieldType[] = ['string', 'long'];
 
-/** Checks a job's join and plans its operator; adds what is wrong to `files` and gives `null`. Called once while a job is loaded, where its inputs are sound. */
-export function checkJoin(
+/** One side of a join, as `on` sees it. */
+export interface SideContext {
+  /** For people. */
+  readonly name: string;
+  /** The fields that a key may be made of, by the names that `on` calls them. */
+  readonly schema: Schema;
+  /** The number that its records have, among those of the join. */
+  readonly input: number;
+  /** What a field is called among the records of all sides. */
+  columnOf(field: string): string;
+  /** What is kept of its records, and comes out. */
+  readonly columns: readonly string[];
+}
+
+/** What of a job decides one of its joins, beside what stands there itself. */
+export interface OneJoinContext {
+  /** Where it stands. */
+  readonly at: DocumentPath;
+  readonly id: string;
+  readonly left: SideContext;
+  readonly right: SideContext;
+  /** Of the records of all sides. */
+  readonly schema: Schema;
+  readonly late: LatePolicy;
+  /** How far each side's watermark is behind its records, by their numbers. */
+  readonly delaysMs: readonly number[];
+  /** Names that no result may have for a key. */
+  readonly taken: readonly string[];
+}
+
+/** Checks one join of two sides and plans its operator; adds what is wrong to `files` and gives `null`. Called while a job is loaded, where its inputs are sound. */
+export function checkOneJoin(
   document: PlanDocument,
   part: JoinPart,
-  { inputs, schema, late }: JoinContext,
+  { at, id, left, right, schema, late, delaysMs, taken }: OneJoinContext,
   files: JobFiles,
-): JoinPlan | null {
+): OneJoinPlan | null {
   const { diagnostics } = files;
   const before = diagnostics.length;
   const report = (path: DocumentPath, finding: Finding): void => {
-    diagnostics.push(document.atValue(['join', ...path], finding));
+    diagnostics.push(document.atValue([...at, ...path], finding));
   };
-  const left = inputNamed(part.left, ['left'], inputs, report);
-  const right = inputNamed(part.right, ['right'], inputs, report);
-  if (part.left === part.right) {
-    const message = `"${part.right}" is joined with itself`;
-    const expected = 'another input; the same topic may be read under two names';
-    report(['right'], { code: 'NAME_DUPLICATE', message, expected });
-  }
   const { before: beforeMs = 0, after: afterMs = 0 } = part.within;
   if (part.within.before === undefined && part.within.after === undefined) {
     const message = '"within" says neither "before" nor "after", and state without a bound would grow for ever';
     report(['within'], { code: 'KEY_MISSING', message, expected: '{ before: 1h, after: 1h }' });
   }
-  if (left === null || right === null) return null;
   const [leftFields, rightFields] = keyFields(part.on);
   if (leftFields.length !== rightFields.length) {
     const message = `the left key has ${leftFields.length} fields, and the right one ${rightFields.length}`;
@@ -58,41 +72,36 @@ export function checkJoin(
   leftFields.forEach((name, index) => {
     const types = [left.schema.field(name)?.type, right.schema.field(rightFields[index] ?? '')?.type];
     if (types[0] === types[1]) return;
-    const message = `"${left.name}.${name}" is a ${types[0]}, and "${right.name}.${rightFields[index]}" a ${types[1]}`;
+    const message = `"${shown(left, name)}" is a ${types[0]}, and "${shown(right, rightFields[index] ?? '')}" a ${types[1]}`;
     report(places('right', index), { code: 'TYPE_WRONG', message, expected: `a ${types[0]} on both sides` });
   });
-  leftFields.forEach((name, index) => {
-    const clash = name === eventTimeColumn || inputs.some((input) => input.name === name);
-    if (!clash && leftFields.indexOf(name) === index) return;
+  // Behind the dot: what is joined by "orders.customer" is keyed by "customer".
+  const key = leftFields.map((name) => name.slice(name.lastIndexOf('.') + 1));
+  key.forEach((name, index) => {
+    const clash = name === eventTimeColumn || taken.includes(name);
+    if (!clash && key.indexOf(name) === index) return;
     const message = clash ? `a result already has a "${name}" of its own` : `"${name}" is here twice`;
     report(places('left', index), { code: 'NAME_DUPLICATE', message, expected: 'another name' });
   });
-  if (inputs.some(({ name }) => name === eventTimeColumn)) {
-    report([part.left === eventTimeColumn ? 'left' : 'right'], {
-      code: 'NAME_DUPLICATE',
-      message: `a result already has an "${eventTimeColumn}" of its own`,
-      expected: 'another name',
-    });
-  }
   if (diagnostics.length > before) return null;
-  const side = (input: InputDefinition, fields: readonly string[]): JoinSide => ({
-    input: inputs.indexOf(input),
-    key: fields.map((name) => `${input.name}.${name}`),
-    columns: input.schema.fields.map(({ name }) => `${input.name}.${name}`),
+  const side = ({ input, columnOf, columns }: SideContext, fields: readonly string[]): JoinSide => ({
+    input,
+    key: fields.map(columnOf),
+    columns,
   });
   const definition: JoinDefinition = Object.freeze({
-    operatorId: part.id ?? 'join',
+    operatorId: part.id ?? id,
     kind: part.kind ?? 'inner',
     left: Object.freeze(side(left, leftFields)),
     right: Object.freeze(side(right, rightFields)),
-    key: Object.freeze([...leftFields]),
+    key: Object.freeze(key),
     beforeMs,
     afterMs,
     allowedLatenessMs: late.allowedLatenessMs,
-    delaysMs: Object.freeze(inputs.map(({ source }) => source.eventTime.delayMs)),
+    delaysMs: Object.freeze([...delaysMs]),
   });
   const outputSchema = new Schema(joinFields(definition, schema));
-  const place = { document, schema: outputSchema, diagnostics, path: ['join', 'where'] };
+  const place = { document, schema: outputSchema, diagnostics, path: [...at, 'where'] };
   const condition = part.where === undefined ? null : conditionAt(part.where, place);
   return diagnostics.length > before ? null : Object.freeze({ definition, condition, outputSchema });
 }
@@ -129,40 +138,23 @@ export function checkSelect(
 
 type Report = (path: DocumentPath, finding: Finding) => void;
 
-function inputNamed(
-  name: string,
-  path: DocumentPath,
-  inputs: readonly InputDefinition[],
-  report: Report,
-): InputDefinition | null {
-  const found = inputs.find((input) => input.name === name);
-  if (found !== undefined) return found;
-  const names = inputs.map((input) => input.name);
-  report(path, {
-    code: 'NAME_UNKNOWN',
-    message: `the job has no input "${name}"`,
-    expected: `one of ${names.join(', ')}`,
-    nearest: nearestName(name, names),
-  });
-  return null;
-}
-
-function checkKeyField(
-  name: string,
-  { name: input, schema }: InputDefinition,
-  path: DocumentPath,
-  report: Report,
-): void {
+function checkKeyField(name: string, side: SideContext, path: DocumentPath, report: Report): void {
+  const { name: input, schema } = side;
   const type = schema.field(name)?.type;
   if (type !== undefined && keyTypes.includes(type)) return;
   const fitting = schema.fields.filter((field) => keyTypes.includes(field.type)).map((field) => field.name);
   report(path, {
     code: type === undefined ? 'NAME_UNKNOWN' : 'TYPE_WRONG',
     message:
-      type === undefined ? `"${input}" has no field "${name}"` : `"${input}.${name}" is a ${type}, which is no key`,
+      type === undefined ? `"${input}" has no field "${name}"` : `"${shown(side, name)}" is a ${type}, which is no key`,
     expected: `one of ${fitting.join(', ')}`,
     nearest: nearestName(name, fitting),
   });
+}
+
+/** A field as a result shows it. */
+function shown({ columnOf }: SideContext, field: string): string {
+  return columnOf(field);
 }
 
 /** The key's fields of the left input, and of the right. */

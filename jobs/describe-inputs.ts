@@ -2,7 +2,7 @@ import { formatDuration } from '../engine/time/duration.ts';
 import { eventTimeLines } from './explain-event-time.ts';
 import type { JoinKind } from '../operators/join/join-definition.ts';
 import type { CheckedJob, EventTimeDefinition } from './checked-job.ts';
-import type { InputDefinition, InputsPlan, JoinPlan, TableCopyDefinition } from './inputs-plan.ts';
+import type { InputDefinition, InputsPlan, JoinPlan, OneJoinPlan, TableCopyDefinition } from './inputs-plan.ts';
 
 /** One of several inputs, as `explain` shows it. */
 export interface InputDescription {
@@ -34,6 +34,7 @@ export interface JoinDescription {
 
 /** One side of a join. */
 export interface JoinSideDescription {
+  /** Its name; of what was joined before, the names of its inputs. */
   readonly input: string;
   readonly key: readonly string[];
   /** How long behind the watermark its records are kept for partners. */
@@ -56,15 +57,23 @@ export function describeInputs({ inputs }: InputsPlan): readonly InputDescriptio
   }));
 }
 
-/** Describes the join of a job. Called by `describeJob`. */
-export function describeJoin(
-  { definition, condition }: JoinPlan,
-  plan: InputsPlan,
+/** Describes the joins of a job, in order. Called by `describeJob`. */
+export function describeChain(join: JoinPlan, late: CheckedJob['late']): readonly JoinDescription[] {
+  return [...join.before, join].map((one, index) => {
+    const left = join.order.slice(0, index + 1).join(' and ');
+    return describeJoin(one, left, join.order[index + 1] ?? '', late);
+  });
+}
+
+function describeJoin(
+  { definition, condition }: OneJoinPlan,
+  leftName: string,
+  rightName: string,
   late: CheckedJob['late'],
 ): JoinDescription {
   const { operatorId, kind, left, right, beforeMs, afterMs, allowedLatenessMs } = definition;
-  const describe = (side: typeof left, reachMs: number): JoinSideDescription => ({
-    input: plan.inputs[side.input]?.name ?? '',
+  const describe = (side: typeof left, input: string, reachMs: number): JoinSideDescription => ({
+    input,
     key: side.key,
     retentionMs: reachMs + allowedLatenessMs,
     columns: side.columns.length,
@@ -73,8 +82,8 @@ export function describeJoin(
     operator: 'join',
     id: operatorId,
     kind,
-    left: describe(left, afterMs),
-    right: describe(right, beforeMs),
+    left: describe(left, leftName, afterMs),
+    right: describe(right, rightName, beforeMs),
     beforeMs,
     afterMs,
     where: condition?.text ?? null,

@@ -8,7 +8,7 @@ import { mixesInputs, mixesPartitions } from './input-order.ts';
 import { describeEnrich, type EnrichDescription } from './describe-enrich.ts';
 import {
   describeInputs,
-  describeJoin,
+  describeChain,
   type InputDescription,
   type JoinDescription,
   type UnionDescription,
@@ -237,9 +237,9 @@ function describeJoins({ source, late }: CheckedJob): readonly OperatorDescripti
   const { join, enriched, select, inputs } = source.plan;
   if (enriched !== null) return enriched.definitions.map((definition) => describeEnrich(definition, source.plan));
   if (join === null) return [{ operator: 'union', id: 'union', inputs: inputs.map(({ name }) => name) }];
-  const joined = describeJoin(join, source.plan, late);
-  if (select === null) return [joined];
-  return [joined, describeColumns(select.columns)];
+  const joined = describeChain(join, late);
+  if (select === null) return joined;
+  return [...joined, describeColumns(select.columns)];
 }
 
 function describeStages(job: CheckedJob): readonly StageDescription[] {

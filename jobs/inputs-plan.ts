@@ -27,13 +27,21 @@ export interface TableCopyDefinition {
   readonly everyMs: number;
 }
 
-/** A job's join after every check: what the operator is made of, and what comes out of it. Frozen. */
-export interface JoinPlan {
+/** One join after every check: what the operator is made of, and what comes out of it. Frozen. */
+export interface OneJoinPlan {
   readonly definition: JoinDefinition;
   /** What must hold for two records to be partners, beside key and time; `null`: nothing. */
   readonly condition: CompiledExpression | null;
   /** Of its results. */
   readonly outputSchema: Schema;
+}
+
+/** A job's joins: the last of them, and those before it, each of which is the left side of the next. Frozen. */
+export interface JoinPlan extends OneJoinPlan {
+  /** Empty for a join of two inputs, whose definition numbers all inputs of the job; those of a chain number their own two sides. */
+  readonly before: readonly OneJoinPlan[];
+  /** The inputs in the order in which they are joined. */
+  readonly order: readonly string[];
 }
 
 /** Several inputs as one stream: their records under one schema, what is done with them, and what comes out. Frozen. */

@@ -89,7 +89,7 @@ export interface JobParts {
   readonly source: unknown;
   /** Checked as sources are, one by one. */
   readonly sources: Readonly<Record<string, unknown>> | undefined;
-  readonly join: JoinPart | undefined;
+  readonly join: JoinPart | readonly JoinPart[] | undefined;
   readonly union: readonly string[] | undefined;
   /** Checked as sources are, one by one. */
   readonly tables: Readonly<Record<string, unknown>> | undefined;
@@ -255,7 +255,9 @@ export const jobParts: PartSchemas<JobParts> = {
   description: z.string().optional(),
   source: z.record(z.string(), z.unknown()).optional(),
   sources: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
-  join: joinPart.optional().meta({ description: 'the records of two inputs that belong together, as one' }),
+  join: joinPart
+    .optional()
+    .meta({ description: 'the records of two inputs that belong together, as one; a list joins more' }),
   union: z.array(name).optional().meta({
     description: 'all of "sources": their records as one stream, with the input\'s name in "input"',
   }),

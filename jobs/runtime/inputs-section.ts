@@ -7,9 +7,10 @@ import type { StateReader } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
 import { emitJoin } from '../../operators/join/emit-join.ts';
-import { JoinLogic } from '../../operators/join/join-logic.ts';
+import { JoinLogic, type JoinOutputs } from '../../operators/join/join-logic.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
-import type { InputsPlan, SelectPlan } from '../inputs-plan.ts';
+import type { InputsPlan, JoinPlan, SelectPlan } from '../inputs-plan.ts';
+import { openChain, type OpenChain } from './join-chain.ts';
 
 /**
  * The operators of a job of several inputs: each input's duplicates out, the join, if there is one, what is selected of its results, and what the job does with those. Built anew for each acquisition of a
@@ -18,18 +19,17 @@ import type { InputsPlan, SelectPlan } from '../inputs-plan.ts';
  * @param behind the operators over what comes out; behind a join, built over no watermarks: results carry their own.
  */
 export function inputsSection(plan: InputsPlan, behind: Section, start: SectionStart, state: StateReader): Section {
-  const { schema, join, select } = plan;
+  const { join, select } = plan;
   const { steps, logics } = duplicateSteps(plan, start, state);
   if (join === null) return { ...behind, steps: [...steps, ...behind.steps], logics: [...logics, ...behind.logics] };
   const hasWindows = behind.emit !== undefined;
   const outputs = hasWindows ? 'results and marks' : 'results';
-  const logic = new JoinLogic(join.definition, schema, join.condition, start, outputs);
-  const emit = emitJoin(logic, state);
+  const { emit, logics: joins } = openJoins(plan, join, outputs, start, state);
   const selected = select === null ? keep : selectColumns(select);
   const placed = hasWindows ? inOnePartition : keep;
   return {
     steps,
-    logics: [...logics, logic, ...behind.logics],
+    logics: [...logics, ...joins, ...behind.logics],
     emit: (batches) =>
       batches.pipe(
         emit,
@@ -47,6 +47,18 @@ export function inputsSection(plan: InputsPlan, behind: Section, start: SectionS
         ),
       ),
   };
+}
+
+function openJoins(
+  plan: InputsPlan,
+  join: JoinPlan,
+  outputs: JoinOutputs,
+  start: SectionStart,
+  state: StateReader,
+): OpenChain {
+  if (join.before.length > 0) return openChain(plan, join, outputs, start, state);
+  const logic = new JoinLogic(join.definition, plan.schema, join.condition, start, outputs);
+  return { emit: emitJoin(logic, state), logics: [logic] };
 }
 
 /** What drops the repeated records of each input that has such. */

@@ -28,7 +28,7 @@ export function lateRecords({ windows, late, source }: CheckedJob): LateRecords 
   const join = source.kind === 'inputs' ? source.plan.join : null;
   if (source.kind === 'inputs' && join !== null) {
     const { schema } = source.plan;
-    return { topic, format: 'json', schema, key: join.definition.left.key[0] ?? '' };
+    return { topic, format: 'json', schema, key: (join.before[0] ?? join).definition.left.key[0] ?? '' };
   }
   return windows === null ? null : { topic, format: source.format, schema: windows.inputSchema, key: source.key };
 }

@@ -3,6 +3,7 @@ import type { Schema } from '../../engine/record/schema.ts';
 import type { StateDescriber } from '../../engine/state/state-describer.ts';
 import { describeDedupe } from '../../operators/dedupe/describe-dedupe.ts';
 import { describeEnrich } from '../../operators/enrich/describe-enrich.ts';
+import { describeArrivals } from '../../operators/flow/arrival-numbers.ts';
 import { describeJoin } from '../../operators/join/describe-join.ts';
 import { describeRolling } from '../../operators/rolling/describe-rolling.ts';
 import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
@@ -118,7 +119,12 @@ function inputOperators({ inputs, schema, join, enriched, duplicates: columns }:
     return [...duplicates, ...tables.map((describer) => ({ describer, inputSchema: schema, reachMs: null }))];
   }
   if (join === null) return duplicates;
-  return [...duplicates, { describer: describeJoin(join.definition), inputSchema: schema, reachMs: null }];
+  const joins = [...join.before, join].flatMap(({ definition }, index) => {
+    // The results of all but the last are numbered, for the next to tell them apart.
+    const arrivals = index < join.before.length ? [describeArrivals(definition.operatorId)] : [];
+    return [describeJoin(definition), ...arrivals];
+  });
+  return [...duplicates, ...joins.map((describer) => ({ describer, inputSchema: schema, reachMs: null }))];
 }
 
 function columnsOf({ key, aggregates }: RollingDefinition): readonly (string | null)[] {

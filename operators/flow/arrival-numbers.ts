@@ -1,5 +1,6 @@
 import { SluiceError } from '../../engine/error.ts';
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
+import type { StateDescriber } from '../../engine/state/state-describer.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import { isMark } from './flow.ts';
@@ -68,6 +69,20 @@ export function numbered(records: RecordBatch, numbers: ArrivalNumbers): RecordB
 /** Under which id the numbers of an operator's results are kept. */
 function arrivalsIdOf(operatorId: string): string {
   return `${operatorId}-arrivals`;
+}
+
+/** How the count of an operator's results reads: one row. */
+export function describeArrivals(of: string): StateDescriber {
+  return {
+    operatorId: arrivalsIdOf(of),
+    kind: 'join',
+    keyFields: [],
+    filedBy: 'inside',
+    keepsMs: null,
+    identity: 'arrivals',
+    layout: '',
+    rowsOf: ({ value }) => [{ key: null, eventTimeMs: null, values: { arrivals: readCount(value) } }],
+  };
 }
 
 function readCount(value: Uint8Array): number {
