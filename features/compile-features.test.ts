@@ -168,6 +168,26 @@ features:
     ]);
   });
 
+  it('may be those of keys with too many records alone', () => {
+    const text = `
+entity: terminal_id
+compact: { above: 5000, to: 1m }
+features:
+  n_30d: { count: true, over: 30d }
+  n_7d: { count: true, over: 7d, resolution: 10m }
+  ids_1d: { distinct: card_id, over: 1d, resolution: exact }
+  sum_1d: { sum: amount, over: 1d, compact: { above: 100, to: 1h } }
+`;
+    const operators = planOf(text).steps.flatMap((step) => (step.kind === 'rolling' ? [step.definition] : []));
+    expect(operators.map(({ operatorId, panes }) => [operatorId, panes])).toEqual([
+      ['terminal_id/0', undefined],
+      ['terminal_id/0@10m', { sizeMs: 600_000 }],
+      ['terminal_id/0@1h-above-100', { sizeMs: 3_600_000, aboveRecords: 100 }],
+      ['terminal_id/0@1m-above-5000', { sizeMs: 60_000, aboveRecords: 5_000 }],
+    ]);
+    expect(planOf(text.replace('above: 5000', 'above: 6000')).digest).not.toBe(planOf(text).digest);
+  });
+
   it('are other numbers than the same features over each record', () => {
     const text = 'entity: card_id\nfeatures:\n  a: { sum: amount, over: 1d }\n';
     const exact = planOf(text).digest;
@@ -197,6 +217,16 @@ features:
     ],
     ['a: { count: true, over: 30m, resolution: 1h }', 'the window of 30m is shorter than a pane of 1h'],
     ['a: { count: true, over: 30m, resolution: soon }', '"resolution" is "soon"'],
+    [
+      'a: { distinct: card_id, over: 7d, compact: { above: 9, to: 1h } }',
+      '"distinct" needs each value, so panes of 1h cannot answer it',
+    ],
+    [
+      'a: { count: true, over: 7d, resolution: 2h, compact: { above: 9, to: 1h } }',
+      '"compact" is of features that keep each record, and "resolution" says panes of 2h',
+    ],
+    ['a: { count: true, over: 7d, compact: { above: 0, to: 1h } }', '"above" is 0'],
+    ['a: { count: true, over: 7d, compact: { above: 10 } }', '"to" is missing'],
     ['a: { expr: amount, resolution: 1h }', '"resolution" means nothing to "expr"'],
   ])('are refused: %s', (text, message) => {
     expect(messages(text)).toEqual([message]);

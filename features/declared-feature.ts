@@ -5,10 +5,10 @@ import {
   entityDeclaration,
   featureDeclaration,
   featureVerbs,
-  resolutionDeclaration,
   type FeatureDeclaration,
   type FeatureVerb,
 } from './feature-declaration.ts';
+import { checkBoth, panesOf, readPaneDefaults, type PaneDeclaration } from './pane-declaration.ts';
 import type { PaneRule } from '../operators/rolling/rolling-definition.ts';
 
 /** A feature as its file declares it, with the place to point at when something about it is wrong. */
@@ -48,8 +48,7 @@ export function declaredFeatures(document: PlanDocument, diagnostics: Diagnostic
   }
   checkKeys(document, value, diagnostics);
   const key = readKey(document, value, diagnostics);
-  const resolution =
-    'resolution' in value ? (checkShape(document, ['resolution'], resolutionDeclaration, diagnostics) ?? null) : null;
+  const panes = readPaneDefaults(document, value, diagnostics);
   const features: unknown = 'features' in value ? value.features : undefined;
   if (typeof features !== 'object' || features === null || Array.isArray(features)) {
     const message = features === undefined ? '"features" is missing' : '"features" must be a mapping';
@@ -57,15 +56,18 @@ export function declaredFeatures(document: PlanDocument, diagnostics: Diagnostic
     diagnostics.push(document.atKey(['features'], { code: 'KEY_MISSING', message, expected }));
     return [];
   }
-  return Object.keys(features).map((name) => declaredFeature(document, name, { key, resolution }, diagnostics));
+  return Object.keys(features).map((name) => declaredFeature(document, name, { key, panes }, diagnostics));
 }
+
+/** What may stand at the top of a file. */
+const fileKeys: readonly string[] = ['entity', 'resolution', 'compact', 'features'];
 
 function checkKeys(document: PlanDocument, value: object, diagnostics: Diagnostic[]): void {
   for (const name of Object.keys(value)) {
-    if (name === 'entity' || name === 'resolution' || name === 'features') continue;
+    if (fileKeys.includes(name)) continue;
     const message = `"${name}" is not a key that stands here`;
     diagnostics.push(
-      document.atKey([name], { code: 'KEY_UNKNOWN', message, expected: 'one of entity, resolution, features' }),
+      document.atKey([name], { code: 'KEY_UNKNOWN', message, expected: `one of ${fileKeys.join(', ')}` }),
     );
   }
 }
@@ -79,13 +81,13 @@ function readKey(document: PlanDocument, value: object, diagnostics: Diagnostic[
 /** What a file says of all its features. */
 interface FileDefaults {
   readonly key: readonly string[];
-  readonly resolution: number | 'exact' | null;
+  readonly panes: PaneDeclaration;
 }
 
 function declaredFeature(
   document: PlanDocument,
   name: string,
-  { key, resolution: ofFile }: FileDefaults,
+  { key, panes: ofFile }: FileDefaults,
   diagnostics: Diagnostic[],
 ): DeclaredFeature {
   const path = ['features', name];
@@ -103,8 +105,8 @@ function declaredFeature(
   const count = declaration.n ?? 1;
   const columns =
     declaration.lastN === undefined ? [name] : Array.from({ length: count }, (_, index) => `${name}_${index + 1}`);
-  const resolution = declaration.resolution ?? ofFile ?? 'exact';
-  const panes = resolution === 'exact' ? null : { sizeMs: resolution };
+  checkBoth(document, path, declaration, diagnostics);
+  const panes = panesOf(declaration, ofFile);
   return { name, document, path, columns, key, verb: diagnostics.length > before ? null : verb, declaration, panes };
 }
 
@@ -129,7 +131,7 @@ function checkVerb(declaration: FeatureDeclaration, key: readonly string[], repo
       report(verb, { message: `"${verb}" needs "${needed}"`, expected: `${needed}: ${examples[needed] ?? ''}` });
     }
   }
-  const windowed = verb === 'expr' ? [] : (['over', 'delay', 'current', 'resolution', 'where'] as const);
+  const windowed = verb === 'expr' ? [] : (['over', 'delay', 'current', 'resolution', 'compact', 'where'] as const);
   const allowed = new Set<string>([verb, ...needs, ...windowed, 'default', 'description']);
   for (const given of Object.keys(declaration)) {
     if (!allowed.has(given)) report(given, { message: `"${given}" means nothing to "${verb}"` });

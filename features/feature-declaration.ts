@@ -46,6 +46,23 @@ export const resolutionDeclaration: z.ZodType<number | 'exact', string> = z
       'exact (the default): each record is kept. Or the size of panes, such as 1h, for keys with millions of records: the window then begins at the start of a pane',
   });
 
+/** From how many records on a key of an exact feature is kept in panes, and in which. */
+export const compactDeclaration: z.ZodType<CompactDeclaration, { above: number; to: string }> = z
+  .strictObject({
+    above: z.int().min(1).meta({ description: 'a key is compacted while it holds more records than this' }),
+    to: durationText('positive').meta({ description: 'the size of the panes' }),
+  })
+  .meta({
+    description:
+      'exact for keys with few records; a key with more is kept in panes, and its windows then begin at the start of one',
+  });
+
+/** As it was written, the panes' size in milliseconds. */
+export interface CompactDeclaration {
+  readonly above: number;
+  readonly to: number;
+}
+
 /** One feature as it is written. Exactly one verb is there; `check-declaration.ts` says so in words. */
 export const featureDeclaration: z.ZodObject<FeatureShape, z.core.$strict> = z
   .strictObject({
@@ -55,6 +72,7 @@ export const featureDeclaration: z.ZodObject<FeatureShape, z.core.$strict> = z
     delay: durationText('zero').meta({ description: 'how long ago the window ends: what was known that long ago' }),
     current: z.enum(['include', 'exclude']).meta({ description: 'whether the record is in its own window' }),
     resolution: resolutionDeclaration,
+    compact: compactDeclaration,
     where: expression.meta({ description: 'only records for which this is true take part' }),
     n: z.int().min(1).max(100),
     halfLife: durationText('positive'),
@@ -73,6 +91,7 @@ type Shape = Verbs & {
   delay: z.ZodType<number, string>;
   current: z.ZodEnum<{ include: 'include'; exclude: 'exclude' }>;
   resolution: z.ZodType<number | 'exact', string>;
+  compact: z.ZodType<CompactDeclaration, { above: number; to: string }>;
   where: z.ZodString;
   n: z.ZodInt;
   halfLife: z.ZodType<number, string>;
@@ -98,6 +117,7 @@ export const featureFile: z.ZodType = z
   .strictObject({
     entity: entityDeclaration.optional(),
     resolution: resolutionDeclaration.optional(),
+    compact: compactDeclaration.optional(),
     features: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/), featureDeclaration),
   })
   .meta({ title: 'Sluice features', description: 'The features of one entity, or of the record itself' });

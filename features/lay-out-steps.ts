@@ -68,7 +68,7 @@ export function layOutSteps(
       if (!isName(argument)) levelAt(levelOf(argument.reads)).derived.set(argumentColumn(argument), argument);
     }
     const { key, panes } = feature;
-    const operatorId = `${key.join('+')}/${index}${panes === null ? '' : `@${formatDuration(panes.sizeMs)}`}`;
+    const operatorId = `${key.join('+')}/${index}${panes === null ? '' : paneSuffix(panes)}`;
     const { rolling } = levelAt(index);
     const operator = rolling.get(operatorId) ?? { key, panes, aggregates: [] };
     rolling.set(operatorId, operator);
@@ -77,6 +77,12 @@ export function layOutSteps(
     placed.set(feature.name, { ...feature, operatorId });
   }
   return { steps: stepsOf(levels, schema, allowedLatenessMs), placed };
+}
+
+/** Each resolution has a state of its own. */
+function paneSuffix({ sizeMs, aboveRecords }: PaneRule): string {
+  const above = aboveRecords === undefined ? '' : `-above-${aboveRecords}`;
+  return `@${formatDuration(sizeMs)}${above}`;
 }
 
 function stepsOf(levels: readonly Level[], schema: Schema, allowedLatenessMs: number): readonly FeatureStep[] {

@@ -131,11 +131,12 @@ function checkPanes(
   const { panes, declaration } = feature;
   if (panes === null) return;
   const size = formatDuration(panes.sizeMs);
-  const place = declaration.resolution === undefined ? verb : 'resolution';
+  const own =
+    declaration.resolution !== undefined ? 'resolution' : declaration.compact !== undefined ? 'compact' : null;
   const problem = tilingProblem(verb, inputType);
   if (problem !== null) {
     const message = `"${verb}" ${problem}, so panes of ${size} cannot answer it`;
-    report(feature, place, diagnostics, message, 'resolution: exact');
+    report(feature, own ?? verb, diagnostics, message, 'resolution: exact');
   } else if ((declaration.over ?? 0) < panes.sizeMs) {
     const message = `the window of ${formatDuration(declaration.over ?? 0)} is shorter than a pane of ${size}`;
     report(feature, 'over', diagnostics, message, `at least ${size}, or a finer resolution`);

@@ -9,6 +9,8 @@ const headBytes = 32;
 /** How a rolling operator keeps records in panes. */
 export interface PanesDescription {
   readonly sizeMs: number;
+  /** Keys that hold more records than this are kept in panes; `null`: all are. */
+  readonly aboveRecords: number | null;
   /** How long behind the watermark each record is kept beside its pane, since a window may end between two of them. */
   readonly looseMs: number;
   /** A pane of no more records than this is kept as these records. */
@@ -39,6 +41,7 @@ export function describePanes(
   return {
     panes: {
       sizeMs: panes.sizeMs,
+      aboveRecords: panes.aboveRecords ?? null,
       looseMs,
       looseRows,
       bytesPerPane: perPane,
@@ -49,11 +52,14 @@ export function describePanes(
 }
 
 /** What `explain` says of panes. */
-export function paneLines({ sizeMs, looseMs, looseRows }: PanesDescription): readonly string[] {
+export function paneLines({ sizeMs, aboveRecords, looseMs, looseRows }: PanesDescription): readonly string[] {
   const size = formatDuration(sizeMs);
   const loose = looseMs === 0 ? 'its end' : `${formatDuration(looseMs)} past its end`;
+  const windows = `a window begins at the start of a pane, so it is longer than it says, by less than ${size}`;
   return [
-    `  panes  of ${size}: a window begins at the start of a pane, so it is longer than it says, by less than ${size}`,
+    aboveRecords === null
+      ? `  panes  of ${size}: ${windows}`
+      : `  panes  of ${size} for keys that hold more than ${aboveRecords} records; there ${windows}. Other keys are exact`,
     `         rows are kept beside a pane until the watermark is ${loose}, and instead of one that has at most ${looseRows}`,
   ];
 }

@@ -35,6 +35,7 @@ describe('the plan as JSON', () => {
     const operator = await rolling('card/0@1h', panes);
     expect(operator.panes).toEqual({
       sizeMs: 3_600_000,
+      aboveRecords: null,
       looseMs: 60_000,
       looseRows: 4,
       bytesPerPane: 72,
@@ -47,6 +48,15 @@ describe('the plan as JSON', () => {
       'panes  of 1h: a window begins at the start of a pane, so it is longer than it says, by less than 1h',
     );
     expect(text).toContain('32 + panes × 72 + rows × 16 a key; 50.8 KiB for all panes');
+    const compact: Change = [
+      card,
+      'features:',
+      'features:\n  spent_30d: { sum: amount, over: 30d, compact: { above: 5000, to: 1h } }',
+    ];
+    expect((await rolling('card/0@1h-above-5000', compact)).panes?.aboveRecords).toBe(5_000);
+    expect(explainJob(await jobOf(compact), 'text')).toContain(
+      'panes  of 1h for keys that hold more than 5000 records;',
+    );
   });
 
   it('says what is stored, how many bytes that is, and for how long', async () => {

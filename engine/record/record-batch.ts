@@ -15,6 +15,8 @@ export const GUARDED = 4;
 export const MARK = 8;
 /** A record of a table that says that its key has no value any more (`engine/source/merged/deletion-decoder.ts`). */
 export const DELETED = 16;
+/** A window of the record began or ended where its key has been compacted to panes, and so may begin earlier than it says (semantics, "Rolling features"). */
+export const COMPACTED = 32;
 
 /** A partition that was found idle: read to its end, and quiet for the time that the job says. */
 export interface IdlePartition {

@@ -2,6 +2,7 @@ import { Session } from 'chdb';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PlanDocument } from '../../engine/plan/plan-document.ts';
+import { COMPACTED } from '../../engine/record/record-batch.ts';
 import { compileFeatures } from '../compile-features.ts';
 import type { FeaturePlan } from '../feature-plan.ts';
 import { answersBySql, answersOf, firstDifference, logTable, writeLog } from '../testing/clickhouse-log.ts';
@@ -55,6 +56,17 @@ features:
   terminal_risk: { avg: fraud, over: 90s, delay: 30s, default: 0 }
   terminal_mccs: { distinct: mcc, over: 1m, resolution: exact }
 `;
+const compacted = `
+entity: card
+compact: { above: 6, to: 10s }
+features:
+  n_15s:        { count: true, over: 15s }
+  sum_1m:       { sum: amount, over: 1m, current: include }
+  dev_2m:       { stddev: amount, over: 2m }
+  share:        { avg: fraud, over: 1m, delay: 20s }
+  last_1m:      { last: amount, over: 65s, compact: { above: 3, to: 30s } }
+  mccs:         { distinct: mcc, over: 1m, resolution: exact }
+`;
 
 describe('the SQL of features in panes', () => {
   it(
@@ -66,7 +78,7 @@ describe('the SQL of features in panes', () => {
           randomStream,
           fc.constantFrom(0, 3_000, 60_000),
           fc.constantFrom(0, 10_000),
-          fc.constantFrom([everyFunction], [otherResolutions, otherEntity]),
+          fc.constantFrom([everyFunction], [otherResolutions, otherEntity], [compacted]),
           (rows, watermarkDelayMs, allowedLatenessMs, files) => {
             const plan = planOf(allowedLatenessMs, ...files);
             const batch = streamBatch(rows, watermarkDelayMs);
@@ -75,8 +87,16 @@ describe('the SQL of features in panes', () => {
             expect(firstDifference(sql, answersOf(plan, runPlan(plan)(batch)))).toBeNull();
           },
         ),
-        { numRuns: 40 },
+        { numRuns: 60 },
       );
     },
   );
+
+  it('does so with compacted keys among them, and others, which the streams above must have', () => {
+    const rows = fc.sample(randomStream, { numRuns: 20, seed: 7 });
+    const flags = rows.flatMap((stream) => [...runPlan(planOf(0, compacted))(streamBatch(stream, 0)).flags]);
+    const reached = flags.filter((flag) => (flag & COMPACTED) !== 0).length;
+    expect(reached).toBeGreaterThan(100);
+    expect(flags.length - reached).toBeGreaterThan(100);
+  });
 });

@@ -1,5 +1,6 @@
 import type { FieldType } from '../../engine/record/schema.ts';
 import type { PaneRule, RollingAggregate } from '../../operators/rolling/rolling-definition.ts';
+import { paneStartSql } from './panes-sql.ts';
 import type { SqlNameOf } from './sql-names.ts';
 
 /** One output column of an aggregate in SQL. */
@@ -76,7 +77,7 @@ function windowSql(
 ): string {
   const end = delayMs === 0 ? '_s._time_ms' : `_s._time_ms - ${delayMs}`;
   const from = `_s._time_ms - ${delayMs + overMs}`;
-  const conditions = [`_x._time_ms > ${panes === null ? from : paneStartSql(from, panes)}`];
+  const conditions = [`_x._time_ms > ${panes === null ? from : lowSql(from, panes)}`];
   if (delayMs > 0) conditions.push(`_x._time_ms <= ${end}`);
   else if (current === 'exclude') conditions.push('_x._seq < _s._seq');
   if (panes !== null) {
@@ -88,7 +89,8 @@ function windowSql(
   return conditions.join(' AND ');
 }
 
-/** The start of the pane that an instant lies in: the greatest multiple of the pane's size that is not later. */
-export function paneStartSql(instant: string, { sizeMs }: PaneRule): string {
-  return `(${instant} - positiveModulo(${instant}, ${sizeMs}))`;
+/** Where a window begins: a compacted key's only where it begins among the panes. */
+function lowSql(from: string, panes: PaneRule): string {
+  const start = paneStartSql(from, panes);
+  return panes.aboveRecords === undefined ? start : `if(ifNull(${from} < _s._panes_to_ms, false), ${start}, ${from})`;
 }

@@ -1,7 +1,8 @@
 import type { Schema } from '../../engine/record/schema.ts';
 import type { RollingDefinition } from '../../operators/rolling/rolling-definition.ts';
 import { retentionMs } from '../feature-plan.ts';
-import { aggregateSql, paneStartSql } from './aggregate-sql.ts';
+import { aggregateSql } from './aggregate-sql.ts';
+import { compactedSql, paneStartSql, panesToSql } from './panes-sql.ts';
 import type { SqlNameOf } from './sql-names.ts';
 
 /** A rolling operator, its input's schema, and what SQL calls the columns. */
@@ -26,8 +27,11 @@ export function rollingSql(name: string, former: string, step: RollingStepSql): 
   const horizon = `_n._watermark_ms - ${retained}`;
   // ClickHouse's frames end at 2^31, which in milliseconds are 24 days; so rows are gathered by the second, and cut exactly afterwards.
   const reachSeconds = Math.ceil((retentionMs(definition) - definition.allowedLatenessMs) / 1_000);
-  const loose = `_n._watermark_ms - ${definition.allowedLatenessMs + Math.max(...definition.aggregates.map(({ delayMs }) => delayMs))}`;
   const key = definition.key.map(nameOf);
+  const compacts = panes?.aboveRecords !== undefined;
+  const panesTo =
+    panes === null || compacts ? '' : ` ${panesToSql(definition, panes, '_n._watermark_ms')} AS _panes_to_ms,`;
+  const source = panes !== null && compacts ? compactedSql(former, definition, panes, key) : former;
   const hasKey = key.map((column) => `isNotNull(_s.${column})`).join(' AND ');
   const read = new Set(definition.aggregates.flatMap(({ input, where }) => [input, where]));
   const elements = ['_seq', '_time_ms', '_watermark_ms'];
@@ -40,7 +44,7 @@ export function rollingSql(name: string, former: string, step: RollingStepSql): 
   SELECT _s.* EXCEPT (_near, _seen${panes === null ? '' : ', _panes_to_ms'}),
     ${aggregates.map(({ name: column, sql }) => `${sql} AS ${nameOf(column)}`).join(',\n    ')}
   FROM (
-    SELECT _n.*,${panes === null ? '' : ` ${paneStartSql(loose, panes)} AS _panes_to_ms,`}
+    SELECT _n.*,${panesTo}
       arraySort(_x -> (_x._time_ms, _x._seq), arrayFilter(_x -> _x._seq = _n._seq OR (_x._seq < _n._seq AND _x._time_ms <= _n._time_ms
         AND ifNull(_x._time_ms >= _x._watermark_ms - ${retained}, true)    -- was not late
         AND ifNull(_x._time_ms > ${panes === null ? horizon : paneStartSql(horizon, panes)}, true)),   -- was still kept
@@ -49,7 +53,7 @@ export function rollingSql(name: string, former: string, step: RollingStepSql): 
       SELECT *, groupArray(tuple(${elements.join(', ')})) OVER (
         PARTITION BY ${key.join(', ')}
         ORDER BY toInt64(floor(_time_ms / 1000)) RANGE BETWEEN ${reachSeconds} PRECEDING AND CURRENT ROW) AS _near
-      FROM ${former}
+      FROM ${source}
     ) AS _n
   ) AS _s
 )`;

@@ -135,7 +135,9 @@ function featureLayouts({ features, steps }: FeaturePlan): readonly FeatureLayou
 function windowOf(feature: PlannedFeature): string | null {
   if (feature.kind === 'derived') return null;
   const { overMs, delayMs, n } = feature.aggregate;
-  const panes = feature.panes === null ? '' : `, in panes of ${formatDuration(feature.panes.sizeMs)}`;
+  const { panes: rule } = feature;
+  const above = rule?.aboveRecords === undefined ? '' : ` above ${rule.aboveRecords} records`;
+  const panes = rule === null ? '' : `, in panes of ${formatDuration(rule.sizeMs)}${above}`;
   const delayed = delayMs === 0 ? '' : `, delayed by ${formatDuration(delayMs)}`;
   return `${formatDuration(overMs)}${delayed}${n === null ? '' : `, ${n} values`}${panes}`;
 }

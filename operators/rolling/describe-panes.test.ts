@@ -13,7 +13,7 @@ function aggregate(name: string, fn: RollingFunction, more: Partial<RollingAggre
   return { name, function: fn, input: 'amount', ...usual, ...more };
 }
 
-const definition: RollingDefinition = {
+const inPanes: RollingDefinition = {
   operatorId: 'card',
   key: ['card'],
   aggregates: [
@@ -27,10 +27,15 @@ const definition: RollingDefinition = {
   allowedLatenessMs: 3,
   panes: { sizeMs: 10 },
 };
-const describer = describeRolling(definition, cardSchema);
+const compacting: RollingDefinition = { ...inPanes, panes: { sizeMs: 10, aboveRecords: 8 } };
 
 /** Runs a stream in batches of these sizes, with a flush after each, and gives what is stored then of what a record could still see. */
-async function keptRows(rows: readonly CardRow[], sizes: readonly number[]): Promise<readonly KeptRow[]> {
+async function keptRows(
+  definition: RollingDefinition,
+  rows: readonly CardRow[],
+  sizes: readonly number[],
+): Promise<readonly KeptRow[]> {
+  const describer = describeRolling(definition, cardSchema);
   const whole = cardBatch(rows, 5);
   const watermarks = new PartitionWatermarks();
   const logic = openRolling(definition, cardSchema, { state: 'empty', watermarks });
@@ -58,7 +63,7 @@ describe('stored panes', () => {
   it('read as one row for each pane, under its end', async () => {
     const times = [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 25];
     const rows = times.map((t): CardRow => ({ card: 'a', amount: t, flagged: t % 2, t }));
-    const kept = await keptRows(rows, [rows.length]);
+    const kept = await keptRows(inPanes, rows, [rows.length]);
     expect(kept.map(({ eventTimeMs }) => eventTimeMs)).toEqual([10, 20, 30]);
     expect(kept[0]?.values).toEqual({
       'count of records': 9,
@@ -81,9 +86,10 @@ describe('stored panes', () => {
       fc.asyncProperty(
         cardStreams,
         fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 9 }),
-        async (rows, sizes) => {
+        fc.constantFrom(inPanes, compacting),
+        async (rows, sizes, definition) => {
           fc.pre(rows.length > 0);
-          expect(await keptRows(rows, sizes)).toEqual(await keptRows(rows, [rows.length]));
+          expect(await keptRows(definition, rows, sizes)).toEqual(await keptRows(definition, rows, [rows.length]));
         },
       ),
       { numRuns: 500 },

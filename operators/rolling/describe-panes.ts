@@ -11,7 +11,7 @@ import type { PaneRule, RollingDefinition } from './rolling-definition.ts';
 
 /**
  * How the panes of a rolling operator read: one row for each pane that has records, under its end, with what the aggregates need of it. Records that are kept one by one are
- * shown as the pane that they are going to be, since which of them still are depends on when the state was last stored.
+ * shown as the pane that they are going to be, since which of them still are depends on when the state was last stored; but for those of a key that is not compacted so far.
  *
  * @param schema the operator's input.
  * @param meaning of the columns that are computed before the operator.
@@ -27,11 +27,18 @@ export function describePanes(
   const store = new PaneStore(layout);
   const rowsOf = ({ key, value }: StateEntry): readonly KeptRow[] => {
     decodePanes(value, store, 0, layout);
-    const rows = [...panesOf(store, layout)]
+    // Up to where a key is compacted is told by its records alone, so what is later can be shown one by one.
+    const panesToMs = rule.aboveRecords === undefined ? Infinity : store.sealedToMs(0);
+    const panes = [...panesOf(store, layout, panesToMs)]
       .toSorted(([a], [b]) => a - b)
       .map(([eventTimeMs, pane]): KeptRow => ({ key, eventTimeMs, values: valuesOf(pane, layout) }));
+    const rows = rowsAfter(store, layout, panesToMs).map(([eventTimeMs, values]): KeptRow => ({
+      key,
+      eventTimeMs,
+      values,
+    }));
     store.clear(0);
-    return rows;
+    return [...panes, ...rows];
   };
   return {
     operatorId: definition.operatorId,
@@ -51,15 +58,19 @@ export function describePanes(
   };
 }
 
-/** All panes of the key at slot 0 by their ends, each as its end and its columns. */
-function panesOf(store: PaneStore, { rule, parts, paneColumns }: PaneLayout): ReadonlyMap<number, Float64Array> {
+/** All panes of the key at slot 0 that end by `toMs`, by their ends, each as its end and its columns. */
+function panesOf(
+  store: PaneStore,
+  { rule, parts, paneColumns }: PaneLayout,
+  toMs: number,
+): ReadonlyMap<number, Float64Array> {
   const panes = new Map<number, Float64Array>();
   if (store.panes.count(0) > 0) {
     const chunk = store.panes.chunk(0);
     const [start, stride] = [store.panes.start(0), store.panes.stride(0)];
     for (let at = start; at < start + store.panes.count(0); at++) {
       const pane = Float64Array.from({ length: 1 + paneColumns }, (_, column) => chunk[at + column * stride] ?? NaN);
-      panes.set(pane[0] ?? 0, pane);
+      if ((pane[0] ?? 0) <= toMs) panes.set(pane[0] ?? 0, pane);
     }
   }
   const made = new Set(panes.keys());
@@ -71,7 +82,7 @@ function panesOf(store: PaneStore, { rule, parts, paneColumns }: PaneLayout): Re
     const eventTimeMs = chunk[at] ?? 0;
     const endMs = paneEndMs(eventTimeMs, rule.sizeMs);
     // A pane that was made has its rows already.
-    if (made.has(endMs)) continue;
+    if (made.has(endMs) || endMs > toMs) continue;
     let pane = panes.get(endMs);
     if (pane === undefined) {
       pane = new Float64Array(1 + paneColumns);
@@ -82,6 +93,27 @@ function panesOf(store: PaneStore, { rule, parts, paneColumns }: PaneLayout): Re
     addToPane(pane, 0, 1, parts, eventTimeMs, values);
   }
   return panes;
+}
+
+/** The records of the key at slot 0 that are later than `fromMs`, with their stored columns. */
+function rowsAfter(
+  store: PaneStore,
+  { rolling }: PaneLayout,
+  fromMs: number,
+): readonly (readonly [number, Readonly<Record<string, KeptValue>>])[] {
+  if (fromMs === Infinity || store.rows.count(0) === 0) return [];
+  const chunk = store.rows.chunk(0);
+  const [start, stride] = [store.rows.start(0), store.rows.stride(0)];
+  const rows = Array.from({ length: store.rows.count(0) }, (_, row) => start + row);
+  return rows
+    .filter((at) => (chunk[at] ?? 0) > fromMs)
+    .map((at) => {
+      const values = rolling.columns.map(({ input, where }, column): [string, KeptValue] => {
+        const value = chunk[at + (1 + column) * stride] ?? NaN;
+        return [`${input ?? 'records'}${where === null ? '' : ` where ${where}`}`, value === value ? value : null];
+      });
+      return [chunk[at] ?? 0, Object.fromEntries(values)];
+    });
 }
 
 function valuesOf(pane: Float64Array, { parts, rolling }: PaneLayout): Readonly<Record<string, KeptValue>> {

@@ -46,6 +46,11 @@ export interface RollingAggregate {
 export interface PaneRule {
   /** The length of a pane, > 0 and at most that of the shortest window. */
   readonly sizeMs: number;
+  /**
+   * `compact`: only keys that hold more records than this are kept in panes, from the first record on at which they do, and only what is older than any record in time can split. Absent
+   * for `resolution`: all keys are.
+   */
+  readonly aboveRecords?: number;
 }
 
 /** A rolling operator: all aggregates that share a key, and so a state. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEGRADED, selectRows } from '../../engine/record/record-batch.ts';
+import { COMPACTED, DEGRADED, selectRows } from '../../engine/record/record-batch.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import type { PaneRule, RollingAggregate, RollingDefinition, RollingFunction } from './rolling-definition.ts';
 import type { RollingStart } from './rolling-logic.ts';
@@ -69,14 +69,15 @@ const shapes: fc.Arbitrary<Shape> = fc
     aggregates: fc.subarray([...everyFunction], { minLength: 1, maxLength: 4 }),
     delays: fc.constantFrom('as they are', 'none'),
     sizeMs: fc.constantFrom(1, 3, 5, 10),
+    aboveRecords: fc.constantFrom(null, null, 0, 3, 8, 20),
     delayMs: fc.constantFrom(0, 3, 20),
     allowedLatenessMs: fc.constantFrom(0, 0, 7, 20),
   })
-  .map(({ aggregates: some, delays, sizeMs, delayMs, allowedLatenessMs }) => {
+  .map(({ aggregates: some, delays, sizeMs, aboveRecords, delayMs, allowedLatenessMs }) => {
     const aggregates = delays === 'none' ? some.map((each) => ({ ...each, delayMs: 0 })) : some;
     return {
       definition: { operatorId: 'card', key: ['card'], aggregates, allowedLatenessMs },
-      rule: { sizeMs },
+      rule: aboveRecords === null ? { sizeMs } : { sizeMs, aboveRecords },
       delayMs,
     };
   });
@@ -214,6 +215,28 @@ describe('the rolling operator in panes', () => {
     const head = 1_050 / 0.3;
     expect(write?.value?.length).toBeLessThan(32 + (panes + 1) * 9 * 8 + head * 16 * 1.2);
     expect(logic.heldBytes).toBeLessThan(200_000);
+  });
+
+  it('compacts a key that holds more records than the bound, at a record that the log alone tells, and flags what it answers from panes', () => {
+    const definition = definitionOf(aggregate('n', 'count', 25));
+    const run = (aboveRecords: number | null): { readonly counts: unknown[]; readonly flags: number[] } => {
+      const rule = { sizeMs: 10, ...(aboveRecords === null ? {} : { aboveRecords }) };
+      const rows = Array.from({ length: 60 }, (_, i) => rowAt(i));
+      const answered = new TiledLogic(definition, rule, cardSchema, fresh()).apply(cardBatch(rows));
+      return { counts: cardAnswers(answered).map(({ n }) => n), flags: [...answered.flags] };
+    };
+    const exact = run(1_000);
+    const compacted = run(18);
+    const inPanes = run(null);
+    expect(exact.flags).not.toContain(COMPACTED);
+    // 19 records are held for the first time at time 18, with the watermark at 17: panes up to 10 are compacted, and windows begin there from the next record on.
+    expect(compacted.flags.indexOf(COMPACTED)).toBe(19);
+    expect(compacted.counts.slice(0, 19)).toEqual(exact.counts.slice(0, 19));
+    compacted.counts.forEach((count, row) => {
+      expect(count).toBeGreaterThanOrEqual(Number(exact.counts[row]));
+      expect(count).toBeLessThan(Number(exact.counts[row]) + 10);
+    });
+    expect(compacted.counts.slice(19)).toEqual(inPanes.counts.slice(19));
   });
 
   it('forgets keys whose every pane the watermark has passed', () => {

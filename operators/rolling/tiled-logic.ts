@@ -1,4 +1,4 @@
-import { DEGRADED, LATE, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { COMPACTED, DEGRADED, LATE, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { StateEntry, StateReader, StateWrite } from '../../engine/state/state-store.ts';
@@ -41,6 +41,8 @@ export class TiledLogic implements StatefulLogic {
   readonly operatorId: string;
   readonly #definition: RollingDefinition;
   readonly #layout: PaneLayout;
+  /** Whether keys are kept in panes once they have too many records, and not from the beginning. */
+  readonly #compacts: boolean;
   readonly #outputSchema: Schema;
   readonly #keys = new KeyIndex();
   readonly #store: PaneStore;
@@ -66,6 +68,7 @@ export class TiledLogic implements StatefulLogic {
     this.operatorId = definition.operatorId;
     this.#definition = definition;
     this.#layout = layOutPanes(definition, rule, schema);
+    this.#compacts = rule.aboveRecords !== undefined;
     const { columns, outputs, readings } = this.#layout.rolling;
     this.#outputSchema = schema.with(...outputs.map(({ field }) => field));
     this.#store = new PaneStore(this.#layout);
@@ -133,8 +136,8 @@ export class TiledLogic implements StatefulLogic {
       const eventTimeMs = batch.eventTimesMs[row] ?? 0;
       const watermarkMs = batch.watermarksMs[row] ?? -Infinity;
       this.#forget(slot, Math.min(passedMs, watermarkMs));
-      this.#read(slot, eventTimeMs, watermarkMs, row, answers);
-      flags[row] = (flags[row] ?? 0) | this.#take(slot, eventTimeMs, watermarkMs);
+      const seen = this.#read(slot, eventTimeMs, watermarkMs, row, answers);
+      flags[row] = (flags[row] ?? 0) | seen | this.#take(slot, eventTimeMs, watermarkMs);
     }
     const added = outputs.map(({ form }, output) =>
       answerColumn(answers[output] ?? new Float64Array(0), form, this.#dictionary),
@@ -152,7 +155,8 @@ export class TiledLogic implements StatefulLogic {
     const writes: StateWrite[] = this.#deleted.map((key) => ({ operatorId, key, value: null }));
     for (const slot of this.#workingSet.takeChanged()) {
       this.#forget(slot, passedMs);
-      const value = this.#store.isEmpty(slot) ? null : encodePanes(this.#store, slot, this.#layout);
+      const isForgotten = this.#store.newestMs(slot) <= this.#horizonMs(passedMs);
+      const value = isForgotten ? null : encodePanes(this.#store, slot, this.#layout);
       writes.push({ operatorId, key: this.#keys.keyOf(slot), value });
     }
     this.#deleted = [];
@@ -175,7 +179,7 @@ export class TiledLogic implements StatefulLogic {
   /** Forgets what no record can see any more, or only as a part of a pane, where all partitions have passed `watermarkMs`. */
   #forget(slot: number, watermarkMs: number): void {
     this.#store.trim(slot, this.#horizonMs(watermarkMs));
-    this.#store.seal(slot, this.#panesToMs(watermarkMs));
+    if (!this.#compacts) this.#store.seal(slot, this.#panesToMs(watermarkMs));
   }
 
   /** Records up to here are invisible to one that comes at this watermark. */
@@ -188,19 +192,25 @@ export class TiledLogic implements StatefulLogic {
     return paneStartMs(watermarkMs - this.#layout.looseMs, this.#layout.rule.sizeMs);
   }
 
-  /** Answers every window of the record, before it is taken in. */
-  #read(slot: number, eventTimeMs: number, watermarkMs: number, row: number, answers: readonly Float64Array[]): void {
+  /** Answers every window of the record, before it is taken in, and says whether one reached into panes that its key was compacted to. */
+  #read(slot: number, eventTimeMs: number, watermarkMs: number, row: number, answers: readonly Float64Array[]): number {
     const { sizeMs } = this.#layout.rule;
     const results = this.#results;
     const lowsMs = this.#lowsMs;
     const horizonMs = this.#horizonMs(watermarkMs);
-    const panesToMs = Math.max(this.#panesToMs(watermarkMs), this.#store.sealedToMs(slot));
+    const sealedToMs = this.#store.sealedToMs(slot);
+    const compacts = this.#compacts;
+    const panesToMs = compacts ? sealedToMs : Math.max(this.#panesToMs(watermarkMs), sealedToMs);
+    let seen = 0;
     for (const { reading, walks } of this.#readings) {
       const { delayMs, current, lengthsMs } = reading;
       const endMs = eventTimeMs - delayMs;
       const highMs = endMs < panesToMs ? paneStartMs(endMs, sizeMs) : endMs;
       for (let w = 0; w < lengthsMs.length; w++) {
-        lowsMs[w] = Math.max(horizonMs, paneStartMs(endMs - (lengthsMs[w] ?? 0), sizeMs));
+        const startMs = endMs - (lengthsMs[w] ?? 0);
+        const isWhole = !compacts || startMs < panesToMs;
+        lowsMs[w] = Math.max(horizonMs, isWhole ? paneStartMs(startMs, sizeMs) : startMs);
+        if (compacts && (lowsMs[w] ?? 0) < panesToMs) seen = COMPACTED;
       }
       this.#walk.find(slot, highMs, lowsMs, lengthsMs.length);
       for (const { run, aggregator } of walks) {
@@ -212,6 +222,7 @@ export class TiledLogic implements StatefulLogic {
         }
       }
     }
+    return seen;
   }
 
   /** Takes the record in, unless it is late, and says how it came. */
@@ -219,6 +230,10 @@ export class TiledLogic implements StatefulLogic {
     if (eventTimeMs < watermarkMs - this.#layout.rolling.retentionMs) return LATE;
     this.#store.insert(slot, eventTimeMs, this.#values);
     this.#workingSet.markChanged(slot);
+    const { aboveRecords } = this.#layout.rule;
+    if (aboveRecords !== undefined && this.#store.recordsAfter(slot, this.#horizonMs(watermarkMs)) > aboveRecords) {
+      this.#store.seal(slot, this.#panesToMs(watermarkMs));
+    }
     return eventTimeMs < watermarkMs - this.#definition.allowedLatenessMs ? DEGRADED : 0;
   }
 

@@ -2,7 +2,7 @@ import { Schema } from '../../engine/record/schema.ts';
 import { applyLogic } from '../stateful/apply-logic.ts';
 import { describeLaws } from '../testing/laws.ts';
 import { openRolling } from './open-rolling.ts';
-import type { RollingAggregate, RollingDefinition, RollingFunction } from './rolling-definition.ts';
+import type { PaneRule, RollingAggregate, RollingDefinition, RollingFunction } from './rolling-definition.ts';
 
 const schema = new Schema([
   { name: 'card', type: 'string', presence: 'optional' },
@@ -34,16 +34,22 @@ const definition: RollingDefinition = {
     aggregate('since', 'sinceLast', null, { where: 'flagged' }),
   ],
   allowedLatenessMs: 15,
-  panes: { sizeMs: 50 },
 };
 
-describeLaws('rolling in panes', () => ({
-  schema,
-  key: definition.key,
-  delayMs: 20,
-  arrivalOrder: 'matters within a key',
-  open: (start, state) => {
-    const logic = openRolling(definition, schema, start);
-    return { steps: [{ operator: applyLogic(logic, state), fate: 'keeps' }], logics: [logic] };
-  },
-}));
+const panes: Readonly<Record<string, PaneRule>> = {
+  'rolling in panes': { sizeMs: 50 },
+  'rolling, hot keys compacted': { sizeMs: 50, aboveRecords: 4 },
+};
+
+for (const [name, rule] of Object.entries(panes)) {
+  describeLaws(name, () => ({
+    schema,
+    key: definition.key,
+    delayMs: 20,
+    arrivalOrder: 'matters within a key',
+    open: (start, state) => {
+      const logic = openRolling({ ...definition, panes: rule }, schema, start);
+      return { steps: [{ operator: applyLogic(logic, state), fate: 'keeps' }], logics: [logic] };
+    },
+  }));
+}

@@ -1,4 +1,4 @@
-import { DEGRADED, LATE, type RecordBatch } from '../../../engine/record/record-batch.ts';
+import { COMPACTED, DEGRADED, LATE, type RecordBatch } from '../../../engine/record/record-batch.ts';
 import type { PaneRule, RollingAggregate, RollingDefinition } from '../rolling-definition.ts';
 import type { CardAnswer, CardRow } from './card-rows.ts';
 
@@ -17,13 +17,15 @@ export function naivePanes(
   rows: readonly CardRow[],
   batch: RecordBatch,
   definition: RollingDefinition,
-  { sizeMs }: PaneRule,
+  { sizeMs, aboveRecords }: PaneRule,
 ): NaiveAnswers {
   const { aggregates, allowedLatenessMs } = definition;
   const retentionMs = Math.max(...aggregates.map(({ overMs, delayMs }) => overMs + delayMs)) + allowedLatenessMs;
   const looseMs = Math.max(...aggregates.map(({ delayMs }) => delayMs)) + allowedLatenessMs;
   const paneStart = (t: number): number => (t === -Infinity ? t : Math.floor(t / sizeMs) * sizeMs);
   const seen: Seen[] = [];
+  /** Up to where each card was compacted. */
+  const compactedTo = new Map<string, number>();
   const flags: number[] = [];
   const answers = rows.map((e, arrival): CardAnswer => {
     const watermark = batch.watermarksMs[arrival] ?? -Infinity;
@@ -33,19 +35,29 @@ export function naivePanes(
     }
     const isLate = e.t < watermark - retentionMs;
     flags.push(isLate ? LATE : e.t < watermark - allowedLatenessMs ? DEGRADED : 0);
-    const panesTo = paneStart(watermark - looseMs);
-    const visible = seen.filter(({ card, t }) => card === e.card && t > paneStart(watermark - retentionMs));
+    const ownPanesTo = compactedTo.get(e.card) ?? -Infinity;
+    const panesTo = aboveRecords === undefined ? paneStart(watermark - looseMs) : ownPanesTo;
+    const horizon = paneStart(watermark - retentionMs);
+    let isCompacted = false;
+    const visible = seen.filter(({ card, t }) => card === e.card && t > horizon);
     const answer = Object.fromEntries(
       aggregates.map((aggregate) => {
         const end = e.t - aggregate.delayMs;
         const high = end < panesTo ? paneStart(end) : end;
-        const low = paneStart(end - aggregate.overMs);
+        const start = end - aggregate.overMs;
+        const low = aboveRecords === undefined || start < panesTo ? paneStart(start) : start;
+        if (aboveRecords !== undefined && Math.max(low, horizon) < panesTo) isCompacted = true;
         const window = visible.filter(({ t }) => low < t && t <= high);
         if (aggregate.current === 'include' && aggregate.delayMs === 0) window.push({ ...e, arrival });
         return [aggregate.name, naiveAnswer(aggregate, window, e)];
       }),
     );
+    if (isCompacted) flags[arrival] = (flags[arrival] ?? 0) | COMPACTED;
     if (!isLate) seen.push({ ...e, arrival });
+    const held = seen.filter(({ card, t }) => card === e.card && t > horizon).length;
+    if (!isLate && held > (aboveRecords ?? Infinity)) {
+      compactedTo.set(e.card, Math.max(ownPanesTo, paneStart(watermark - looseMs)));
+    }
     return answer;
   });
   return { answers, flags };
