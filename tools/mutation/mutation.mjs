@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { at } from '../setup/paths.mjs';
 import { run } from '../setup/run.mjs';
-import { readReport, reportOf, scoreOf } from './reports.mjs';
+import { forgetSurvivors, readReport, reportOf, scoreOf } from './reports.mjs';
 
 /** The core operators: what issue 4 sets the floor for. */
 const CORE = [
@@ -25,12 +25,13 @@ const CORE = [
 
 /** The score, in per cent, below which the command fails. */
 const FLOOR = 85;
-const USAGE = `npm run mutation [-- [folder …] [--runs N] [--runners N] [--again] [--survivors] [--report]]
+const USAGE = `npm run mutation [-- [folder or file …] [--runs N] [--runners N] [--again | --retry] [--survivors] [--report]]
 
-  folder       operators/filter, say; without one, all core operators
+  folder       operators/filter, say, or a file, operators/rolling/row-store.ts; without one, all core operators
   --runs       runs of each property, 10 unless said: more find more, and take longer
   --runners    processes that test mutants at once, 1 unless said
   --again      tests every mutant, not only those that an edit since the last run may concern
+  --retry      … and every mutant that survived the last run: to give them more runs
   --survivors  prints each mutant that no test noticed
   --report     runs nothing: prints what the last runs found`;
 
@@ -40,6 +41,7 @@ const { values: options, positionals } = parseArgs({
     runs: { type: 'string', default: '10' },
     runners: { type: 'string', default: '1' },
     again: { type: 'boolean', default: false },
+    retry: { type: 'boolean', default: false },
     survivors: { type: 'boolean', default: false },
     report: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -68,6 +70,7 @@ async function mutate(folder) {
   const log = at(`${reportOf(folder)}.log`);
   mkdirSync(dirname(log), { recursive: true });
   rmSync(at(reportOf(folder)), { force: true });
+  if (options.retry) forgetSurvivors(folder);
   const stryker = at('tools/mutation/node_modules/@stryker-mutator/core/bin/stryker.js');
   let progress = '';
   const { code, output } = await run(
@@ -93,7 +96,7 @@ async function mutate(folder) {
 }
 
 function printTable(rows) {
-  const head = ['folder', 'killed', 'timeout', 'survived', 'no coverage', 'score'];
+  const head = ['mutated', 'killed', 'timeout', 'survived', 'no coverage', 'score'];
   const cells = rows.map(({ folder, counts }) => [
     folder,
     counts.Killed,
@@ -112,7 +115,7 @@ if (options.help) {
 const folders = positionals.length > 0 ? positionals.map((folder) => folder.replace(/\/+$/, '')) : CORE;
 for (const folder of folders) {
   if (!existsSync(at(folder)))
-    fail(`"${folder}" must be a folder of the checkout, such as operators/filter\n\n${USAGE}`);
+    fail(`"${folder}" must be a folder or a file of the checkout, such as operators/filter\n\n${USAGE}`);
 }
 if (!options.report) {
   await ensureStryker();

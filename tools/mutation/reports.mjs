@@ -1,10 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { at } from '../setup/paths.mjs';
 
 const nameOf = (folder) => folder.replaceAll('/', '-');
 
 /** Where Stryker leaves what became of a folder's mutants, from the top of the checkout. */
 export const reportOf = (folder) => `.sluice/mutation/${nameOf(folder)}.json`;
+
+/** Where Stryker keeps what a later run need not test again, from the top of the checkout. */
+export const resultsOf = (folder) => `${reportOf(folder)}.incremental`;
 
 /** Where Stryker copies the tree to for a folder's mutants, from the top of the checkout. */
 export const sandboxOf = (folder) => `.sluice/mutation/${nameOf(folder)}.sandbox`;
@@ -33,6 +36,17 @@ export function readReport(folder) {
     }
   }
   return { counts, survivors };
+}
+
+/** Lets the next run of a folder test those mutants again that survived the last one. */
+export function forgetSurvivors(folder) {
+  const file = at(resultsOf(folder));
+  if (!existsSync(file)) return;
+  const results = JSON.parse(readFileSync(file, 'utf8'));
+  for (const tested of Object.values(results.files)) {
+    tested.mutants = tested.mutants.filter(({ status }) => status !== 'Survived');
+  }
+  writeFileSync(file, JSON.stringify(results));
 }
 
 /** Stryker's mutation score in per cent: of the mutants that could be tested, those that a test noticed, or that never ended. */

@@ -1,21 +1,21 @@
-import { reportOf, sandboxOf } from './reports.mjs';
+import { reportOf, resultsOf, sandboxOf } from './reports.mjs';
 
-const folder = process.env['SLUICE_MUTATE'];
+/** What `mutation.mjs` asks for: a folder of the checkout, or one file. */
+const mutated = process.env['SLUICE_MUTATE'];
 
-/** Stryker's settings for the one folder that `mutation.mjs` names. */
 // oxlint-disable-next-line import/no-default-export -- what Stryker asks for
 export default {
   testRunner: 'folder',
   plugins: ['./test-runner.mjs', './ignore-assert-messages.mjs'].map((plugin) => import.meta.resolve(plugin)),
   ignorers: ['assert-messages'],
-  mutate: [`${folder}/*.ts`, `!${folder}/*.test.ts`],
+  mutate: mutated.endsWith('.ts') ? [mutated] : [`${mutated}/*.ts`, `!${mutated}/*.test.ts`],
   coverageAnalysis: 'perTest',
   concurrency: Number(process.env['SLUICE_MUTATION_RUNNERS']),
   reporters: ['json', 'progress-append-only'],
-  jsonReporter: { fileName: reportOf(folder) },
+  jsonReporter: { fileName: reportOf(mutated) },
   incremental: true,
-  incrementalFile: `${reportOf(folder)}.incremental`,
-  tempDirName: sandboxOf(folder),
+  incrementalFile: resultsOf(mutated),
+  tempDirName: sandboxOf(mutated),
   // What no test of an operator reads: Stryker copies the tree.
   ignorePatterns: [
     '.sluice',

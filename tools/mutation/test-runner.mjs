@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { register as registerHooks } from 'node:module';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { register as registerTypeScript } from 'tsx/esm/api';
 import { collectTests } from './collected-tests.mjs';
@@ -26,7 +26,8 @@ const LIMIT_SHARE = 1 / 20;
 const [SUCCESS, FAILED] = [0, 1];
 
 function testFiles() {
-  const folder = process.env['SLUICE_MUTATE'];
+  const mutated = process.env['SLUICE_MUTATE'];
+  const folder = mutated.endsWith('.ts') ? dirname(mutated) : mutated;
   return [folder, ...(USERS[folder] ?? [])].flatMap((tested) =>
     readdirSync(tested, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.test.ts') && !NEEDS_A_SERVICE.test(name))
