@@ -122,7 +122,6 @@ async function openCopy(
       await readRows(clickHouse, `copy table ${name}`, query),
     );
     if (messages === null) return;
-    messages.timestampsMs.fill(storage.clock.nowMs());
     await storage.append(messages);
     done();
     logger.info(`table ${name} was copied`, { topic, changed, deleted, keys: versions.size });

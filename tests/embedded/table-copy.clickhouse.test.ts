@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedClickHouse } from '../../engine/clickhouse/embedded-clickhouse.ts';
-import { messageValue, type MessageBatch } from '../../engine/record/message-batch.ts';
+import { messageValue } from '../../engine/record/message-batch.ts';
 import { boundToNow } from '../../engine/source/bounded-source.ts';
+import { messageBatchOf } from '../../engine/storage/message-batch-builder.ts';
 import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
@@ -78,24 +79,11 @@ let sent = 0;
 
 /** Sends a payment of each merchant at an hour. */
 async function pay(atHour: number, ...merchants: readonly string[]): Promise<void> {
-  const values = merchants.map((merchant) => {
-    const at = new Date(start + atHour * hour).toISOString();
-    return Buffer.from(JSON.stringify({ id: `p${sent++}`, at, merchant }));
+  const at = new Date(start + atHour * hour).toISOString();
+  const payments = merchants.map((merchant) => {
+    return { key: merchant, value: JSON.stringify({ id: `p${sent++}`, at, merchant }) };
   });
-  const slab = (parts: readonly Buffer[]): MessageBatch['keys'] => {
-    const offsets = new Int32Array(parts.length + 1);
-    parts.forEach((part, index) => (offsets[index + 1] = (offsets[index] ?? 0) + part.length));
-    return { data: new Uint8Array(Buffer.concat(parts)), offsets };
-  };
-  await storage.append({
-    topic: 'payments',
-    messageCount: values.length,
-    partitions: new Int32Array(values.length),
-    offsets: new Float64Array(values.length),
-    timestampsMs: new Float64Array(values.length).fill(systemClock.nowMs()),
-    keys: slab(merchants.map((merchant) => Buffer.from(merchant))),
-    values: slab(values),
-  });
+  await storage.append(messageBatchOf('payments', payments));
 }
 
 async function run(of: CheckedJob): Promise<void> {

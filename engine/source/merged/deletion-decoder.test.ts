@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { MessageBatch } from '../../record/message-batch.ts';
 import { DELETED, toRows } from '../../record/record-batch.ts';
 import { Schema } from '../../record/schema.ts';
+import { messageBatchOf } from '../../storage/message-batch-builder.ts';
 import { JsonDecoder } from '../../serde/json-decoder.ts';
 import { DeletionDecoder } from './deletion-decoder.ts';
 
@@ -13,21 +14,10 @@ interface Message {
 const at = Date.UTC(2024, 0, 1);
 
 function messagesOf(messages: readonly Message[]): MessageBatch {
-  const bytes = (text: string | Uint8Array): Buffer => Buffer.from(text);
-  const slab = (parts: readonly Buffer[]): MessageBatch['keys'] => {
-    const offsets = new Int32Array(parts.length + 1);
-    parts.forEach((part, index) => (offsets[index + 1] = (offsets[index] ?? 0) + part.length));
-    return { data: new Uint8Array(Buffer.concat(parts)), offsets };
-  };
-  return {
-    topic: 'rates',
-    messageCount: messages.length,
-    partitions: new Int32Array(messages.length).fill(3),
-    offsets: Float64Array.from(messages, (_, index) => 100 + index),
-    timestampsMs: Float64Array.from(messages, (_, index) => at + index),
-    keys: slab(messages.map(({ key }) => bytes(key))),
-    values: slab(messages.map(({ value }) => bytes(value))),
-  };
+  return messageBatchOf(
+    'rates',
+    messages.map((message, index) => ({ ...message, partition: 3, offset: 100 + index, timestampMs: at + index })),
+  );
 }
 
 function decoderOf(keyType: 'string' | 'long'): DeletionDecoder {

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../error.ts';
 import { messageKey, messageValue, type MessageBatch } from '../../record/message-batch.ts';
-import type { ByteSlab } from '../../record/column.ts';
 import { keyPartitioner } from '../../serde/partitioner.ts';
+import { messageBatchOf } from '../../storage/message-batch-builder.ts';
 
 /** A table whose rows are made versions of, in a topic of JSON. */
 export interface VersionedTable {
@@ -118,16 +118,12 @@ export class TableVersions {
 
   #messagesOf(keys: readonly string[], values: readonly string[]): MessageBatch {
     const { topic, partitionCount } = this.#table;
-    const slabs = { keys: slabOf(keys), values: slabOf(values) };
-    const partitionOf = keyPartitioner(partitionCount);
-    return {
+    const messages = messageBatchOf(
       topic,
-      messageCount: keys.length,
-      partitions: Int32Array.from(keys, (_, index) => partitionOf(slabs.keys, index, 0)),
-      offsets: new Float64Array(keys.length),
-      timestampsMs: new Float64Array(keys.length),
-      ...slabs,
-    };
+      keys.map((key, index) => ({ key, value: values[index] ?? '' })),
+    );
+    const partitionOf = keyPartitioner(partitionCount);
+    return { ...messages, partitions: Int32Array.from(keys, (_, index) => partitionOf(messages.keys, index, 0)) };
   }
 
   #wrong(expected: string, got: string): SluiceError {
@@ -145,11 +141,4 @@ function parsed(text: string): Readonly<Record<string, unknown>> | null {
   } catch {
     return null;
   }
-}
-
-function slabOf(texts: readonly string[]): ByteSlab {
-  const parts = texts.map((text) => Buffer.from(text));
-  const offsets = new Int32Array(parts.length + 1);
-  parts.forEach((part, index) => (offsets[index + 1] = (offsets[index] ?? 0) + part.length));
-  return { data: new Uint8Array(Buffer.concat(parts)), offsets };
 }
