@@ -59,9 +59,9 @@ export async function checkInputs(
     const expected = names.length > mostInputs ? `at most ${mostInputs}` : `${wanted}; or "source" for one`;
     diagnostics.push(document.atKey(['sources'], { code: 'VALUE_WRONG', message, expected }));
   }
-  // What is left out of a join's results would take along how far they are in time; "join: { where }" says which records are partners.
-  const afterJoin = way === 'join' ? (['where', 'flatMap'] as const) : [];
-  for (const key of ['pattern', 'sessions', 'tables', 'enrich', ...afterJoin] as const) {
+  // What comes out of a join has one watermark, and is a stream as any other; the partitions of a union have each their own.
+  const overUnion = way === 'union' ? (['pattern', 'sessions', 'flatMap'] as const) : [];
+  for (const key of ['tables', 'enrich', ...overUnion] as const) {
     if (parts[key] === undefined) continue;
     const message = `"${key}" over several inputs is not built yet`;
     diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected: `no "${key}", or one source` }));

@@ -89,7 +89,7 @@ describe('joins of more than two inputs in a job file', () => {
       checkAnswer([{ order: 'o1' }, { order: 'o2', paid: null, by: 'bike', level: null, customer: 'bob' }]),
       checkLedger({ late: 0, filtered: 0, read: 17, scored: 17 }),
     ]);
-    await forEveryCrashPoint(job, [...rows, ...ends]);
+    await forEveryCrashPoint(job, [...rows.slice(0, 7), ...ends.slice(0, 4)]);
   });
 
   it('may be followed by windows', async () => {
@@ -107,7 +107,7 @@ describe('joins of more than two inputs in a job file', () => {
         { customer: 'bob', n: 1, paid: null },
       ]),
     ]);
-    await forEveryCrashPoint(under, [...rows, ...ends]);
+    await forEveryCrashPoint(under, [...rows.slice(0, 7), ...ends.slice(0, 4)]);
   });
 
   it('are explained one by one, with the state of each', async () => {

@@ -24,7 +24,7 @@ export function checkSessions(
   if (sessions === undefined || schema === null || origin === null) return null;
   const { diagnostics } = files;
   const before = diagnostics.length;
-  refuseInputs(document, 'sessions', origin, files);
+  refuseTables(document, 'sessions', origin, files);
   const key = checkKeyFields(document, ['sessions', 'key'], sessions.key, schema, files);
   const { gap: gapMs, forget: forgetMs = Math.max(defaultForgetMs, gapMs) } = sessions;
   if (forgetMs < gapMs) {
@@ -43,7 +43,7 @@ export function checkSessions(
     key: Object.freeze(key),
     gapMs,
     forgetMs,
-    delayMs: origin.eventTime.delayMs,
+    delayMs: delayOf(origin),
     closedBy: comesFromOne(origin, key) ? ('partition' as const) : ('query' as const),
   });
   return Object.freeze({ definition, outputSchema: schema.with(...sessionFields) });
@@ -73,7 +73,7 @@ export function checkPattern(
   if (windows !== undefined) report('windows', { message: 'a job has windows, or a pattern', expected: 'one of them' });
   if (score !== undefined) report('score', { message: 'results of a pattern are not scored', expected: 'no "score"' });
   if (schema === null || origin === null) return null;
-  refuseInputs(document, 'pattern', origin, files);
+  refuseTables(document, 'pattern', origin, files);
   const key = checkKeyFields(document, ['pattern', 'key'], pattern.key, schema, files);
   const nested = schema.fields.find(({ name }) => name.startsWith(firstPrefix));
   if (nested !== undefined) {
@@ -91,7 +91,7 @@ export function checkPattern(
     operatorId: pattern.id ?? 'pattern',
     key: Object.freeze(key),
     withinMs: pattern.within,
-    delayMs: origin.eventTime.delayMs,
+    delayMs: delayOf(origin),
     closedBy: comesFromOne(origin, key) ? ('partition' as const) : ('query' as const),
     errors: 'fail' as const,
   });
@@ -134,13 +134,18 @@ function selectedOf(
   return [...keys, ...chosen];
 }
 
-/** Only a topic has several partitions; a file is read from its beginning to its end. */
+/** Only a topic has several partitions; a file is read from its beginning to its end. What comes out of a join has the watermark of all its inputs. */
 function comesFromOne(origin: SourceDefinition, key: readonly string[]): boolean {
-  return origin.kind !== 'topic' || key.includes(origin.key);
+  return origin.kind !== 'inputs' && (origin.kind !== 'topic' || key.includes(origin.key));
 }
 
-function refuseInputs(document: PlanDocument, name: string, origin: SourceDefinition, { diagnostics }: JobFiles): void {
-  if (origin.kind !== 'inputs') return;
-  const message = `"${name}" is not built yet for what comes out of a join`;
-  diagnostics.push(document.atKey([name], { code: 'VALUE_WRONG', message, expected: 'a job of one source' }));
+/** How far the watermark is behind the newest record; what comes out of a join says itself where it is. */
+function delayOf(origin: SourceDefinition): number {
+  return origin.kind === 'inputs' ? Infinity : origin.eventTime.delayMs;
+}
+
+function refuseTables(document: PlanDocument, name: string, origin: SourceDefinition, { diagnostics }: JobFiles): void {
+  if (origin.kind !== 'inputs' || origin.plan.join !== null) return;
+  const message = `"${name}" is not built yet for records that are looked up in tables`;
+  diagnostics.push(document.atKey([name], { code: 'VALUE_WRONG', message, expected: 'a job without tables' }));
 }

@@ -1,11 +1,14 @@
 import { strict as assert } from 'node:assert';
-import { concatMap, map, of } from 'rxjs';
+import { concatMap, lastValueFrom, map, of } from 'rxjs';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
-import { runSection, type Section, type SectionStep } from '../../engine/execution/section.ts';
-import type { RecordBatch } from '../../engine/record/record-batch.ts';
+import { runSection, type Emitted, type Section, type SectionStep } from '../../engine/execution/section.ts';
+import { selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
+import { causesWithin, isMark } from '../../operators/flow/flow.ts';
+import { betweenMarks } from '../../operators/flow/marks.ts';
+import { SessionLogic } from '../../operators/sessionise/session-logic.ts';
 import { emitJoin } from '../../operators/join/emit-join.ts';
 import { JoinLogic, type JoinOutputs } from '../../operators/join/join-logic.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
@@ -22,30 +25,50 @@ export function inputsSection(plan: InputsPlan, behind: Section, start: SectionS
   const { join, select } = plan;
   const { steps, logics } = duplicateSteps(plan, start, state);
   if (join === null) return { ...behind, steps: [...steps, ...behind.steps], logics: [...logics, ...behind.logics] };
-  const hasWindows = behind.emit !== undefined;
-  const outputs = hasWindows ? 'results and marks' : 'results';
+  // What may fail on a result must know where it came from; whatever waits for the watermark must have it.
+  const waits = behind.emit !== undefined && behind.rejected === undefined;
+  const outputs = waits ? 'results and marks' : 'results';
   const { emit, logics: joins } = openJoins(plan, join, outputs, start, state);
   const selected = select === null ? keep : selectColumns(select);
-  const placed = hasWindows ? inOnePartition : keep;
+  const tellsSessions = behind.logics.some((logic) => logic instanceof SessionLogic);
+  const placed = waits || tellsSessions ? inOnePartition : keep;
+  const stepped = waits ? besideMarks(behind.steps) : null;
+  const onward = stepped === null ? behind : { ...behind, steps: [] };
   return {
     steps,
     logics: [...logics, ...joins, ...behind.logics],
     emit: (batches) =>
       batches.pipe(
         emit,
-        concatMap((emitted) =>
-          of(placed(selected(emitted.records))).pipe(
-            runSection(behind),
-            map(({ records, absorbed }) => {
+        concatMap(async (emitted) => {
+          const given = placed(selected(emitted.records));
+          return { emitted, results: stepped === null ? given : await stepped(given) };
+        }),
+        concatMap(({ emitted, results }) =>
+          of(results).pipe(
+            runSection(onward),
+            map(({ records, absorbed, deadLetters }): Emitted => {
               assert(
                 (absorbed?.late.rowCount ?? 0) === 0,
                 'a result of a join is never late: its watermark waits for it',
               );
-              return { ...emitted, records };
+              return { ...emitted, records, spoiled: [...(emitted.spoiled ?? []), ...deadLetters] };
             }),
           ),
         ),
       ),
+  };
+}
+
+/** Steps over a join's results alone: rows that are none go by them, and stay where they were among the others. */
+function besideMarks(steps: readonly SectionStep[]): (batch: RecordBatch) => Promise<RecordBatch> {
+  const run = runSection({ steps, logics: [] });
+  return async (batch) => {
+    const rows = Int32Array.from(batch.flags.keys()).filter((row) => !isMark(batch, row));
+    const given = selectRows(batch, rows);
+    const { records } = await lastValueFrom(of(given).pipe(run));
+    const kept = causesWithin(records, given).map((row) => rows[row] ?? 0);
+    return betweenMarks(records, kept, { records: batch, causes: Int32Array.from(batch.flags.keys()) }).records;
   };
 }
 
