@@ -20,7 +20,7 @@ export interface CheckedOutputs {
  */
 export function checkOutputs(
   document: PlanDocument,
-  { job = 'job', sinks = [], deadLetters, late }: Partial<JobParts>,
+  { job = 'job', sinks = [], deadLetters, late, amendments }: Partial<JobParts>,
   { inputTopics, lateTopic }: { readonly inputTopics: readonly string[]; readonly lateTopic: string | null },
   files: JobFiles,
 ): CheckedOutputs {
@@ -46,6 +46,7 @@ export function checkOutputs(
     return definitionOf(document, path, part, files);
   });
   checkFollowers(document, sinks, diagnostics);
+  if (amendments !== undefined) take(amendments.topic, ['amendments', 'topic'], 'written');
   if (lateTopic !== null) take(lateTopic, late?.topic === undefined ? ['job'] : ['late', 'topic'], 'written');
   if (deadLetters === 'fail') return { sinks: definitions, deadLetters: { policy: 'fail' } };
   const topic = deadLetters?.topic ?? `${job}-dead-letters`;

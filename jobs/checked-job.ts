@@ -1,6 +1,7 @@
 import type { Schema } from '../engine/record/schema.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
+import type { AmendPlan } from './amend-plan.ts';
 import type { InputsPlan } from './inputs-plan.ts';
 import type { RecordsPlan } from './records-plan.ts';
 import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
@@ -28,6 +29,8 @@ export interface CheckedJob {
   readonly windows: WindowPlan | null;
   /** `null` for a job that looks for none. */
   readonly pattern: PatternPlan | null;
+  /** `null` for a job that tells no decision anew. */
+  readonly amendments: AmendPlan | null;
   readonly outputMode: OutputMode;
   readonly trigger: TriggerDefinition;
   /** `null` for a job that publishes features alone. */

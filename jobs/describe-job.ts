@@ -5,6 +5,7 @@ import { layOut, type StoredColumn } from '../operators/rolling/rolling-layout.t
 import type { DerivedColumn } from '../operators/derive/derive.ts';
 import type { CheckedJob, SinkDefinition } from './checked-job.ts';
 import { mixesInputs, mixesPartitions } from './input-order.ts';
+import { describeAmendments, type AmendDescription } from './describe-amendments.ts';
 import { describeEnrich, type EnrichDescription } from './describe-enrich.ts';
 import {
   describeInputs,
@@ -90,7 +91,8 @@ export type OperatorDescription =
   | EnrichDescription
   | RecordsDescription
   | SessionsDescription
-  | PatternDescription;
+  | PatternDescription
+  | AmendDescription;
 
 /** The operator that drops repeated records. */
 export interface DedupeDescription {
@@ -214,6 +216,7 @@ export function describeJob(job: CheckedJob, inputs: readonly GivenInput[] | nul
       ...steps,
       ...describeWindowSteps(job),
       ...describePattern(job),
+      ...describeAmendments(job),
     ],
     stages: describeStages(job),
     features: { count: features.columns.length, digest: features.digest },

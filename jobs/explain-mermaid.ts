@@ -106,6 +106,8 @@ function operatorText(operator: OperatorDescription): readonly string[] {
         `then ${operator.followedBy}`,
         `within ${formatDuration(operator.withinMs)}`,
       ];
+    case 'amend':
+      return [`amend to ${operator.topic}`, `within ${formatDuration(operator.withinMs)}`];
     case 'window':
       return [
         `window ${operator.id}`,

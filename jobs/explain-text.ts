@@ -10,6 +10,7 @@ import type {
   ScanDescription,
   WalkDescription,
 } from './describe-job.ts';
+import { amendLines } from './describe-amendments.ts';
 import { enrichLines } from './describe-enrich.ts';
 import { inputLines, joinLines } from './describe-inputs.ts';
 import { patternLines, recordLines, sessionLines } from './describe-patterns.ts';
@@ -127,6 +128,8 @@ function operatorSection(operator: OperatorDescription): readonly string[] {
       return sessionLines(operator);
     case 'pattern':
       return patternLines(operator);
+    case 'amend':
+      return amendLines(operator);
   }
 }
 

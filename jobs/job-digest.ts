@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Schema } from '../engine/record/schema.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
+import type { AmendPlan } from './amend-plan.ts';
 import type { LatePolicy, SourceCommon } from './checked-job.ts';
 import type { RecordsPlan } from './records-plan.ts';
 import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
@@ -21,6 +22,7 @@ export interface DigestedJob {
   readonly features: FeaturePlan;
   readonly windows: WindowPlan | null;
   readonly pattern: PatternPlan | null;
+  readonly amendments: AmendPlan | null;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface DigestedJob {
  * idle and what comes of it (which is recorded), how far ahead one is read; nor the model and its threshold, which no state depends on: each prediction names the model that made it, and a promotion is no new job.
  */
 export function jobDigest(job: DigestedJob): string {
-  const { origin, source, schema, late, records, sessions, features, windows, pattern } = job;
+  const { origin, source, schema, late, records, sessions, features, windows, pattern, amendments } = job;
   const { format, avro, rules, key, eventTime, duplicates } = source;
   const fields = schema.fields.map(({ name, type, presence }) => [name, type, presence] as const).toSorted(byName);
   const meaning = {
@@ -51,6 +53,7 @@ export function jobDigest(job: DigestedJob): string {
     ...(records === null ? {} : { records: [records.where?.canonical ?? null, records.explode] }),
     ...(sessions === null ? {} : { sessions: Object.entries(sessions.definition).sort(byName) }),
     ...(pattern === null ? {} : { pattern: meaningOfPattern(pattern) }),
+    ...(amendments === null ? {} : { amendments: meaningOfAmendments(amendments) }),
   };
   return createHash('sha256').update(JSON.stringify(meaning)).digest('hex');
 }
@@ -73,6 +76,13 @@ function meaningOfPattern({ definition, rules }: PatternPlan): unknown {
   const { operatorId, key, withinMs, closedBy } = definition;
   const selected = rules.select.map(({ name, expression: { canonical } }) => [name, canonical]);
   return [operatorId, key, withinMs, closedBy, rules.first.canonical, rules.followedBy.canonical, selected];
+}
+
+/** What of amendments decides their state, and which there are; the features are in the digest already. */
+function meaningOfAmendments({ definition }: AmendPlan): unknown {
+  const { operatorId, identity, withinMs, watched, closedBy } = definition;
+  const tolerances = watched.map(({ column, tolerance }) => [column, Object.entries(tolerance).sort(byName)] as const);
+  return [operatorId, identity, withinMs, tolerances.toSorted(byName), closedBy];
 }
 
 function byName([a]: readonly [string, ...unknown[]], [b]: readonly [string, ...unknown[]]): number {

@@ -3,6 +3,7 @@ import { durationText } from '../engine/plan/duration-text.ts';
 import { nearestName } from '../engine/plan/nearest-name.ts';
 import type { FieldType } from '../engine/record/schema.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
+import { amendPart, type AmendPart } from './check-amend-shape.ts';
 import { joinPart, type JoinPart } from './check-join-shape.ts';
 import { enrichPart, type EnrichPart } from './check-enrich-shape.ts';
 import type { PartSchemas } from './check-parts.ts';
@@ -101,6 +102,7 @@ export interface JobParts {
   readonly features: 'none' | readonly string[];
   readonly windows: WindowsPart | undefined;
   readonly pattern: PatternPart | undefined;
+  readonly amendments: AmendPart | undefined;
   readonly outputMode: OutputMode | undefined;
   readonly trigger: TriggerPart | undefined;
   readonly maxOffsetsPerTrigger: number | undefined;
@@ -286,6 +288,9 @@ export const jobParts: PartSchemas<JobParts> = {
   windows: windowsPart.optional().meta({ description: 'windows over the records of a key, in the place of features' }),
   pattern: patternPart.optional().meta({
     description: 'a record and a later one of its key within a time, in the place of features',
+  }),
+  amendments: amendPart.optional().meta({
+    description: 'tells decisions anew, to a topic, whose features a late record has changed',
   }),
   outputMode: z.enum(['append', 'update', 'complete']).optional().meta({
     description:

@@ -5,6 +5,7 @@ import type { Diagnostic } from '../engine/plan/diagnostic.ts';
 import { inReadingOrder } from '../engine/plan/diagnostic.ts';
 import { PlanDocument } from '../engine/plan/plan-document.ts';
 import type { SourceTexts } from '../engine/plan/render-diagnostics.ts';
+import { checkAmendments } from './check-amendments.ts';
 import { checkLate, checkOutputMode, checkWindows } from './check-windows.ts';
 import type { CheckedJob, LatePolicy, TriggerDefinition } from './checked-job.ts';
 import { checkOutputs } from './check-sinks.ts';
@@ -80,6 +81,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
   const features = await checkFeatures(document, parts, { ...seen, late }, files);
   const windows = checkWindows(document, parts, { source: seen, outputMode, late }, files);
   const pattern = checkPattern(document, parts, seen, files);
+  const amendments = checkAmendments(document, parts, { source: source.definition, features }, files);
   const score = checkScore(document, parts.score, files);
   const topics = { inputTopics: inputTopics(source.definition), lateTopic: late.topic };
   const { sinks, deadLetters } = checkOutputs(document, parts, topics, files);
@@ -102,6 +104,7 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     features,
     windows,
     pattern,
+    amendments,
     outputMode,
     trigger: triggerOf(parts),
     score,
@@ -111,7 +114,18 @@ async function checkJob(path: string, files: JobFiles): Promise<CheckedJob | nul
     state: { flushEveryMs: parts.state?.flushEvery ?? defaultFlushEveryMs, online },
     exchange: { partitions: parts.exchange?.partitions ?? null },
     guarantee: 'exactly-once',
-    digest: jobDigest({ origin, source: definition, schema, late, records, sessions, features, windows, pattern }),
+    digest: jobDigest({
+      origin,
+      source: definition,
+      schema,
+      late,
+      records,
+      sessions,
+      features,
+      windows,
+      pattern,
+      amendments,
+    }),
   });
 }
 

@@ -140,6 +140,7 @@ async function openInput(job: CheckedJob, options: TrainOptions, storage: Storag
       `train must be told what to replay: --from FILE or --simulate DAYS; the source of ${job.name} is no topic`,
     );
   }
-  const decoder = openDecoder(job, openEmbeddedRegistry(options.dir, systemClock));
+  const { schema } = job;
+  const decoder = openDecoder({ schema, source }, openEmbeddedRegistry(options.dir, systemClock));
   return { source: openTopicSource(storage, source.topic), decoder };
 }

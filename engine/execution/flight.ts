@@ -21,4 +21,6 @@ export interface Flight {
   readonly state: StateFlush | null;
   /** See `SectionResult`; `null` before the operators too. */
   readonly absorbed: SectionResult['absorbed'];
+  /** See `SectionResult`; absent before the operators. */
+  readonly amended?: SectionResult['amended'];
 }

@@ -3,6 +3,7 @@ import type { DeadLetter } from '../record/dead-letter.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { StatefulLogic } from '../state/stateful-logic.ts';
 import type { StateWrite } from '../state/state-store.ts';
+import type { AmendedRecords } from './amended-records.ts';
 import type { RejectedRecords } from './rejected-records.ts';
 
 /** What an operator's missing rows mean in the ledger; `keeps` for one that passes every row on. */
@@ -41,6 +42,8 @@ export interface Section {
   readonly logics: readonly StatefulLogic[];
   /** Where the operators put records that a person's function failed on; absent where there is no such function. */
   readonly rejected?: RejectedRecords;
+  /** Where an operator puts what it says anew of records that were answered before; absent where none does. */
+  readonly amended?: AmendedRecords;
 }
 
 /** What came out of a section for one batch. */
@@ -53,6 +56,8 @@ export interface SectionResult {
   readonly absorbed: Pick<Emitted, 'taken' | 'late' | 'spoiled'> | null;
   /** Records that an operator failed on; in no other count. */
   readonly deadLetters: readonly DeadLetter[];
+  /** What is said anew of records that were answered before; `null` for nothing. In no count of records. */
+  readonly amended: RecordBatch | null;
 }
 
 /**
@@ -62,7 +67,10 @@ export interface SectionResult {
 export function runSection(section: Section): OperatorFunction<RecordBatch, SectionResult> {
   const { rejected } = section;
   const rejectedCount = (): number => rejected?.count ?? 0;
-  const takeRejected = (): readonly DeadLetter[] => rejected?.take() ?? [];
+  const takeAside = (): Pick<SectionResult, 'deadLetters' | 'amended'> => ({
+    deadLetters: rejected?.take() ?? [],
+    amended: section.amended?.take() ?? null,
+  });
   return concatMap((input) => {
     const counts = { filtered: 0, duplicate: 0 };
     const { idle } = input;
@@ -82,13 +90,13 @@ export function runSection(section: Section): OperatorFunction<RecordBatch, Sect
       if (idle !== undefined) batch$ = batch$.pipe(map((batch) => ({ ...batch, idle })));
     }
     if (section.emit === undefined) {
-      return batch$.pipe(map((records) => ({ records, ...counts, absorbed: null, deadLetters: takeRejected() })));
+      return batch$.pipe(map((records) => ({ records, ...counts, absorbed: null, ...takeAside() })));
     }
     return batch$.pipe(
       section.emit,
       map(({ records, filtered, duplicate = 0, ...absorbed }) => {
         const left = { filtered: counts.filtered + filtered, duplicate: counts.duplicate + duplicate };
-        return { records, ...left, absorbed, deadLetters: takeRejected() };
+        return { records, ...left, absorbed, ...takeAside() };
       }),
     );
   });

@@ -16,7 +16,7 @@ import { idleBatch, idlePartitions } from './idle-batch.ts';
 import { takeRanges } from './offset-ranges.ts';
 import { PacedReader } from './paced-reader.ts';
 import { PartitionWatch } from './partition-watch.ts';
-import type { QueryDefinition, Scored } from './query-definition.ts';
+import type { Outputs, QueryDefinition, Scored } from './query-definition.ts';
 import { recover, type Recovered } from './recover.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
 import { needsFlush, runSection, takeState, tellStored } from './section.ts';
@@ -48,6 +48,8 @@ export interface QueryTotals {
   readonly batches: number;
   /** Records that were published: as many as were answered, or, where outputs are records of their own, a number of their own. */
   readonly outputs: number;
+  /** What was said anew of records that were answered before; in no other count. */
+  readonly amended: number;
   readonly replayedRecords: number;
   /** Records whose event time was too far in the future to move the watermark. */
   readonly futureGuarded: number;
@@ -71,6 +73,8 @@ interface Encoded {
   readonly outputs: readonly MessageBatch[];
   /** How many records are published. */
   readonly answered: number;
+  /** How many that were answered before are told anew. */
+  readonly amended: number;
 }
 
 /**
@@ -90,6 +94,7 @@ export class StreamingQuery {
   #ledger: LedgerCounts = emptyLedger;
   #batches = 0;
   #outputs = 0;
+  #amended = 0;
   #nextBatchSequence = 0;
   #replayedRecords = 0;
   #futureGuarded = 0;
@@ -118,6 +123,7 @@ export class StreamingQuery {
       ledger: this.#ledger,
       batches: this.#batches,
       outputs: this.#outputs,
+      amended: this.#amended,
       replayedRecords: this.#replayedRecords,
       futureGuarded: this.#futureGuarded,
       idlePartitions: this.#watch?.counts.idle ?? 0,
@@ -277,11 +283,12 @@ export class StreamingQuery {
 
   async #operate(flight: Flight, task: Recovered): Promise<Flight> {
     const result = await lastValueFrom(of(flight.records).pipe(runSection(task.section)));
-    const { records, filtered, duplicate, absorbed } = result;
+    const { records, filtered, duplicate, absorbed, amended } = result;
     const deadLetters = [...flight.deadLetters, ...result.deadLetters];
     const state = this.#isFlushDue() || needsFlush(task.section) ? this.#takeState(task) : null;
     this.#isFlushed = state !== null;
-    return { ...flight, records, deadLetters, state, absorbed, ledger: { ...flight.ledger, filtered, duplicate } };
+    const ledger = { ...flight.ledger, filtered, duplicate };
+    return { ...flight, records, deadLetters, state, absorbed, amended, ledger };
   }
 
   /** Flushes are as far apart as the setting says, and far enough that they take a small share of the time: while a backlog is worked off, most keys change. */
@@ -304,14 +311,16 @@ export class StreamingQuery {
     const { absorbed } = flight;
     const late =
       absorbed === null || absorbed.late.rowCount === 0 ? undefined : this.#query.encodeLate?.(absorbed.late);
+    const amended = this.#encodeAmended(flight);
     const fromOutputs = [...(absorbed?.spoiled ?? []), ...scored.deadLetters, ...unwritten];
     const deadLetters = withBytes(
-      [...flight.deadLetters, ...fromOutputs, ...(late?.deadLetters ?? [])],
+      [...flight.deadLetters, ...fromOutputs, ...(late?.deadLetters ?? []), ...amended.deadLetters],
       flight.messages,
     );
     const outputs = [
       ...messages,
       ...(late?.messages ?? []),
+      ...amended.messages,
       ...(deadLetters.length > 0 ? [this.#query.encodeDeadLetters(deadLetters)] : []),
     ];
     const answered = scored.records.rowCount - unwritten.length;
@@ -324,7 +333,15 @@ export class StreamingQuery {
       deadLettered: flight.deadLetters.length + (absorbed === null ? fromOutputs.length : 0),
     };
     assert(isBalanced(ledger), `every record read must be accounted for: ${JSON.stringify(ledger)}`);
-    return { flight: { ...flight, records: scored.records, deadLetters, ledger }, outputs, answered };
+    const told = amended.messages.reduce((count, { messageCount }) => count + messageCount, 0);
+    return { flight: { ...flight, records: scored.records, deadLetters, ledger }, outputs, answered, amended: told };
+  }
+
+  #encodeAmended({ amended }: Flight): Outputs {
+    if (amended === null || amended === undefined) return { messages: [], deadLetters: [] };
+    const encoded = this.#query.encodeAmended?.(amended);
+    assert(encoded !== undefined, 'a query whose operators amend records says where to');
+    return encoded;
   }
 
   /** Writes the state when no batch is in flight: at the end of a run that ends well, and when nothing comes. */
@@ -343,7 +360,7 @@ export class StreamingQuery {
     this.#isFlushed = true;
   }
 
-  async #commit({ flight, outputs, answered }: Encoded, task: Recovered, retry: Retry): Promise<void> {
+  async #commit({ flight, outputs, answered, amended }: Encoded, task: Recovered, retry: Retry): Promise<void> {
     const { jobDigest, modelDigest, commitLog } = this.#query;
     const { batchSequence, ranges, watermarksMs, state } = flight;
     const metadata = { batchSequence, watermarksMs, jobDigest, modelDigest };
@@ -358,6 +375,7 @@ export class StreamingQuery {
     this.#ledger = addLedgers(this.#ledger, flight.ledger);
     this.#batches++;
     this.#outputs += answered;
+    this.#amended += amended;
     this.#inFlight--;
     this.#wake?.();
     this.#wake = null;

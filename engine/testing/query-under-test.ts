@@ -52,6 +52,8 @@ export interface QueryUnderTest {
   readonly outputs: readonly TopicUnderTest[];
   /** Where records go that came too late for a window; absent for a query that has no such topic. */
   readonly late?: TopicUnderTest;
+  /** Where it says anew what it answered before; absent for a query that does not. */
+  readonly amended?: TopicUnderTest;
   /** `null` where bad records stop it. */
   readonly deadLetters: TopicUnderTest | null;
   readonly bounds: QueryBounds;
@@ -60,8 +62,8 @@ export interface QueryUnderTest {
 }
 
 /** Every topic that a query writes. */
-export function writtenTopics({ outputs, late, deadLetters }: QueryUnderTest): readonly TopicUnderTest[] {
-  return [...outputs, ...(late === undefined ? [] : [late]), ...(deadLetters === null ? [] : [deadLetters])];
+export function writtenTopics({ outputs, late, amended, deadLetters }: QueryUnderTest): readonly TopicUnderTest[] {
+  return [...outputs, ...[late, amended, deadLetters].filter((topic) => topic !== undefined && topic !== null)];
 }
 
 /** A broker with the topics of a query, all empty. */

@@ -41,6 +41,8 @@ export interface QueryParts {
   readonly encodeDeadLetters: DeadLetterEncoder | null;
   /** Of the topic of late records, for a job that has one. */
   readonly lateEncoder?: Encoder | null;
+  /** Of the topic of amendments, for a job that has one. */
+  readonly amendEncoder?: Encoder | null;
   /** The partition that the query reads, where it reads one alone. */
   readonly partition?: number;
   readonly bounds?: Partial<QueryBounds>;
@@ -48,7 +50,7 @@ export interface QueryParts {
 
 /** Puts a checked job and the parts that a profile made for it together: the query that the engine runs. Called once for each run. */
 export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefinition {
-  const { source, decoder, commitLog, model, lateEncoder = null } = parts;
+  const { source, decoder, commitLog, model, lateEncoder = null, amendEncoder = null } = parts;
   assert(
     (job.late.topic === null) === (lateEncoder === null),
     'late records need a topic exactly where the job says so',
@@ -69,6 +71,9 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     ...(lateEncoder === null
       ? {}
       : { encodeLate: (late: RecordBatch) => encodeWith(job, [lateEncoder], parts.input, late) }),
+    ...(amendEncoder === null
+      ? {}
+      : { encodeAmended: (amended: RecordBatch) => encodeWith(job, [amendEncoder], parts.input, amended) }),
     encodeDeadLetters: (found) => {
       const letters = inTheirInputs(job, found);
       if (parts.encodeDeadLetters === null) throw refused(job, letters);

@@ -50,6 +50,7 @@ function jobOf(texts: readonly string[]): CheckedJob {
     schema,
     features: planOf(texts),
     windows: null,
+    amendments: null,
     records: null,
     sessions: null,
     pattern: null,

@@ -3,6 +3,7 @@ import type { Section } from '../../engine/execution/section.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { amendSection } from './amend-section.ts';
 import { featureSection, jobSection } from './feature-section.ts';
 import { enrichSection, streamWatermarks } from './enrich-section.ts';
 import { inputsSection } from './inputs-section.ts';
@@ -23,7 +24,8 @@ export function openSection(job: CheckedJob, start: SectionStart, state: StateRe
 
 /** What a job does with the records of its one source, or with what comes out of its several. */
 function openAlone(job: CheckedJob, start: SectionStart, state: StateReader): Section {
-  const { windows, pattern } = job;
+  const { windows, pattern, amendments } = job;
+  if (amendments !== null) return amendSection(job, amendments, start, state);
   const operators = jobSection(job);
   if (pattern !== null) return patternSection(operators, pattern, start, state);
   if (windows !== null) return windowSection({ ...operators, steps: windows.steps }, windows, start, state);

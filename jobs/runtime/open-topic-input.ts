@@ -1,4 +1,5 @@
 import type { Decoder } from '../../engine/serde/decoder.ts';
+import { arrivedSchema } from '../../engine/exchange/arrivals.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { InputsReader } from '../../engine/source/merged/inputs-reader.ts';
 import type { Source } from '../../engine/source/source.ts';
@@ -29,12 +30,13 @@ export function openTopicInput(
   const source = openTopicSource(storage, topic.name);
   const decoder = openDecoder(job, registry);
   if (topic.partitionCount === 1 || !waitsForAll(job)) return { source, decoder };
-  const lift = job.schema.fields.map(({ name }) => ({ column: name }));
-  const reader = new InputsReader({ source, inputs: [{ decoder, lift }], schema: job.schema });
+  const schema = job.amendments === null ? job.schema : arrivedSchema(job.schema);
+  const lift = schema.fields.map(({ name }) => ({ column: name }));
+  const reader = new InputsReader({ source, inputs: [{ decoder, lift }], schema });
   return { source: reader, decoder: reader };
 }
 
 /** Whether an operator goes by the least watermark of all partitions. */
-function waitsForAll({ windows, sessions, pattern }: CheckedJob): boolean {
-  return [windows, sessions, pattern].some((plan) => plan?.definition.closedBy === 'query');
+function waitsForAll({ windows, sessions, pattern, amendments }: CheckedJob): boolean {
+  return [windows, sessions, pattern, amendments].some((plan) => plan?.definition.closedBy === 'query');
 }

@@ -18,6 +18,7 @@ import { checkPartitionsKept } from './cluster/recorded-partitions.ts';
 import { runFigures, type RunFigures } from './cluster/run-figures.ts';
 import { StageWorker, type WorkerTrigger } from './cluster/stage-worker.ts';
 import { keptOnline, withOnlineFeatures } from './online-features.ts';
+import { openAmendEncoder } from './open-amend-encoder.ts';
 import { openModel } from './open-model.ts';
 import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
@@ -89,7 +90,9 @@ export async function openClusterRun(
     const late = lateRecords(job);
     const lateEncoder =
       late === null ? null : await waiting(() => openLateEncoder(late, countOf(late.topic), registry));
-    const { deadLetters } = job;
+    const { deadLetters, amendments } = job;
+    const amendPartitions = amendments === null ? 1 : countOf(amendments.topic);
+    const amendEncoder = await waiting(() => openAmendEncoder(job, amendPartitions, registry));
     const letterPartitions = deadLetters.policy === 'fail' ? 1 : countOf(deadLetters.topic);
     const encodeDeadLetters = await waiting(() => openDeadLetterEncoder(job, letterPartitions, registry));
     const online = keptOnline(job);
@@ -117,6 +120,7 @@ export async function openClusterRun(
             model: isLast ? model : null,
             encoders: isLast ? encoders : [],
             lateEncoder,
+            amendEncoder,
             encodeDeadLetters,
             upstreamPartitions: countOf(before === undefined ? input : topicOf(before)),
             downstreamPartitions: stage.output === 'results' ? 1 : countOf(stage.output.topic),

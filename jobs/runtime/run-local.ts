@@ -11,6 +11,7 @@ import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { adoptState } from '../state/adopt-state.ts';
 import { assembleQuery } from './assemble-query.ts';
+import { openAmendEncoder } from './open-amend-encoder.ts';
 import { openEmbeddedRegistry } from './embedded-registry.ts';
 import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
@@ -101,6 +102,7 @@ async function openWith(
     model,
     encoders,
     lateEncoder: await openLate(job, storage, input.partitionCount, registry),
+    amendEncoder: await openAmend(job, storage, input.partitionCount, registry),
     encodeDeadLetters: await openDeadLetterEncoder(job, input.partitionCount, registry),
     ...(bounds === undefined ? {} : { bounds }),
   });
@@ -149,6 +151,18 @@ async function whileCopying(copies: TableCopies, stopped: AbortSignal, run: () =
   const running = run().finally(end);
   await allEnded([running, copies.run(ended.signal)]);
   stopped.removeEventListener('abort', end);
+}
+
+/** The topic of amendments and what writes it; `null` for a job that has none. */
+async function openAmend(
+  job: CheckedJob,
+  storage: Storage,
+  inputPartitions: number,
+  registry: SchemaRegistry,
+): Promise<Encoder | null> {
+  if (job.amendments === null) return null;
+  const { partitionCount } = storage.ensureTopic(job.amendments.topic, { partitionCount: inputPartitions });
+  return openAmendEncoder(job, partitionCount, registry);
 }
 
 async function runBoth(

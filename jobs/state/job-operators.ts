@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Schema } from '../../engine/record/schema.ts';
 import type { StateDescriber } from '../../engine/state/state-describer.ts';
+import { describeAmend } from '../../operators/amend/describe-amend.ts';
 import { describeDedupe } from '../../operators/dedupe/describe-dedupe.ts';
 import { describeEnrich } from '../../operators/enrich/describe-enrich.ts';
 import { describeArrivals } from '../../operators/flow/arrival-numbers.ts';
@@ -12,6 +13,8 @@ import { describePattern } from '../../operators/pattern/describe-pattern.ts';
 import { expressionRules } from '../../operators/pattern/expression-rules.ts';
 import { describeSessions } from '../../operators/sessionise/describe-sessions.ts';
 import { sessionFields } from '../../operators/sessionise/session-logic.ts';
+import type { FeaturePlan } from '../../features/feature-plan.ts';
+import type { AmendPlan } from '../amend-plan.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { InputsPlan } from '../inputs-plan.ts';
 
@@ -102,7 +105,23 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
     const describer = describePattern(definition, expressionRules(rules, inputSchema).carried, meaning);
     operators.push({ describer, inputSchema, reachMs: null });
   }
+  if (job.amendments !== null) {
+    const { meaning } = traceOf(job.amendments.definition.features);
+    operators.push(amendOperator(job.amendments, features, meaning, operators));
+  }
   return operators;
+}
+
+/** What is kept of decisions: it depends on all that their features do, from where the oldest of them is kept. */
+function amendOperator(
+  { definition }: AmendPlan,
+  { inputSchema }: FeaturePlan,
+  meaning: string,
+  before: readonly JobOperator[],
+): JobOperator {
+  const describer = describeAmend(definition, inputSchema, meaning);
+  const reaches = before.map(({ reachMs }) => reachMs ?? Infinity);
+  return { describer, inputSchema, reachMs: (describer.keepsMs ?? 0) + Math.max(0, ...reaches) };
 }
 
 /** What a job of several inputs keeps of them. */

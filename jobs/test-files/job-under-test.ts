@@ -8,6 +8,7 @@ import type { InputUnderTest, QueryUnderTest, RowForm, TopicUnderTest } from '..
 import type { CheckedJob } from '../checked-job.ts';
 import { assembleQuery } from '../runtime/assemble-query.ts';
 import { openDeadLetterEncoder, outputTopics } from '../runtime/open-outputs.ts';
+import { openAmendEncoder } from '../runtime/open-amend-encoder.ts';
 import { openModel } from '../runtime/open-model.ts';
 import { lateRecords, openLateEncoder } from '../runtime/open-late-encoder.ts';
 import { openResultEncoder } from '../runtime/window-outputs.ts';
@@ -42,7 +43,7 @@ export async function jobUnderTest(
   { modelsDirectory, partitions = 1 }: JobTestOptions,
 ): Promise<JobUnderTest> {
   const inJson = jsonFormOf(job);
-  const { source, deadLetters, late } = inJson;
+  const { source, deadLetters, late, amendments } = inJson;
   const topic = source.kind === 'topic' ? source.topic : 'input';
   const model = await openModel(inJson, modelsDirectory);
   const outputs: TopicUnderTest[] = [];
@@ -53,6 +54,7 @@ export async function jobUnderTest(
     encoders.push(await openResultEncoder(inJson, model?.identity ?? null, output, count, noRegistry));
   }
   const lateEncoder = await openLate(inJson, partitions);
+  const amendEncoder = await openAmendEncoder(inJson, partitions, noRegistry);
   const encodeDeadLetters = await openDeadLetterEncoder(inJson, partitions, noRegistry);
   const bounds = { ...defaultBounds, flushEveryMs: job.state.flushEveryMs };
   return {
@@ -60,6 +62,7 @@ export async function jobUnderTest(
     input: { topic, ...inputOf(job, partitions) },
     outputs,
     ...(late.topic === null ? {} : { late: { topic: late.topic, partitions } }),
+    ...(amendments === null ? {} : { amended: { topic: amendments.topic, partitions } }),
     deadLetters: deadLetters.policy === 'fail' ? null : { topic: deadLetters.topic, partitions },
     bounds,
     open: (parts) =>
@@ -70,6 +73,7 @@ export async function jobUnderTest(
         model,
         encoders,
         lateEncoder,
+        amendEncoder,
         encodeDeadLetters,
       }),
     [Symbol.asyncDispose]: async () => {
@@ -111,12 +115,13 @@ async function openLate(job: CheckedJob, partitions: number): Promise<Encoder | 
 
 /** The job with everything that it reads and writes in JSON. */
 function jsonFormOf(job: CheckedJob): CheckedJob {
-  const { source, sinks, deadLetters } = job;
+  const { source, sinks, deadLetters, amendments } = job;
   return {
     ...job,
     source: { ...source, format: 'json' },
     sinks: sinks.map((sink) => (sink.kind === 'topic' ? { ...sink, format: 'json' } : sink)),
     deadLetters: deadLetters.policy === 'fail' ? deadLetters : { ...deadLetters, format: 'json' },
+    amendments: amendments === null ? null : { ...amendments, format: 'json' },
   };
 }
 

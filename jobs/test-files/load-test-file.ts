@@ -155,6 +155,15 @@ function actionOf(
       const rows = (step.expectLate ?? []).map(expectedRow);
       return { kind: 'checkAnswer', rows, of: 'new', options: { order, topic: topic ?? '' } };
     }
+    case 'expectAmendments': {
+      if (job.amendments === null) {
+        const message = 'the job tells no decision anew';
+        const expected = '"amendments" in the job';
+        files.diagnostics.push(document.atKey([...path, key], { code: 'VALUE_WRONG', message, expected }));
+      }
+      const rows = (step.expectAmendments ?? []).map(expectedRow);
+      return { kind: 'checkAnswer', rows, of: 'new', options: { order, topic: job.amendments?.topic ?? '' } };
+    }
     case 'expectDeadLetters':
       return { kind: 'checkDeadLetters', rows: (step.expectDeadLetters ?? []).map(expectedRow), of: 'new' };
     case 'expectLedger': {

@@ -15,6 +15,7 @@ export interface StepPart {
   readonly restart?: 'now' | undefined;
   readonly expect?: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly expectLate?: readonly Readonly<Record<string, unknown>>[] | undefined;
+  readonly expectAmendments?: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly expectDeadLetters?: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly expectLedger?: Readonly<Record<string, number | undefined>> | undefined;
   readonly expectFailure?: string | undefined;
@@ -45,6 +46,7 @@ export const stepKeys = [
   'restart',
   'expect',
   'expectLate',
+  'expectAmendments',
   'expectDeadLetters',
   'expectLedger',
   'expectFailure',
@@ -88,6 +90,9 @@ const step = {
   }),
   expectLate: z.array(record).optional().meta({
     description: 'the same of the topic of late records, for a job that has one',
+  }),
+  expectAmendments: z.array(record).optional().meta({
+    description: 'the same of the topic of amendments, for a job that has one',
   }),
   expectDeadLetters: z.array(record).optional().meta({
     description:

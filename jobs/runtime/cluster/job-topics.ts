@@ -9,7 +9,7 @@ import type { Exchange, Stage } from '../stages.ts';
 /** A topic that a job writes, and how many partitions it must have. */
 export interface WrittenTopic {
   readonly topic: string;
-  readonly use: 'results' | 'late records' | 'dead letters' | 'exchange';
+  readonly use: 'results' | 'late records' | 'amendments' | 'dead letters' | 'exchange';
   /** `any`: whatever it has; a topic that is made gets the input's count. `input`: as many as the input has. */
   readonly partitions: number | 'input' | 'any';
   /** What it is made with, by Kafka's names, where the broker's defaults will not do. */
@@ -37,7 +37,7 @@ export function inputTopic(job: CheckedJob): string {
   );
 }
 
-/** The topics that a job writes, none of them twice. */
+/** The topics that a job writes, none of them twice. @throws {SluiceError} `AMENDMENTS_ON_CLUSTER` for a job that amends its decisions and is split into stages. */
 export function writtenTopics(job: CheckedJob, stages: readonly Stage[]): readonly WrittenTopic[] {
   const exchanges = stages.flatMap(({ output }): WrittenTopic[] =>
     output === 'results' ? [] : [exchangeTopic(output)],
@@ -53,7 +53,19 @@ export function writtenTopics(job: CheckedJob, stages: readonly Stage[]): readon
   const { deadLetters } = job;
   const bad: readonly WrittenTopic[] =
     deadLetters.policy === 'fail' ? [] : [{ topic: deadLetters.topic, use: 'dead letters', partitions: 'any' }];
-  return [...exchanges, ...results, ...lateTopics, ...bad];
+  return [...exchanges, ...results, ...lateTopics, ...amendTopics(job, stages), ...bad];
+}
+
+/** A late record changes decisions of every entity that it is of, and on a cluster those of several entities are in several places. */
+function amendTopics({ name, amendments, source }: CheckedJob, { length }: readonly Stage[]): readonly WrittenTopic[] {
+  if (amendments === null) return [];
+  if (length === 1) return [{ topic: amendments.topic, use: 'amendments', partitions: 'any' }];
+  throw new SluiceError(
+    'AMENDMENTS_ON_CLUSTER',
+    `on a cluster a job with amendments must have ${source.key}, the topic's key, in the key of every feature, so that what a record changes is in its own partition; job ${name} is split into ${length} stages. ` +
+      'Run it with --profile local, or leave "amendments" out',
+    { fields: { job: name, stages: length } },
+  );
 }
 
 function exchangeTopic({ topic, partitions, settings }: Exchange): WrittenTopic {

@@ -3,6 +3,8 @@ import type { StageTotals } from './run-totals.ts';
 
 /** What a run has done, as its last line of output says it: the same keys as those of the embedded profile. */
 export interface RunFigures extends LedgerCounts {
+  /** Decisions that were told anew; in no other count. */
+  readonly amended: number;
   readonly replayed: number;
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
@@ -25,6 +27,7 @@ export function runFigures(stages: readonly StageTotals[]): RunFigures {
     duplicate: sum(({ duplicate }) => duplicate),
     late: last?.ledger.late ?? 0,
     deadLettered: sum(({ deadLettered }) => deadLettered),
+    amended: stages.reduce((total, { amended }) => total + amended, 0),
     replayed: stages.reduce((total, { replayedRecords }) => total + replayedRecords, 0),
     p50Ms: last?.latency.quantileMs(0.5) ?? null,
     p99Ms: last?.latency.quantileMs(0.99) ?? null,
@@ -50,6 +53,7 @@ export function sumFigures(workers: readonly RunFigures[]): RunFigures {
     duplicate: sum(({ duplicate }) => duplicate),
     late: sum(({ late }) => late),
     deadLettered: sum(({ deadLettered }) => deadLettered),
+    amended: sum(({ amended }) => amended),
     replayed: sum(({ replayed }) => replayed),
     p50Ms: highest(({ p50Ms }) => p50Ms),
     p99Ms: highest(({ p99Ms }) => p99Ms),

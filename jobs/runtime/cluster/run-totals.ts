@@ -5,6 +5,8 @@ import { addLedgers, emptyLedger, type LedgerCounts } from '../../../engine/obse
 /** What the tasks of one stage have done in this process since it started. */
 export interface StageTotals {
   readonly ledger: LedgerCounts;
+  /** Decisions that were told anew. */
+  readonly amended: number;
   readonly replayedRecords: number;
   /** From a record's broker timestamp to its output being readable. */
   readonly latency: LatencyHistogram;
@@ -15,6 +17,7 @@ export class RunTotals {
   readonly #running = new Set<StreamingQuery>();
   readonly #latency = new LatencyHistogram();
   #ledger: LedgerCounts = emptyLedger;
+  #amended = 0;
   #replayedRecords = 0;
 
   /** Counts a query in, until it has ended and after. Resolves and rejects as `run` does. */
@@ -24,8 +27,9 @@ export class RunTotals {
       await run();
     } finally {
       this.#running.delete(query);
-      const { ledger, replayedRecords, latency } = query.totals;
+      const { ledger, amended, replayedRecords, latency } = query.totals;
       this.#ledger = addLedgers(this.#ledger, ledger);
+      this.#amended += amended;
       this.#replayedRecords += replayedRecords;
       this.#latency.add(latency);
     }
@@ -35,12 +39,13 @@ export class RunTotals {
   get totals(): StageTotals {
     const latency = new LatencyHistogram();
     latency.add(this.#latency);
-    let [ledger, replayedRecords] = [this.#ledger, this.#replayedRecords];
+    let [ledger, amended, replayedRecords] = [this.#ledger, this.#amended, this.#replayedRecords];
     for (const { totals } of this.#running) {
       ledger = addLedgers(ledger, totals.ledger);
+      amended += totals.amended;
       replayedRecords += totals.replayedRecords;
       latency.add(totals.latency);
     }
-    return { ledger, replayedRecords, latency };
+    return { ledger, amended, replayedRecords, latency };
   }
 }

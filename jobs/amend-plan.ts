@@ -1,0 +1,10 @@
+import type { AmendDefinition } from '../operators/amend/amend-definition.ts';
+import type { MessageFormat } from './source-definition.ts';
+
+/** A job's amendments after every check. Frozen. */
+export interface AmendPlan {
+  /** Where they go. */
+  readonly topic: string;
+  readonly format: MessageFormat;
+  readonly definition: AmendDefinition;
+}
