@@ -1,3 +1,5 @@
+import type { DeadLetter } from '../record/dead-letter.ts';
+import type { RecordBatch } from '../record/record-batch.ts';
 import type { OffsetRange } from './commit-log.ts';
 
 /**
@@ -21,4 +23,16 @@ export function takeRanges(
     nextOffsets.set(partition, to);
   }
   return ranges;
+}
+
+/** The positions of a batch of records, dead letters included, in offset order: a source of records has one partition a poll. */
+export function positionsOf(
+  records: RecordBatch,
+  deadLetters: readonly DeadLetter[],
+): { partitions: Int32Array; offsets: Float64Array } {
+  const partition = records.rowCount > 0 ? (records.partitions[0] ?? 0) : (deadLetters[0]?.partition ?? 0);
+  const last = Math.max(records.offsets[records.rowCount - 1] ?? -1, deadLetters.at(-1)?.offset ?? -1);
+  return last < 0
+    ? { partitions: new Int32Array(0), offsets: new Float64Array(0) }
+    : { partitions: Int32Array.of(partition), offsets: Float64Array.of(last) };
 }

@@ -2,8 +2,9 @@ import { strict as assert } from 'node:assert';
 import { concatMap, lastValueFrom, map, Observable, of, Subject, type Subscriber } from 'rxjs';
 import { addLedgers, emptyLedger, isBalanced, type LedgerCounts } from '../observability/ledger.ts';
 import { LatencyHistogram } from '../observability/latency-histogram.ts';
+import { recordLatency } from '../observability/record-latency.ts';
 import type { DeadLetter } from '../record/dead-letter.ts';
-import { messageValue, type MessageBatch } from '../record/message-batch.ts';
+import type { MessageBatch } from '../record/message-batch.ts';
 import { LATE, type RecordBatch } from '../record/record-batch.ts';
 import type { Decoder } from '../serde/decoder.ts';
 import type { PartitionRange, Polled } from '../source/source.ts';
@@ -13,7 +14,7 @@ import { stampWatermarks } from '../time/stamp-watermarks.ts';
 import type { OffsetRange, StateFlush } from './commit-log.ts';
 import type { Flight } from './flight.ts';
 import { idleBatch, idlePartitions } from './idle-batch.ts';
-import { takeRanges } from './offset-ranges.ts';
+import { positionsOf, takeRanges } from './offset-ranges.ts';
 import { PacedReader } from './paced-reader.ts';
 import { PartitionWatch } from './partition-watch.ts';
 import type { Outputs, QueryDefinition, Scored } from './query-definition.ts';
@@ -21,6 +22,7 @@ import { recover, type Recovered } from './recover.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
 import { needsFlush, runSection, takeState, tellStored } from './section.ts';
 import { waitingDecoder } from './waiting-decoder.ts';
+import { withBytes } from './whole-letters.ts';
 
 /**
  * When a query ends by itself. `realtime`: never, batches start as soon as there is something. `availableNow`: once all that was there at its
@@ -393,41 +395,4 @@ function countLate({ flags }: RecordBatch): number {
   let count = 0;
   for (let row = 0; row < flags.length; row++) if (((flags[row] ?? 0) & LATE) !== 0) count++;
   return count;
-}
-
-/** Messages that were appended together share a timestamp, so runs of one are counted at once. */
-function recordLatency(histogram: LatencyHistogram, nowMs: number, messages: MessageBatch | null): void {
-  const timestampsMs = messages?.timestampsMs ?? new Float64Array(0);
-  let runStart = 0;
-  for (let i = 1; i <= timestampsMs.length; i++) {
-    if (i < timestampsMs.length && timestampsMs[i] === timestampsMs[runStart]) continue;
-    histogram.record(nowMs - (timestampsMs[runStart] ?? nowMs), i - runStart);
-    runStart = i;
-  }
-}
-
-/** Dead letters with the original bytes: whoever found the fault after decoding knew the record's position only. */
-function withBytes(deadLetters: readonly DeadLetter[], messages: MessageBatch | null): readonly DeadLetter[] {
-  if (messages === null) return deadLetters;
-  return deadLetters.map((letter) => {
-    if (letter.value !== null) return letter;
-    for (let i = 0; i < messages.messageCount; i++) {
-      if (messages.offsets[i] === letter.offset && messages.partitions[i] === letter.partition) {
-        return { ...letter, value: messageValue(messages, i) };
-      }
-    }
-    return letter;
-  });
-}
-
-/** The positions of a batch of records, dead letters included, in offset order: a source of records has one partition a poll. */
-function positionsOf(
-  records: RecordBatch,
-  deadLetters: readonly DeadLetter[],
-): { partitions: Int32Array; offsets: Float64Array } {
-  const partition = records.rowCount > 0 ? (records.partitions[0] ?? 0) : (deadLetters[0]?.partition ?? 0);
-  const last = Math.max(records.offsets[records.rowCount - 1] ?? -1, deadLetters.at(-1)?.offset ?? -1);
-  return last < 0
-    ? { partitions: new Int32Array(0), offsets: new Float64Array(0) }
-    : { partitions: Int32Array.of(partition), offsets: Float64Array.of(last) };
 }
