@@ -1,7 +1,7 @@
 import { from, lastValueFrom, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { compileExpression } from '../../engine/expression/compile-expression.ts';
-import { numberColumnOf } from '../../engine/record/column.ts';
+import { numberColumn, numberColumnOf, utf8ColumnOf } from '../../engine/record/column.ts';
 import { recordBatch, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import { filter, filterRows } from './filter.ts';
@@ -34,6 +34,18 @@ describe('filter', () => {
   it('hands on a batch that loses nothing as it is', () => {
     const batch = batchOf([7, 8]);
     expect(filterRows(large)(batch)).toBe(batch);
+  });
+
+  it('takes a row whose condition is null for one that does not meet it, whatever lies under the null', () => {
+    const valid = Uint8Array.of(1, 0, 1);
+    const condition = { ...large, evaluate: () => numberColumn(Float64Array.of(1, 1, 0), valid) };
+    expect(toRows(filterRows(condition)(batchOf([1, 2, 3])))).toEqual([{ amount: 1 }]);
+  });
+
+  it('takes no expression that is not boolean', () => {
+    expect(() => filterRows(compileExpression('amount * 2', schema))).toThrow('only boolean conditions come here');
+    const lying = { ...large, evaluate: () => utf8ColumnOf(['a']) };
+    expect(() => filterRows(lying)(batchOf([1]))).toThrow();
   });
 
   it('may leave a batch empty', async () => {

@@ -38,7 +38,8 @@ const eachOf = (define) => (rows) => (name, body) => {
   for (const row of rows) {
     const values = Array.isArray(row) ? row : [row];
     const filled = name.replaceAll(/\$(\w+)/g, (text, field) => String(values[0]?.[field] ?? text));
-    define(format(filled, ...values), () => body(...values));
+    const places = filled.match(/%[a-z]/gi)?.length ?? 0;
+    define(format(filled, ...values.slice(0, places)), () => body(...values));
   }
 };
 it.each = eachOf(it);

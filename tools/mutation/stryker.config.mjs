@@ -35,7 +35,7 @@ export default {
   // Node and Vitest take the types away without looking at them.
   disableTypeChecks: false,
   // A mutant that never ends is mostly found by how often it is passed; the clock is for the rest, and must bear a machine that does much else.
-  timeoutMS: 20_000,
+  timeoutMS: 10_000,
   timeoutFactor: 3,
   dryRunTimeoutMinutes: 30,
   allowConsoleColors: false,
