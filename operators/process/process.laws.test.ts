@@ -1,10 +1,10 @@
-import { describe, it } from 'vitest';
 import { RejectedRecords } from '../../engine/execution/rejected-records.ts';
 import { emitWith } from '../stateful/emit-logic.ts';
 import type { OperatorUnderLaws } from '../testing/law-run.ts';
-import { describeLaws, laws } from '../testing/laws.ts';
+import { describeLaws } from '../testing/laws.ts';
 import type { ProcessDefinition } from './process-definition.ts';
 import { ProcessLogic } from './process-logic.ts';
+import { jsonState } from './state-codec.ts';
 import { meter, meterSchema, type MeterState } from './testing/meter.ts';
 
 function underLaws(change: Partial<ProcessDefinition<MeterState>>): OperatorUnderLaws {
@@ -35,17 +35,51 @@ describeLaws('arbitrary keyed state', () =>
   }),
 );
 
-// Where the watermark stands when a record comes depends on which records came before it, of whatever key, and so on their order and their partitions.
-const byWatermark = laws.filter(
-  ({ name }) => !name.startsWith('other partitions') && !name.startsWith('another order'),
-);
+/** How much of each 50 ms of event time there was, given out when nothing more of it can come: timers that look only at what lies before them. */
+const sliceMs = 50;
+interface Slices {
+  readonly [end: string]: number;
+}
 
-describe('the laws of operators: timers and a time to live', () => {
-  it.each(byWatermark)(
-    'holds: $name',
-    async ({ hold }) => {
-      await hold(underLaws({}), 400);
-    },
-    180_000,
-  );
+const sliced: ProcessDefinition<Slices> = {
+  ...meter(),
+  codec: jsonState<Slices>(),
+  ttlMs: null,
+  onRecord: (record, { state, timers, eventTimeMs }) => {
+    const endMs = (Math.floor(eventTimeMs / sliceMs) + 1) * sliceMs;
+    const slices = state.get() ?? {};
+    state.set({ ...slices, [endMs]: (slices[endMs] ?? 0) + Number(record['amount'] ?? 0) });
+    timers.set(endMs);
+  },
+  onTimer: ({ state, emit, eventTimeMs }) => {
+    const { [eventTimeMs]: total = 0, ...later } = state.get() ?? {};
+    emit({ what: 'slice', count: eventTimeMs, total });
+    if (Object.keys(later).length === 0) state.clear();
+    else state.set(later);
+  },
+};
+
+const slicedUnderLaws = (closedBy: ProcessDefinition<Slices>['closedBy']): OperatorUnderLaws => ({
+  ...underLaws({}),
+  open: (start, state) => {
+    const rejected = new RejectedRecords('laws');
+    const logic = new ProcessLogic({ ...sliced, closedBy }, meterSchema, start, rejected);
+    return { steps: [], emit: emitWith(logic, state), logics: [logic], rejected };
+  },
+});
+
+describeLaws('timers that look at what lies before them', () => slicedUnderLaws('partition'));
+describeLaws('timers by the least watermark of all partitions', () => ({
+  ...slicedUnderLaws('query'),
+  waitsFor: 'all partitions',
+}));
+
+const raced =
+  'since whether a timer comes before a record that is later than it is told by the watermark, which the rows of others move';
+
+describeLaws('timers that any record of their key may change, and a time to live', () => underLaws({}), {
+  except: {
+    'another order within the delay changes no answer': raced,
+    'other partitions of the same keys change no answer': raced,
+  },
 });

@@ -2,7 +2,13 @@ import { lastValueFrom, of } from 'rxjs';
 import { runSection, takeState, type Section } from '../../engine/execution/section.ts';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import { numberColumnOf, utf8ColumnOf, type Column } from '../../engine/record/column.ts';
-import { recordBatch, selectRows, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import {
+  recordBatch,
+  selectRows,
+  toRows,
+  type IdlePartition,
+  type RecordBatch,
+} from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import type { StateEntry, StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { Row } from '../../engine/testing/compare-rows.ts';
@@ -19,6 +25,10 @@ export interface OperatorUnderLaws {
   readonly delayMs: number;
   /** Whether answers depend on which of two rows of one key came first. Rows of different keys may always change places. */
   readonly arrivalOrder: 'matters within a key' | 'does not matter';
+  /** Whose watermark its answers wait for: that of the record's own partition at most (the default), or the least of all, which a quiet partition holds back until it is idle. */
+  readonly waitsFor?: 'its partition' | 'all partitions';
+  /** For an operator of several inputs, whose partitions are numbered in turn: which input a row is of. The operator's first step puts it there. */
+  readonly inputs?: { readonly count: number; readonly of: (row: Row) => number };
   /** Builds the operator anew, as a query does for each life of its process. */
   open(start: SectionStart, state: StateReader): Section;
 }
@@ -65,11 +75,26 @@ class LawStore implements StateReader {
   }
 }
 
-/** What came out, a text for each row, in order: of the stream, and of the same stream given once more. */
+/** What came out, a text for each row, in order. */
 export interface LawAnswers {
+  /** While the stream came. */
   readonly first: readonly string[];
+  /** When all watermarks had passed everything: what had waited for them. */
+  readonly rest: readonly string[];
+  /** Of the same stream given once more, without its end. */
   readonly again: readonly string[];
 }
+
+/** Before a row, a partition was found idle, and so no longer waited for. */
+export interface IdleMark {
+  readonly beforeRow: number;
+  readonly partition: number;
+}
+
+/** A stream ends when every watermark is so far behind its newest row: longer than anything that an operator under the laws waits for. */
+const restMs = 1_000;
+/** The partitions that rows of a stream may be in; all of them end. */
+export const partitionCount = 3;
 
 /** Where a process that dies after it will begin: what was stored, and up to which row. */
 interface Flushed {
@@ -81,13 +106,15 @@ interface Flushed {
  * Runs a stream through an operator, cut into batches as `cuts` say, again and again from the first; with none in one batch. After a crash a new operator is built over what was
  * flushed, and what came since is replayed in one batch, unseen.
  *
- * At the end the state is flushed, and a new operator answers the stream a second time: so two runs that give the same answers have also left states that no record can tell
+ * At the end the state is flushed. A new operator is told that every partition is idle, and its watermark far on, so that it gives all that it still has: what waits for a watermark comes sooner or later, by
+ * which records came before it, and only all of it together is a function of the stream. And a new operator answers the stream a second time: so two runs that give the same answers have also left states that no record can tell
  * apart, whatever their bytes (what the watermark has passed may be there still, or not).
  */
 export async function runLaw(
   operator: OperatorUnderLaws,
   rows: readonly PlacedRow[],
   cuts: readonly Cut[] = [],
+  idle: readonly IdleMark[] = [],
 ): Promise<LawAnswers> {
   const whole = batchOf(operator.schema, [...rows, ...rows]);
   const rule = { delayMs: operator.delayMs, maxFutureSkewMs: Number.MAX_SAFE_INTEGER };
@@ -96,13 +123,29 @@ export async function runLaw(
   let flushed: Flushed | null = null;
   let watermarks = new PartitionWatermarks();
   let section = operator.open({ state: 'empty', watermarks }, store);
-  const run = async (from: number, to: number): Promise<RecordBatch> => {
-    const part = selectRows(
-      whole,
-      Int32Array.from({ length: to - from }, (_, index) => from + index),
-    );
-    stampWatermarks(part, null, watermarks, rule);
-    return (await lastValueFrom(of(part).pipe(runSection(section)))).records;
+  const give = async (batch: RecordBatch): Promise<readonly string[]> =>
+    textsOf((await lastValueFrom(of(batch).pipe(runSection(section)))).records);
+  const run = async (from: number, to: number): Promise<readonly string[]> => {
+    // A partition leaves before the first row of a batch.
+    const starts = [from, ...idle.map(({ beforeRow }) => beforeRow).filter((row) => row > from && row < to), to];
+    const given: string[] = [];
+    for (const [index, start] of starts.slice(0, -1).entries()) {
+      const length = (starts[index + 1] ?? to) - start;
+      const part = selectRows(
+        whole,
+        Int32Array.from({ length }, (_, row) => start + row),
+      );
+      const left = idle.filter(({ beforeRow }) => beforeRow === start);
+      stampWatermarks(part, null, watermarks, rule);
+      given.push(...(await give({ ...part, idle: left.map(({ partition }) => quiet(partition, -Infinity)) })));
+    }
+    return given;
+  };
+  const end = async (): Promise<readonly string[]> => {
+    const newestMs = Math.max(0, ...rows.map(({ row }) => Number(row[eventTimeField])));
+    const partitions = Array.from({ length: partitionCount * (operator.inputs?.count ?? 1) }, (_, number) => number);
+    const none = selectRows(whole, new Int32Array(0));
+    return give({ ...none, idle: partitions.map((partition) => quiet(partition, newestMs + restMs)) });
   };
   const flush = (at: number): void => {
     store.write(takeState(section));
@@ -115,15 +158,21 @@ export async function runLaw(
   };
   for (let at = 0, turn = 0; at < rows.length; turn++) {
     const cut = cuts[turn % Math.max(1, cuts.length)] ?? { size: rows.length, after: 'go on' };
-    const end = Math.min(rows.length, at + cut.size);
-    answers.push(...textsOf(await run(at, end)));
-    at = end;
+    const to = Math.min(rows.length, at + cut.size);
+    answers.push(...(await run(at, to)));
+    at = to;
     if (cut.after === 'flush') flush(at);
     if (cut.after === 'crash') await crash(flushed, at);
   }
   flush(rows.length);
   await crash(flushed, rows.length);
-  return { first: answers, again: textsOf(await run(rows.length, 2 * rows.length)) };
+  const rest = await end();
+  await crash(flushed, rows.length);
+  return { first: answers, rest, again: await run(rows.length, 2 * rows.length) };
+}
+
+function quiet(partition: number, watermarkMs: number): IdlePartition {
+  return { partition, offset: -1, watermarkMs };
 }
 
 /** A batch of rows of several partitions, in arrival order. */

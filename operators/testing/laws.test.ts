@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { numberColumnOf, valueAt } from '../../engine/record/column.ts';
 import { columnOf, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
+import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import type { OperatorUnderLaws } from './law-run.ts';
 import { laws } from './laws.ts';
 
@@ -78,6 +79,19 @@ const breakers: Readonly<Record<string, OperatorUnderLaws>> = {
 };
 
 describe('the laws', () => {
+  it('find an operator that waits for all partitions, those that are idle, too', async () => {
+    const least = (): Answering => {
+      const watermarks = new PartitionWatermarks();
+      return (batch) => {
+        watermarks.observe(batch);
+        return rowsOf(batch).map(() => watermarks.minimumMs());
+      };
+    };
+    const quiet = laws.find(({ name }) => name.includes('goes quiet'));
+    const breaker = { ...operatorOf(least, 'does not matter'), waitsFor: 'all partitions' } as const;
+    await expect(quiet?.hold(breaker, streamsToSearch)).rejects.toThrow('Property failed');
+  });
+
   it.each(laws)('find an operator that breaks this one: $name', async ({ name, hold }) => {
     const breaker = breakers[name];
     if (breaker === undefined) throw new Error(`no operator breaks the law "${name}"`);

@@ -2,7 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Row } from '../../engine/testing/compare-rows.ts';
 import { arbitraryStream } from '../../engine/testing/stream-arbitrary.ts';
-import { eventTimeField, runLaw, type Cut, type OperatorUnderLaws, type PlacedRow } from './law-run.ts';
+import {
+  eventTimeField,
+  partitionCount,
+  runLaw,
+  type Cut,
+  type IdleMark,
+  type LawAnswers,
+  type OperatorUnderLaws,
+  type PlacedRow,
+} from './law-run.ts';
 
 /** Random streams for each law of each operator. */
 const streamsPerLaw = 400;
@@ -10,7 +19,6 @@ const streamsPerLaw = 400;
 const patienceMs = 180_000;
 /** The partition that is quiet, or that rows are moved to. */
 const otherPartition = 1;
-const partitionCount = 3;
 /** How often two neighbours are asked to change places, for each row of a stream. */
 const swapsPerRow = 4;
 
@@ -45,23 +53,77 @@ function uncut(...after: readonly Cut['after'][]): Law['hold'] {
 }
 
 async function quietPartition(operator: OperatorUnderLaws, numRuns: number): Promise<void> {
+  if (operator.waitsFor !== 'all partitions') {
+    await quietFromTheFirst(operator, numRuns, 'never idle');
+    return;
+  }
+  await idlePartition(operator, numRuns);
+  // Idle as soon as it is quiet, it is as if it were not there. Of several inputs, others must be heard from first.
+  if (operator.inputs === undefined) await quietFromTheFirst(operator, numRuns, 'idle at once');
+}
+
+/** A partition that has had a row, and no more, changes nothing, nor when anything comes. */
+async function quietFromTheFirst(
+  operator: OperatorUnderLaws,
+  numRuns: number,
+  idle: 'idle at once' | 'never idle',
+): Promise<void> {
   const others = (answers: readonly string[]): string[] => answers.filter((answer) => !answer.includes(quietText));
   const cutsArbitrary = cutsOf('go on', 'flush', 'crash');
   const holds = fc.asyncProperty(streamsFor(operator, 'some'), cutsArbitrary, async (rows, cuts) => {
     const quiet = { row: quietRow(operator, rows), partition: otherPartition };
     const wanted = await runLaw(operator, inOnePartition(rows));
-    const beside = await runLaw(operator, [quiet, ...inOnePartition(rows)], cuts);
-    expect({ first: others(beside.first), again: others(beside.again) }).toEqual(wanted);
+    const placed = [quiet, ...inOnePartition(rows)];
+    // The stream is given once more, and with it the quiet row.
+    const beforeRows = idle === 'never idle' ? [] : [1, placed.length + 1];
+    const marks = beforeRows.map((beforeRow) => ({ beforeRow, partition: otherPartition }));
+    const beside = await runLaw(operator, placed, cuts, marks);
+    expect({ first: others(beside.first), again: others(beside.again) }).toEqual({
+      first: wanted.first,
+      again: wanted.again,
+    });
+    expect(others(allOf(beside))).toEqual(allOf(wanted));
   });
   await fc.assert(holds, { numRuns });
+}
+
+/** A quiet partition holds others' answers back until it is idle; then, or when its watermark goes on, they come, and they are the same. */
+async function idlePartition(operator: OperatorUnderLaws, numRuns: number): Promise<void> {
+  const others = (answers: readonly string[]): string[] => answers.filter((answer) => !answer.includes(quietText));
+  const cutsArbitrary = cutsOf('go on', 'flush', 'crash');
+  const holds = fc.asyncProperty(streamsFor(operator, 'none'), cutsArbitrary, fc.nat(60), async (rows, cuts, at) => {
+    const quiet = { row: quietRow(operator, rows), partition: otherPartition };
+    const wanted = await runLaw(operator, inOnePartition(rows));
+    const beside = await runLaw(operator, [quiet, ...inOnePartition(rows)], cuts, marksFor(operator, quiet, rows, at));
+    expect(others(allOf(beside))).toEqual(allOf(wanted));
+  });
+  await fc.assert(holds, { numRuns });
+}
+
+/**
+ * Where the quiet partition is found idle: before some row, once all inputs have had a row in the other partition. An input all of whose partitions are idle is not waited for, and that is another matter than a
+ * quiet partition.
+ */
+function marksFor(
+  { inputs }: OperatorUnderLaws,
+  { row: quiet, partition }: PlacedRow,
+  rows: readonly Row[],
+  at: number,
+): readonly IdleMark[] {
+  const count = inputs?.count ?? 1;
+  const inputOf = (row: Row): number => inputs?.of(row) ?? 0;
+  const heard = new Set<number>();
+  const from = rows.findIndex((row) => heard.add(inputOf(row)).size === count);
+  const beforeRow = 1 + Math.max(from + 1, at);
+  return from < 0 || beforeRow > rows.length ? [] : [{ beforeRow, partition: partition * count + inputOf(quiet) }];
 }
 
 async function otherOrder(operator: OperatorUnderLaws, numRuns: number): Promise<void> {
   const swapsArbitrary = fc.array(fc.nat(), { maxLength: 40 });
   const holds = fc.asyncProperty(streamsFor(operator, 'none'), swapsArbitrary, async (rows, swaps) => {
     const wanted = await runLaw(operator, inOnePartition(rows));
-    const { first } = await runLaw(operator, inOnePartition(reordered(operator, rows, swaps)));
-    expect(first.toSorted()).toEqual(wanted.first.toSorted());
+    const other = await runLaw(operator, inOnePartition(reordered(operator, rows, swaps)));
+    expect(allOf(other)).toEqual(allOf(wanted));
   });
   await fc.assert(holds, { numRuns });
 }
@@ -70,15 +132,21 @@ async function otherPartitions(operator: OperatorUnderLaws, numRuns: number): Pr
   const holds = fc.asyncProperty(streamsFor(operator, 'none'), fc.nat(), async (rows, salt) => {
     const wanted = await runLaw(operator, inOnePartition(rows));
     const spread = rows.map((row) => ({ row, partition: partitionFor(keyOf(operator, row), salt) }));
-    const { first } = await runLaw(operator, spread);
-    expect(first.toSorted()).toEqual(wanted.first.toSorted());
+    expect(allOf(await runLaw(operator, spread))).toEqual(allOf(wanted));
   });
   await fc.assert(holds, { numRuns });
 }
 
+/** All answers to a stream, whenever they came: a multiset. */
+function allOf({ first, rest }: LawAnswers): readonly string[] {
+  return [...first, ...rest].toSorted();
+}
+
 /**
  * What must not change an answer, of any operator. Which rows are late depends on the watermark of their own partition, so changes of the order and of the partitions are held on
- * streams in time, and their answers compared as multisets; the others on streams with late rows, too, in order, and to what the state that was left tells.
+ * streams in time, and their answers compared as multisets, with those that come when all watermarks have passed everything: when an answer comes that waits for a watermark depends on the other
+ * rows, which answer it is does not. The other laws are held on streams with late rows, too, in order, and to what the state that was left tells; for an operator that waits for the least watermark of all
+ * partitions, the one of the quiet partition as the last two, with the partition found idle somewhere on the way.
  */
 export const laws: readonly Law[] = [
   { name: 'the size of batches changes no answer', hold: uncut('go on', 'flush') },
@@ -88,14 +156,38 @@ export const laws: readonly Law[] = [
   { name: 'other partitions of the same keys change no answer', hold: otherPartitions },
 ];
 
+/** How many streams are searched for one that shows that a law does not hold: few are needed, as a rule, and the search ends there. */
+const streamsToSearch = 20_000;
+
+/** What is different for one operator. */
+export interface LawOptions {
+  /** Random streams for each law; 400 where absent. */
+  readonly streams?: number;
+  /** By the law's name, why the operator does not keep it. A stream that shows so is looked for, and must be found. */
+  readonly except?: Readonly<Record<string, string>>;
+}
+
 /**
  * Joins an operator to the laws that every operator must keep, each held over hundreds of random streams (two thousand in all) with disorder, ties, nulls and repeats.
  *
  *     describeLaws('rolling', () => ({ schema, key: ['card'], delayMs: 20, arrivalOrder: 'matters within a key', open }));
  */
-export function describeLaws(name: string, makeOperator: () => OperatorUnderLaws): void {
+export function describeLaws(
+  name: string,
+  makeOperator: () => OperatorUnderLaws,
+  { streams = streamsPerLaw, except = {} }: LawOptions = {},
+): void {
   describe(`the laws of operators: ${name}`, () => {
-    for (const { name: law, hold } of laws) it(`holds: ${law}`, () => hold(makeOperator(), streamsPerLaw), patienceMs);
+    for (const { name: law, hold } of laws) {
+      const reason = except[law];
+      if (reason === undefined) it(`holds: ${law}`, () => hold(makeOperator(), streams), patienceMs);
+      else {
+        const shows = async (): Promise<void> => {
+          await expect(hold(makeOperator(), streamsToSearch)).rejects.toThrow('Property failed');
+        };
+        it(`does not hold, ${reason}: ${law}`, shows, patienceMs);
+      }
+    }
   });
 }
 
