@@ -9,12 +9,12 @@ import type { PartitionWatermarks } from '../../engine/time/partition-watermarks
 import { locateKeys } from '../key/locate-keys.ts';
 import { answerColumn } from './answer-column.ts';
 import type { RollingDefinition } from './rolling-definition.ts';
-import { layOut, type Reading, type RollingLayout } from './rolling-layout.ts';
+import { layOut, type RollingLayout } from './rolling-layout.ts';
 import { decodeRows, newestStoredMs } from './row-format.ts';
+import { RowReadings } from './row-readings.ts';
 import { RowStore } from './row-store.ts';
 import { RowWriter } from './row-writer.ts';
 import { storedValues } from './stored-values.ts';
-import { firstAfter, type WindowRows } from './windows.ts';
 
 /** The dictionary is searched for texts that no row uses any more once it has doubled since the last search, but not below this size. */
 const smallestDictionarySweep = 65_536;
@@ -26,18 +26,6 @@ export interface RollingStart {
   readonly watermarks: PartitionWatermarks;
   /** About how much of its state the operator holds in memory; all of it where absent. */
   readonly workingSetBytes?: number | undefined;
-}
-
-/** A walk ready to run: its own view of the windows, since walks answer different ones. */
-interface PreparedWalk {
-  readonly run: Reading['walks'][number];
-  readonly rows: WindowRows;
-}
-
-interface PreparedReading {
-  readonly reading: Reading;
-  readonly lows: Int32Array;
-  readonly walks: readonly PreparedWalk[];
 }
 
 /**
@@ -59,8 +47,7 @@ export class RollingLogic implements StatefulLogic {
   readonly #rows: RowStore;
   readonly #dictionary = new KeyIndex();
   readonly #writer: RowWriter;
-  readonly #readings: readonly PreparedReading[];
-  readonly #results: Float64Array;
+  readonly #readings: RowReadings;
   readonly #watermarks: PartitionWatermarks;
   readonly #workingSet: WorkingSet;
   readonly #held: HeldKeys;
@@ -80,8 +67,7 @@ export class RollingLogic implements StatefulLogic {
     this.#outputSchema = schema.with(...this.#layout.outputs.map(({ field }) => field));
     this.#rows = new RowStore(this.#layout.columns.length);
     this.#writer = new RowWriter(this.#layout.columns, this.#dictionary);
-    this.#readings = this.#layout.readings.map(prepare);
-    this.#results = new Float64Array(Math.max(1, ...this.#layout.readings.map(({ lengthsMs }) => lengthsMs.length)));
+    this.#readings = new RowReadings(this.#layout.readings);
     this.#watermarks = start.watermarks.copy();
     this.#readsStore = start.state === 'stored';
     this.#workingSet = new WorkingSet(start.workingSetBytes ?? Infinity);
@@ -226,51 +212,13 @@ export class RollingLogic implements StatefulLogic {
     for (let column = 0; column < inputs.length; column++) {
       chunk[own + (1 + column) * stride] = inputs[column]?.[row] ?? NaN;
     }
-    this.#read(chunk, start, own, stride, eventTimeMs, watermarkMs - retentionMs, row, answers);
+    this.#readings.read(chunk, start, own, stride, eventTimeMs, watermarkMs - retentionMs, row, answers);
     if (eventTimeMs < watermarkMs - retentionMs) {
       store.removeAt(slot, position);
       return LATE;
     }
     this.#workingSet.markChanged(slot);
     return eventTimeMs < watermarkMs - this.#definition.allowedLatenessMs ? DEGRADED : 0;
-  }
-
-  /** Answers every window of the record whose row stands at `own`, over rows later than `horizonMs`. */
-  #read(
-    chunk: Float64Array,
-    start: number,
-    own: number,
-    stride: number,
-    eventTimeMs: number,
-    horizonMs: number,
-    row: number,
-    answers: readonly Float64Array[],
-  ): void {
-    const results = this.#results;
-    for (const { reading, lows, walks } of this.#readings) {
-      const { delayMs, current, lengthsMs } = reading;
-      const endMs = eventTimeMs - delayMs;
-      // The record's own row is the last of those with x.t ≤ t, so without a delay no search is needed.
-      const high = delayMs > 0 ? firstAfter(chunk, start, own, endMs) : current === 'include' ? own + 1 : own;
-      let low = high;
-      for (let w = 0; w < lows.length; w++) {
-        low = firstAfter(chunk, start, low, Math.max(endMs - (lengthsMs[w] ?? 0), horizonMs));
-        // A late record is in its own window though the horizon has passed it.
-        lows[w] = current === 'include' && low > own ? own : low;
-      }
-      for (const { run, rows } of walks) {
-        rows.chunk = chunk;
-        rows.high = high;
-        rows.endMs = endMs;
-        rows.eventTimeMs = eventTimeMs;
-        for (let w = 0; w < run.windows.length; w++) rows.lows[w] = lows[run.windows[w] ?? 0] ?? 0;
-        run.aggregator(rows, (1 + run.column) * stride, results);
-        for (let w = 0; w < run.outputs.length; w++) {
-          const answer = answers[run.outputs[w] ?? 0];
-          if (answer !== undefined) answer[row] = results[w] ?? NaN;
-        }
-      }
-    }
   }
 
   /** Looks at an eighth as many keys as the batch had records, in turn, and forgets those whose every row the watermark has passed. */
@@ -310,15 +258,4 @@ export class RollingLogic implements StatefulLogic {
     }
     this.#dictionarySweepSize = Math.max(smallestDictionarySweep, this.#dictionary.size * 2);
   }
-}
-
-function prepare(reading: Reading): PreparedReading {
-  return {
-    reading,
-    lows: new Int32Array(reading.lengthsMs.length),
-    walks: reading.walks.map((run) => ({
-      run,
-      rows: { chunk: new Float64Array(0), high: 0, lows: new Int32Array(run.windows.length), endMs: 0, eventTimeMs: 0 },
-    })),
-  };
 }

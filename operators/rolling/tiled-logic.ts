@@ -17,6 +17,7 @@ import { PaneWalk } from './pane-walk.ts';
 import type { PaneRule, RollingDefinition } from './rolling-definition.ts';
 import type { Reading } from './rolling-layout.ts';
 import type { RollingStart } from './rolling-logic.ts';
+import { RowReadings } from './row-readings.ts';
 import { storedValues } from './stored-values.ts';
 
 /** The windows that end at the same record, with the aggregators that answer them. */
@@ -48,6 +49,8 @@ export class TiledLogic implements StatefulLogic {
   readonly #store: PaneStore;
   readonly #walk: PaneWalk;
   readonly #readings: readonly PreparedReading[];
+  /** For keys that are not compacted. */
+  readonly #rowReadings: RowReadings;
   readonly #lowsMs: Float64Array;
   readonly #results: Float64Array;
   /** The stored columns of the record at hand. */
@@ -75,6 +78,7 @@ export class TiledLogic implements StatefulLogic {
     const windows = Math.max(1, ...readings.map(({ lengthsMs }) => lengthsMs.length));
     this.#walk = new PaneWalk(this.#store, rule.sizeMs, windows);
     this.#readings = readings.map((reading) => prepare(reading, this.#layout));
+    this.#rowReadings = new RowReadings(readings);
     this.#lowsMs = new Float64Array(windows);
     this.#results = new Float64Array(windows);
     this.#values = new Float64Array(columns.length);
@@ -136,8 +140,11 @@ export class TiledLogic implements StatefulLogic {
       const eventTimeMs = batch.eventTimesMs[row] ?? 0;
       const watermarkMs = batch.watermarksMs[row] ?? -Infinity;
       this.#forget(slot, Math.min(passedMs, watermarkMs));
-      const seen = this.#read(slot, eventTimeMs, watermarkMs, row, answers);
-      flags[row] = (flags[row] ?? 0) | seen | this.#take(slot, eventTimeMs, watermarkMs);
+      const isExact = this.#compacts && this.#store.sealedToMs(slot) <= this.#horizonMs(watermarkMs);
+      const flag = isExact
+        ? this.#answerFromRows(slot, eventTimeMs, watermarkMs, row, answers)
+        : this.#read(slot, eventTimeMs, watermarkMs, row, answers) | this.#take(slot, eventTimeMs, watermarkMs);
+      flags[row] = (flags[row] ?? 0) | flag;
     }
     const added = outputs.map(({ form }, output) =>
       answerColumn(answers[output] ?? new Float64Array(0), form, this.#dictionary),
@@ -225,10 +232,39 @@ export class TiledLogic implements StatefulLogic {
     return seen;
   }
 
+  /** Answers a record of a key of which nothing that can be seen is compacted, with the very bits of an exact operator, takes it in, unless it is late, and says how it came. */
+  #answerFromRows(
+    slot: number,
+    eventTimeMs: number,
+    watermarkMs: number,
+    row: number,
+    answers: readonly Float64Array[],
+  ): number {
+    const { rows } = this.#store;
+    const values = this.#values;
+    const position = rows.insert(slot, eventTimeMs);
+    const chunk = rows.chunk(slot);
+    const start = rows.start(slot);
+    const stride = rows.stride(slot);
+    const own = start + position;
+    for (let column = 0; column < values.length; column++) chunk[own + (1 + column) * stride] = values[column] ?? NaN;
+    this.#rowReadings.read(chunk, start, own, stride, eventTimeMs, this.#horizonMs(watermarkMs), row, answers);
+    if (eventTimeMs >= watermarkMs - this.#layout.rolling.retentionMs && this.#store.sealedToMs(slot) === -Infinity) {
+      return this.#taken(slot, eventTimeMs, watermarkMs);
+    }
+    rows.removeAt(slot, position);
+    return this.#take(slot, eventTimeMs, watermarkMs);
+  }
+
   /** Takes the record in, unless it is late, and says how it came. */
   #take(slot: number, eventTimeMs: number, watermarkMs: number): number {
     if (eventTimeMs < watermarkMs - this.#layout.rolling.retentionMs) return LATE;
     this.#store.insert(slot, eventTimeMs, this.#values);
+    return this.#taken(slot, eventTimeMs, watermarkMs);
+  }
+
+  /** The record is among the others: compacts its key where that has too many now. */
+  #taken(slot: number, eventTimeMs: number, watermarkMs: number): number {
     this.#workingSet.markChanged(slot);
     const { aboveRecords } = this.#layout.rule;
     if (aboveRecords !== undefined && this.#store.recordsAfter(slot, this.#horizonMs(watermarkMs)) > aboveRecords) {
