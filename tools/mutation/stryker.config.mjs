@@ -36,7 +36,7 @@ export default {
   disableTypeChecks: false,
   // A mutant that never ends is mostly found by how often it is passed; the clock is for the rest, and must bear a machine that does much else.
   timeoutMS: 10_000,
-  timeoutFactor: 3,
+  timeoutFactor: 2,
   dryRunTimeoutMinutes: 30,
   allowConsoleColors: false,
 };
