@@ -6,4 +6,5 @@ import { strict as real } from 'node:assert';
  */
 const quick = (condition, message = 'an assertion failed') => real.ok(condition, message);
 
+export * from 'node:assert';
 export const strict = Object.assign(quick, real);
