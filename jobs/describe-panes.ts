@@ -54,7 +54,7 @@ export function describePanes(
 /** What `explain` says of panes. */
 export function paneLines({ sizeMs, aboveRecords, looseMs, looseRows }: PanesDescription): readonly string[] {
   const size = formatDuration(sizeMs);
-  const loose = looseMs === 0 ? 'its end' : `${formatDuration(looseMs)} past its end`;
+  const loose = looseMs === 0 ? 'at its end' : `${formatDuration(looseMs)} past its end`;
   const windows = `a window begins at the start of a pane, so it is longer than it says, by less than ${size}`;
   return [
     aboveRecords === null

@@ -62,10 +62,11 @@ async function runLocal(job: CheckedJob, { dir, models, trigger }: RunOptions, s
     logger: jsonLogger('sluice'),
   });
   await run.run(trigger, signal);
-  const { ledger, amended, replayedRecords, latency } = run.query.totals;
+  const { ledger, amended, compacted, replayedRecords, latency } = run.query.totals;
   return {
     ...ledger,
     amended,
+    compacted,
     replayed: replayedRecords,
     p50Ms: latency.quantileMs(0.5),
     p99Ms: latency.quantileMs(0.99),

@@ -5,7 +5,7 @@ import { LatencyHistogram } from '../observability/latency-histogram.ts';
 import { recordLatency } from '../observability/record-latency.ts';
 import type { DeadLetter } from '../record/dead-letter.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
-import { LATE, type RecordBatch } from '../record/record-batch.ts';
+import { COMPACTED, LATE, type RecordBatch } from '../record/record-batch.ts';
 import type { Decoder } from '../serde/decoder.ts';
 import type { PartitionRange, Polled } from '../source/source.ts';
 import { nonePaused } from '../time/alignment.ts';
@@ -19,6 +19,7 @@ import { PacedReader } from './paced-reader.ts';
 import { PartitionWatch } from './partition-watch.ts';
 import type { Outputs, QueryDefinition, Scored } from './query-definition.ts';
 import { recover, type Recovered } from './recover.ts';
+import { countFlagged } from './count-flagged.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
 import { needsFlush, runSection, takeState, tellStored } from './section.ts';
 import { waitingDecoder } from './waiting-decoder.ts';
@@ -52,6 +53,8 @@ export interface QueryTotals {
   readonly outputs: number;
   /** What was said anew of records that were answered before; in no other count. */
   readonly amended: number;
+  /** Records that were answered from panes that their key has been compacted to. */
+  readonly compacted: number;
   readonly replayedRecords: number;
   /** Records whose event time was too far in the future to move the watermark. */
   readonly futureGuarded: number;
@@ -97,6 +100,7 @@ export class StreamingQuery {
   #batches = 0;
   #outputs = 0;
   #amended = 0;
+  #compacted = 0;
   #nextBatchSequence = 0;
   #replayedRecords = 0;
   #futureGuarded = 0;
@@ -126,6 +130,7 @@ export class StreamingQuery {
       batches: this.#batches,
       outputs: this.#outputs,
       amended: this.#amended,
+      compacted: this.#compacted,
       replayedRecords: this.#replayedRecords,
       futureGuarded: this.#futureGuarded,
       idlePartitions: this.#watch?.counts.idle ?? 0,
@@ -326,7 +331,7 @@ export class StreamingQuery {
       ...(deadLetters.length > 0 ? [this.#query.encodeDeadLetters(deadLetters)] : []),
     ];
     const answered = scored.records.rowCount - unwritten.length;
-    const lateCount = absorbed?.late.rowCount ?? countLate(scored.records);
+    const lateCount = absorbed?.late.rowCount ?? countFlagged(scored.records, LATE);
     const ledger = {
       ...flight.ledger,
       late: lateCount,
@@ -378,6 +383,7 @@ export class StreamingQuery {
     this.#batches++;
     this.#outputs += answered;
     this.#amended += amended;
+    this.#compacted += countFlagged(flight.records, COMPACTED);
     this.#inFlight--;
     this.#wake?.();
     this.#wake = null;
@@ -391,8 +397,3 @@ function settled<T>(promise: Promise<T>): Promise<T | { readonly error: unknown 
   return promise.catch((error: unknown) => ({ error }));
 }
 
-function countLate({ flags }: RecordBatch): number {
-  let count = 0;
-  for (let row = 0; row < flags.length; row++) if (((flags[row] ?? 0) & LATE) !== 0) count++;
-  return count;
-}

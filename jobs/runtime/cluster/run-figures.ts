@@ -5,6 +5,8 @@ import type { StageTotals } from './run-totals.ts';
 export interface RunFigures extends LedgerCounts {
   /** Decisions that were told anew; in no other count. */
   readonly amended: number;
+  /** Records that were answered from panes that their key has been compacted to, in each stage; in no other count. */
+  readonly compacted: number;
   readonly replayed: number;
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
@@ -28,6 +30,7 @@ export function runFigures(stages: readonly StageTotals[]): RunFigures {
     late: last?.ledger.late ?? 0,
     deadLettered: sum(({ deadLettered }) => deadLettered),
     amended: stages.reduce((total, { amended }) => total + amended, 0),
+    compacted: stages.reduce((total, { compacted }) => total + compacted, 0),
     replayed: stages.reduce((total, { replayedRecords }) => total + replayedRecords, 0),
     p50Ms: last?.latency.quantileMs(0.5) ?? null,
     p99Ms: last?.latency.quantileMs(0.99) ?? null,
@@ -54,6 +57,7 @@ export function sumFigures(workers: readonly RunFigures[]): RunFigures {
     late: sum(({ late }) => late),
     deadLettered: sum(({ deadLettered }) => deadLettered),
     amended: sum(({ amended }) => amended),
+    compacted: sum(({ compacted }) => compacted),
     replayed: sum(({ replayed }) => replayed),
     p50Ms: highest(({ p50Ms }) => p50Ms),
     p99Ms: highest(({ p99Ms }) => p99Ms),

@@ -7,6 +7,8 @@ export interface StageTotals {
   readonly ledger: LedgerCounts;
   /** Decisions that were told anew. */
   readonly amended: number;
+  /** Records that were answered from panes that their key has been compacted to. */
+  readonly compacted: number;
   readonly replayedRecords: number;
   /** From a record's broker timestamp to its output being readable. */
   readonly latency: LatencyHistogram;
@@ -18,6 +20,7 @@ export class RunTotals {
   readonly #latency = new LatencyHistogram();
   #ledger: LedgerCounts = emptyLedger;
   #amended = 0;
+  #compacted = 0;
   #replayedRecords = 0;
 
   /** Counts a query in, until it has ended and after. Resolves and rejects as `run` does. */
@@ -27,9 +30,10 @@ export class RunTotals {
       await run();
     } finally {
       this.#running.delete(query);
-      const { ledger, amended, replayedRecords, latency } = query.totals;
+      const { ledger, amended, compacted, replayedRecords, latency } = query.totals;
       this.#ledger = addLedgers(this.#ledger, ledger);
       this.#amended += amended;
+      this.#compacted += compacted;
       this.#replayedRecords += replayedRecords;
       this.#latency.add(latency);
     }
@@ -40,12 +44,14 @@ export class RunTotals {
     const latency = new LatencyHistogram();
     latency.add(this.#latency);
     let [ledger, amended, replayedRecords] = [this.#ledger, this.#amended, this.#replayedRecords];
+    let compacted = this.#compacted;
     for (const { totals } of this.#running) {
       ledger = addLedgers(ledger, totals.ledger);
       amended += totals.amended;
+      compacted += totals.compacted;
       replayedRecords += totals.replayedRecords;
       latency.add(totals.latency);
     }
-    return { ledger, amended, replayedRecords, latency };
+    return { ledger, amended, compacted, replayedRecords, latency };
   }
 }
