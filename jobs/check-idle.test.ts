@@ -78,11 +78,8 @@ describe('what a job says of partitions that are quiet, or ahead', () => {
   });
 
   it('is explained', async () => {
-    const text = await explainJob(
-      await jobOf(counted, 'delay: 0s', 'delay: 0s, advanceOnIdle: true, maxDrift: 1h'),
-      'text',
-    );
-    expect(text).toContain(`  event time at; the watermark is 0ms behind the newest record of its partition
+    const text = explainJob(await jobOf(counted, 'delay: 0s', 'delay: 0s, advanceOnIdle: true, maxDrift: 1h'), 'text');
+    expect(text).toContain(`behind the newest record of its partition
   that of a partition that brings nothing for 30s goes on by the clock: results depend on speed
   partitions wait for others that are more than 1h behind, and not idle
 `);

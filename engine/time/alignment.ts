@@ -32,15 +32,15 @@ export const nonePaused: Paused = new Set();
 export function pausedPartitions(
   watermarks: PartitionWatermarks,
   { inputs }: AlignmentRule,
-  { holdsBack, unread }: HoldingBack,
+  holding: HoldingBack,
 ): Paused {
   const of = (partition: number): number | 'free' | 'apart' => inputs[partition % inputs.length] ?? 'free';
   const aligned = watermarks
     .entries()
     .filter(({ partition, watermarkMs }) => of(partition) !== 'apart' && watermarkMs > -Infinity);
-  let leastMs = [...unread].some((partition) => of(partition) !== 'apart') ? -Infinity : Infinity;
+  let leastMs = [...holding.unread].some((partition) => of(partition) !== 'apart') ? -Infinity : Infinity;
   for (const { partition, watermarkMs } of aligned) {
-    if (watermarkMs < leastMs && holdsBack(partition)) leastMs = watermarkMs;
+    if (watermarkMs < leastMs && holding.holdsBack(partition)) leastMs = watermarkMs;
   }
   const paused = aligned.filter(({ partition, watermarkMs }) => {
     const maxDriftMs = of(partition);

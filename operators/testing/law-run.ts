@@ -28,9 +28,16 @@ export interface OperatorUnderLaws {
   /** Whose watermark its answers wait for: that of the record's own partition at most (the default), or the least of all, which a quiet partition holds back until it is idle. */
   readonly waitsFor?: 'its partition' | 'all partitions';
   /** For an operator of several inputs, whose partitions are numbered in turn: which input a row is of. The operator's first step puts it there. */
-  readonly inputs?: { readonly count: number; readonly of: (row: Row) => number };
+  readonly inputs?: LawInputs;
   /** Builds the operator anew, as a query does for each life of its process. */
   open(start: SectionStart, state: StateReader): Section;
+}
+
+/** The inputs of an operator that has several. */
+export interface LawInputs {
+  readonly count: number;
+  /** Which of them a row is of, from 0 on. */
+  of(row: Row): number;
 }
 
 /** A row of a stream, and the partition that it comes in. */

@@ -177,16 +177,15 @@ export function describeLaws(
   makeOperator: () => OperatorUnderLaws,
   { streams = streamsPerLaw, except = {} }: LawOptions = {},
 ): void {
+  const kept = laws.filter((law) => except[law.name] === undefined);
+  const broken = laws.filter((law) => except[law.name] !== undefined);
   describe(`the laws of operators: ${name}`, () => {
-    for (const { name: law, hold } of laws) {
-      const reason = except[law];
-      if (reason === undefined) it(`holds: ${law}`, () => hold(makeOperator(), streams), patienceMs);
-      else {
-        const shows = async (): Promise<void> => {
-          await expect(hold(makeOperator(), streamsToSearch)).rejects.toThrow('Property failed');
-        };
-        it(`does not hold, ${reason}: ${law}`, shows, patienceMs);
-      }
+    for (const law of kept) it(`holds: ${law.name}`, () => law.hold(makeOperator(), streams), patienceMs);
+    for (const law of broken) {
+      const shows = async (): Promise<void> => {
+        await expect(law.hold(makeOperator(), streamsToSearch)).rejects.toThrow('Property failed');
+      };
+      it(`does not hold, ${except[law.name]}: ${law.name}`, shows, patienceMs);
     }
   });
 }
