@@ -396,4 +396,3 @@ export class StreamingQuery {
 function settled<T>(promise: Promise<T>): Promise<T | { readonly error: unknown }> {
   return promise.catch((error: unknown) => ({ error }));
 }
-
