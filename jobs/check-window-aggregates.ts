@@ -17,6 +17,9 @@ const settingsOf: Readonly<
   topK: { k: 'k: 3', capacity: '' },
   histogram: { boundaries: 'boundaries: [10, 100]' },
   collect: { limit: '' },
+  argMax: { by: 'by: amount' },
+  argMin: { by: 'by: amount' },
+  top: { by: 'by: amount', n: 'n: 3', order: '' },
 };
 
 /** The arguments of a window operator that are expressions, by the columns that they are derived as. */
@@ -139,25 +142,50 @@ function checkAggregate(
     report('capacity', { message: `"capacity" is less than "k"`, expected: `at least ${declaration.k}` });
   }
   const argument = declaration[verb];
-  const input = typeof argument === 'string' ? compileAt(argument, { ...place, path: [...path, verb] }) : null;
+  const compiled = (text: string, ...at: readonly (string | number)[]): CompiledExpression | null =>
+    compileAt(text, { ...place, path: [...path, ...at] });
+  const isRanked = verb === 'argMax' || verb === 'argMin' || verb === 'top';
+  const kept = !isRanked
+    ? []
+    : typeof argument === 'string'
+      ? [compiled(argument, verb)]
+      : declaration.top?.map((name, index) => compiled(name, verb, index));
+  if (verb === 'top') checkTopFields(declaration.top ?? [], place);
+  const ranking = isRanked && declaration.by !== undefined ? compiled(declaration.by, 'by') : null;
+  const input = isRanked ? ranking : typeof argument === 'string' ? compiled(argument, verb) : null;
   const types = inputTypes(verb);
   if (input !== null && !types.includes(input.type)) {
-    const message = `"${verb}" cannot take a ${input.type}`;
+    const [at, what] = isRanked ? ['by', `what "${verb}" ranks by`] : [verb, `what "${verb}" takes`];
+    const message = isRanked ? `${what} cannot be a ${input.type}` : `"${verb}" cannot take a ${input.type}`;
     const expected = `a ${types.join(' or ')}`;
-    diagnostics.push(document.atValue([...path, verb], { code: 'TYPE_WRONG', message, expected }));
+    diagnostics.push(document.atValue([...path, at], { code: 'TYPE_WRONG', message, expected }));
   }
   const { where } = declaration;
   const condition = where === undefined ? null : conditionAt(where, { ...place, path: [...path, 'where'] });
   if (diagnostics.length > before) return null;
   return Object.freeze({
     name,
-    spec: Object.freeze(specOf(verb, declaration)),
+    spec: Object.freeze(specOf(verb, declaration, place.schema)),
     input: input === null ? null : columnFor(input, derived),
     where: condition === null ? null : columnFor(condition, derived),
+    ...(isRanked ? { carried: (kept ?? []).flatMap((each) => (each === null ? [] : [columnFor(each, derived)])) } : {}),
   });
 }
 
-function specOf(verb: AggregateFunction, declaration: AggregateDeclaration): AggregateSpec {
+/** A list names fields, which are what its objects have. */
+function checkTopFields(names: readonly string[], { document, path, schema, diagnostics }: ExpressionPlace): void {
+  names.forEach((name, index) => {
+    const isTwice = names.indexOf(name) < index;
+    if (schema.indexOf(name) >= 0 && !isTwice) return;
+    // What is no expression either was said.
+    if (!isTwice && tryCompileExpression(name, schema).problems !== null) return;
+    const message = isTwice ? `"${name}" is here twice` : `"${name}" is no field, which an object could have`;
+    const expected = `one of ${schema.fields.map((field) => field.name).join(', ')}`;
+    diagnostics.push(document.atValue([...path, 'top', index], { code: 'VALUE_WRONG', message, expected }));
+  });
+}
+
+function specOf(verb: AggregateFunction, declaration: AggregateDeclaration, schema: Schema): AggregateSpec {
   const { q = 0.5, error, k = 1, capacity, boundaries = [], limit = 100 } = declaration;
   switch (verb) {
     case 'approxDistinct':
@@ -170,6 +198,13 @@ function specOf(verb: AggregateFunction, declaration: AggregateDeclaration): Agg
       return { function: verb, boundaries: Object.freeze([...boundaries]) };
     case 'collect':
       return { function: verb, limit };
+    case 'top': {
+      const { n = 1, order = 'descending', top = [] } = declaration;
+      const fields = top.map((name) => ({ name, isBoolean: schema.field(name)?.type === 'boolean' }));
+      return { function: verb, n, order, fields };
+    }
+    case 'argMax':
+    case 'argMin':
     case 'count':
     case 'sum':
     case 'avg':

@@ -5,7 +5,8 @@ import type { AggregateFunction } from '../operators/aggregate/aggregate-spec.ts
 const expression = z.string().min(1).meta({ description: 'a field, or an expression over the fields of a record' });
 
 /** The verbs of a window's aggregates: each takes what it aggregates. Their order is that of the published JSON Schema. */
-const verbs: Record<Exclude<AggregateFunction, 'count'>, z.ZodString> & {
+const verbs: Record<Exclude<AggregateFunction, 'count' | 'top'>, z.ZodString> & {
+  top: z.ZodArray<z.ZodString>;
   count: z.ZodUnion<readonly [z.ZodLiteral<true>, z.ZodString]>;
 } = {
   count: z
@@ -25,6 +26,17 @@ const verbs: Record<Exclude<AggregateFunction, 'count'>, z.ZodString> & {
   topK: expression.meta({ description: 'the k most frequent values with their counts, by Space-Saving' }),
   histogram: expression.meta({ description: 'how many values between boundaries' }),
   collect: expression.meta({ description: 'the values themselves, the earliest up to a limit' }),
+  argMax: expression.meta({
+    description: 'the value of the record in which "by" is greatest, of equal ones the earliest',
+  }),
+  argMin: expression.meta({
+    description: 'the value of the record in which "by" is least, of equal ones the earliest',
+  }),
+  top: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(32)
+    .meta({ description: 'these fields of the n records in which "by" is greatest, or least; n: 3' }),
 };
 
 /** The names of what an aggregate can compute. */
@@ -38,6 +50,9 @@ type AggregateShape = typeof verbs & {
   capacity: z.ZodInt;
   boundaries: z.ZodArray<z.ZodNumber>;
   limit: z.ZodInt;
+  by: z.ZodString;
+  n: z.ZodInt;
+  order: z.ZodEnum<{ descending: 'descending'; ascending: 'ascending' }>;
   description: z.ZodString;
 };
 
@@ -55,6 +70,11 @@ const aggregateDeclaration: z.ZodObject<{ [Key in keyof AggregateShape]: z.ZodOp
     capacity: z.int().min(1).max(10_000).meta({ description: 'of topK: how many values are counted; default 10 k' }),
     boundaries: z.array(z.number()).min(1).max(1_000).meta({ description: 'of histogram: ascending' }),
     limit: z.int().min(1).max(10_000).meta({ description: 'of collect: how many values are kept; default 100' }),
+    by: z.string().min(1).meta({ description: 'of argMax, argMin and top: what records are ranked by, a number' }),
+    n: z.int().min(1).max(1_000).meta({ description: 'of top: how many records' }),
+    order: z
+      .enum(['descending', 'ascending'])
+      .meta({ description: 'of top: which come first; default descending, the greatest' }),
     description: z.string(),
   })
   .partial()
@@ -69,7 +89,8 @@ export const windowKinds = ['tumbling', 'hopping', 'session', 'count'] as const;
 /** What `windows:` holds. Durations are in milliseconds. */
 export interface WindowsPart {
   readonly id?: string | undefined;
-  readonly key: string | readonly string[];
+  /** Absent where the records of all keys are aggregated together. */
+  readonly key?: string | readonly string[] | undefined;
   readonly tumbling?: number | undefined;
   readonly hopping?: { readonly size: number; readonly every: number } | undefined;
   readonly session?: { readonly gap: number } | undefined;
@@ -90,7 +111,10 @@ export const windowsPart: z.ZodType<WindowsPart> = z
       .meta({ description: 'names the state; default windows' }),
     key: z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(8)])
-      .meta({ description: 'the field, or fields, whose records are aggregated together' }),
+      .optional()
+      .meta({
+        description: 'the field, or fields, whose records are aggregated together; without it, all records are',
+      }),
     tumbling: durationText('positive').optional().meta({ description: 'windows of this length, side by side' }),
     hopping: z
       .strictObject({ size: durationText('positive'), every: durationText('positive') })

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { addData, advanceWatermark, checkAnswer, forEveryCrashPoint, testQuery } from '../engine/testing/index.ts';
 import { explainJob } from './explain.ts';
+import { jobUnderTest } from './test-files/job-under-test.ts';
 import { loadFiles } from './testing/job-folder.ts';
 
 const sound = `job: spend
@@ -64,6 +66,51 @@ describe('windows in a job file', () => {
     expect(explainJob(outcome.job, 'text')).toContain('bounded: 24 bytes; reversible; exact');
   });
 
+  it('may be of all records together, and know which of them come first by a number', async () => {
+    const text = sound
+      .replace('  key: [card]\n', '')
+      .replace(
+        '    bins:',
+        '    payer: { argMax: card, by: amount * 2, where: amount > 1 }\n    least: { argMin: at, by: amount }\n    best: { top: [card, amount], by: amount, n: 2 }\n    bins:',
+      );
+    const outcome = await load(text);
+    if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
+    const { windows } = outcome.job;
+    expect(windows?.definition).toMatchObject({ key: [], closedBy: 'query' });
+    expect(windows?.definition.aggregates.slice(4, 7)).toMatchObject([
+      { spec: { function: 'argMax' }, input: '(amount * 2)', carried: ['card'], where: '(amount > 1)' },
+      { spec: { function: 'argMin' }, input: 'amount', carried: ['at'] },
+      { spec: { function: 'top', n: 2, order: 'descending' }, input: 'amount', carried: ['card', 'amount'] },
+    ]);
+    expect(windows?.outputSchema.fields.map(({ name, type }) => `${name} ${type}`)).toEqual(
+      expect.arrayContaining(['payer string', 'least timestamp', 'best string']) as string[],
+    );
+    const explained = explainJob(outcome.job, 'text');
+    expect(explained).toContain('hopping, 10m every 5m, of all records');
+    expect(explained).toMatch(/best +=.* top of card, amount by amount +bounded: for each of at most 2 records/);
+    expect(await digestOf(text)).not.toBe(await digestOf(text.replace('argMax: card', 'argMax: terminal')));
+    const rows = [1, 5, 3].map((amount, n) => ({ at: n, card: `c${n}`, terminal: 't', amount }));
+    await using job = await jobUnderTest(outcome.job, { modelsDirectory: '', partitions: 2 });
+    await testQuery(job, [
+      addData(rows),
+      advanceWatermark(700_000),
+      checkAnswer([
+        {
+          window_start: '1969-12-31T23:55:00.000Z',
+          n: 3,
+          payer: 'c1',
+          least: '1970-01-01T00:00:00.000Z',
+          best: [
+            { card: 'c1', amount: 5 },
+            { card: 'c2', amount: 3 },
+          ],
+        },
+        { window_start: '1970-01-01T00:00:00.000Z', n: 3 },
+      ]),
+    ]);
+    await forEveryCrashPoint(job, [...rows, { at: 700_000, card: 'c', terminal: 't', amount: 1 }]);
+  });
+
   it('are closed by the least watermark of all partitions where the key is not the topic’s, or the table is complete', async () => {
     for (const text of [
       sound.replace('key: [card]', 'key: terminal'),
@@ -83,6 +130,23 @@ describe('windows in a job file', () => {
   });
 
   it.each([
+    ['{ topK: terminal, k: 3 }', '{ argMax: terminal }', '16: "argMax" needs "by"; by: amount'],
+    [
+      '{ topK: terminal, k: 3 }',
+      '{ argMax: amount, by: terminal }',
+      '16: what "argMax" ranks by cannot be a string; a double or long or boolean or timestamp',
+    ],
+    [
+      '{ topK: terminal, k: 3 }',
+      '{ top: [amount, amount], by: amount, n: 2 }',
+      '16: "amount" is here twice; one of at, card, terminal, amount',
+    ],
+    [
+      '{ topK: terminal, k: 3 }',
+      '{ top: [amount * 2], by: amount, n: 2 }',
+      '16: "amount * 2" is no field, which an object could have; one of at, card, terminal, amount',
+    ],
+    ['{ topK: terminal, k: 3 }', '{ topK: terminal, k: 3, by: amount }', '16: "by" means nothing to "topK"; '],
     ['hopping: { size: 10m, every: 5m }', 'id: w', 'nothing says which windows there are'],
     ['hopping: { size: 10m, every: 5m }', 'tumbling: 1m\n  count: 5', 'one key says which windows there are'],
     ['every: 5m', 'every: 20m', 'windows that start less often than they are long leave records in none; at most 10m'],

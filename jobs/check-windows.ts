@@ -116,7 +116,7 @@ export function checkWindows(
   }
   const { schema, definition: origin } = source;
   if (schema === null) return null;
-  const key = checkKeyFields(document, ['windows', 'key'], windows.key, schema, files);
+  const key = windows.key === undefined ? [] : checkKeyFields(document, ['windows', 'key'], windows.key, schema, files);
   const derived: ArgumentColumns = new Map();
   const place = { document, schema, diagnostics };
   const path = ['windows', 'where'];

@@ -42,8 +42,9 @@ export function describeWindows({ definition, having }: WindowPlan, late: Checke
     outputMode,
     late,
     closedBy,
-    aggregates: aggregates.map(({ name, spec, input, where: condition }) => {
-      return { name, function: spec.function, input, where: condition, ...aggregatorOf(spec).traits };
+    aggregates: aggregates.map(({ name, spec, input, where: condition, carried }) => {
+      const of = carried === undefined ? input : `${carried.join(', ')} by ${input}`;
+      return { name, function: spec.function, input: of, where: condition, ...aggregatorOf(spec).traits };
     }),
   };
 }
@@ -76,7 +77,7 @@ export function windowLines(description: WindowDescription): readonly string[] {
   });
   const widthOfComputed = computed.reduce((longest, text) => Math.max(longest, text.length), 0);
   return [
-    `window  ${id}  ${windowLabel(window)}, for each ${key.join(' + ')}`,
+    `window  ${id}  ${windowLabel(window)}, ${key.length === 0 ? 'of all records' : `for each ${key.join(' + ')}`}`,
     ...(where === null ? [] : [`  only records where ${where}`]),
     `  results  ${modeText(description)}`,
     ...(window.kind === 'count'

@@ -112,7 +112,7 @@ function operatorText(operator: OperatorDescription): readonly string[] {
       return [
         `window ${operator.id}`,
         windowLabel(operator.window),
-        `${operator.outputMode} by ${operator.key.join(' + ')}`,
+        `${operator.outputMode} ${operator.key.length === 0 ? 'of all records' : `by ${operator.key.join(' + ')}`}`,
         ...operator.aggregates.map(({ name }) => name),
       ];
     case 'rolling': {

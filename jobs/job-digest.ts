@@ -60,11 +60,12 @@ export function jobDigest(job: DigestedJob): string {
 
 /** What of windows decides their state and results; arguments that are expressions are named by what they say. */
 function meaningOf({ definition, having }: WindowPlan): unknown {
-  const aggregates = definition.aggregates.map(({ name, spec, input, where }) => [
+  const aggregates = definition.aggregates.map(({ name, spec, input, where, carried = [] }) => [
     name,
     Object.entries(spec).sort(byName),
     input,
     where,
+    ...carried,
   ]);
   const window = Object.entries(definition.window).sort(byName);
   const { operatorId, key, where, outputMode, lateness, closedBy } = definition;

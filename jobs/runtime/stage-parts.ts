@@ -28,7 +28,7 @@ function covers(operatorKey: readonly string[], key: readonly string[]): boolean
 
 /**
  * Splits what a job does with the records of its source into parts, one for every change of key, in the order in which a record goes through them: sessions, features, windows or the pattern. The
- * first part has the source's key, and may do nothing. A table of all windows (`complete`) is one table, and so has one partition.
+ * first part has the source's key, and may do nothing. A table of all windows (`complete`) is one table, and windows of all records are of one key, so they have one partition.
  */
 export function stageParts(job: CheckedJob): readonly StagePart[] {
   const { source, schema, records, sessions, features, windows, pattern, outputMode } = job;
@@ -48,7 +48,7 @@ export function stageParts(job: CheckedJob): readonly StagePart[] {
   const last = parts.at(-1);
   const operator = windows ?? pattern;
   if (last === undefined || operator === null) return parts;
-  const isOneTable = windows !== null && outputMode === 'complete';
+  const isOneTable = windows !== null && (outputMode === 'complete' || windows.definition.key.length === 0);
   const steps = windows?.steps ?? [];
   const { key: operatorKey } = operator.definition;
   if (covers(operatorKey, last.key) && !isOneTable) {

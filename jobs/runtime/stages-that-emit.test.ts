@@ -39,6 +39,9 @@ windows: { key: [shop, card], session: { gap: 5s }, aggregates: { n: { count: tr
 outputMode: complete
 windows: { key: card, tumbling: 1m, aggregates: { n: { count: true } } }
 `,
+  together: `features: none
+windows: { tumbling: 10s, aggregates: { n: { count: true }, best: { argMax: id, by: amount } } }
+`,
   pattern: `features: none
 pattern:
   key: shop

@@ -7,6 +7,7 @@ import { first, last, maximum, minimum } from './extremes.ts';
 import { histogram } from './histogram.ts';
 import { approximateDistinct } from './hyper-log-log.ts';
 import { average, count, deviation, sum, variance } from './moments.ts';
+import { argExtreme, topRows, type RankedField, type RankOrder } from './ranked.ts';
 import { topK } from './top-k.ts';
 
 /** An aggregate function with its settings: frozen plain data, by the names that job files use. */
@@ -19,7 +20,14 @@ export type AggregateSpec =
   | { readonly function: 'quantile'; readonly q: number; readonly error: number }
   | { readonly function: 'topK'; readonly k: number; readonly capacity: number }
   | { readonly function: 'histogram'; readonly boundaries: readonly number[] }
-  | { readonly function: 'collect'; readonly limit: number };
+  | { readonly function: 'collect'; readonly limit: number }
+  | { readonly function: 'argMax' | 'argMin' }
+  | {
+      readonly function: 'top';
+      readonly n: number;
+      readonly order: RankOrder;
+      readonly fields: readonly RankedField[];
+    };
 
 /** The name of an aggregate function. */
 export type AggregateFunction = AggregateSpec['function'];
@@ -57,10 +65,16 @@ export function aggregatorOf(spec: AggregateSpec): Aggregator<unknown> {
       return histogram(spec.boundaries);
     case 'collect':
       return collect(spec.limit);
+    case 'argMax':
+      return argExtreme('descending');
+    case 'argMin':
+      return argExtreme('ascending');
+    case 'top':
+      return topRows(spec.n, spec.order, spec.fields);
   }
 }
 
-/** The types of column that a function can take; `count` counts values of any. */
+/** The types of column that a function can take; `count` counts values of any. Of `argMax`, `argMin` and `top`: what records are ranked by. */
 export function inputTypes(name: AggregateFunction): readonly FieldType[] {
   switch (name) {
     case 'sum':
@@ -72,6 +86,9 @@ export function inputTypes(name: AggregateFunction): readonly FieldType[] {
       return ['double', 'long', 'boolean'];
     case 'min':
     case 'max':
+    case 'argMax':
+    case 'argMin':
+    case 'top':
       return ['double', 'long', 'boolean', 'timestamp'];
     case 'count':
     case 'first':
@@ -86,10 +103,10 @@ export function inputTypes(name: AggregateFunction): readonly FieldType[] {
 
 /** Whether the answers are JSON text, which an encoder of JSON writes as it is. */
 export function isStructured(name: AggregateFunction): boolean {
-  return name === 'topK' || name === 'histogram' || name === 'collect';
+  return name === 'topK' || name === 'histogram' || name === 'collect' || name === 'top';
 }
 
-/** The type of the answers, for an input of `inputType` (`null` where nothing is read). */
+/** The type of the answers, for an input of `inputType` (`null` where nothing is read); of `argMax` and `argMin`, that of the field that they give. */
 export function answerType(name: AggregateFunction, inputType: FieldType | null): FieldType {
   switch (name) {
     case 'count':
@@ -106,10 +123,13 @@ export function answerType(name: AggregateFunction, inputType: FieldType | null)
     case 'max':
     case 'first':
     case 'last':
+    case 'argMax':
+    case 'argMin':
       return inputType ?? 'double';
     case 'topK':
     case 'histogram':
     case 'collect':
+    case 'top':
       return 'string';
   }
 }

@@ -35,8 +35,12 @@ export interface Aggregator<State> {
   readonly traits: AggregateTraits;
   /** The state of no records. */
   create(): State;
-  /** Takes in one record's value, which is not null. */
-  update(state: State, value: AggregateValue, time: ValueTime): void;
+  /**
+   * Takes in one record's value, which is not null.
+   *
+   * @param carried the record's values of further columns, for an aggregate that keeps such; copied where they are kept.
+   */
+  update(state: State, value: AggregateValue, time: ValueTime, carried?: readonly (AggregateValue | null)[]): void;
   /** Takes a value out again that was taken in before; there where the traits say `reversible`. */
   retract?(state: State, value: AggregateValue): void;
   /** Adds the records of `from`, which stays as it is and is not kept. */

@@ -21,7 +21,15 @@ const specs: Readonly<Record<AggregateFunction, AggregateSpec>> = {
   topK: { function: 'topK', k: 3, capacity: 200 },
   histogram: { function: 'histogram', boundaries: [-10, 0, 0.5, 100] },
   collect: { function: 'collect', limit: 5 },
+  argMax: { function: 'argMax' },
+  argMin: { function: 'argMin' },
+  top: { function: 'top', n: 3, order: 'ascending', fields: [{ name: 'offset', isBoolean: false }] },
 };
+
+/** What is carried along of an entry: its offset, or nothing. */
+const carriedOf = ({ offset }: { readonly offset: number }): readonly (number | null)[] => [
+  offset % 5 === 0 ? null : offset,
+];
 
 interface Entry {
   readonly value: AggregateValue;
@@ -47,7 +55,7 @@ function entriesFor(name: AggregateFunction): fc.Arbitrary<Entry[]> {
 
 function stateOf(aggregator: Aggregator<unknown>, entries: readonly Entry[]): unknown {
   const state = aggregator.create();
-  for (const entry of entries) aggregator.update(state, entry.value, entry);
+  for (const entry of entries) aggregator.update(state, entry.value, entry, carriedOf(entry));
   return state;
 }
 
@@ -69,11 +77,25 @@ function naive(spec: AggregateSpec, entries: readonly Entry[]): AggregateValue |
   const numbers = values.map(Number);
   if (spec.function === 'count') return values.length;
   if (values.length === 0) return null;
+  const ranked = (order: 1 | -1, from: readonly Entry[]): readonly Entry[] =>
+    // Sorting is stable, so that of equal ones the earliest comes first.
+    from.toSorted((a, b) => order * (Number(a.value) - Number(b.value)));
   switch (spec.function) {
     case 'first':
       return values[0] ?? null;
     case 'last':
       return values.at(-1) ?? null;
+    case 'argMax':
+    case 'argMin': {
+      const whole = inOrder.filter((entry) => carriedOf(entry)[0] !== null);
+      return ranked(spec.function === 'argMax' ? -1 : 1, whole)[0]?.offset ?? null;
+    }
+    case 'top':
+      return JSON.stringify(
+        ranked(1, inOrder)
+          .slice(0, spec.n)
+          .map((entry) => ({ offset: carriedOf(entry)[0] })),
+      );
     case 'min':
       return Math.min(...numbers);
     case 'max':
@@ -158,7 +180,7 @@ describe.each(allNames)('the aggregate %s', (name) => {
     fc.assert(
       fc.property(entries, fc.nat(60), (all, cut) => {
         const stored = copyOf(aggregator, stateOf(aggregator, all.slice(0, cut)));
-        for (const entry of all.slice(cut)) aggregator.update(stored, entry.value, entry);
+        for (const entry of all.slice(cut)) aggregator.update(stored, entry.value, entry, carriedOf(entry));
         const whole = stateOf(aggregator, all);
         const writer = new StateWriter();
         aggregator.encode(stored, writer);

@@ -13,10 +13,11 @@ export interface EncodedKeys {
 /**
  * The key of each row as readable bytes: text as its UTF-8, whole numbers as decimal digits, other numbers as JavaScript prints them, the parts of
  * a composite key joined by a byte that text cannot contain. The same bytes name the key in the state store, in `sluice state`
- * and in Redis. Cost: nothing for a single string column, one pass otherwise.
+ * and in Redis. Without names all rows have one key, which is empty. Cost: nothing for a single string column, one pass otherwise.
  */
 export function encodeKeys(batch: RecordBatch, names: readonly string[]): EncodedKeys {
   const columns = names.map((name) => columnOf(batch, name));
+  if (columns.length === 0) return oneKey(batch);
   const [only] = columns;
   if (only !== undefined && columns.length === 1) {
     const slab = only.kind === 'utf8' ? only : decimalSlab(only, batch.rowCount);
@@ -24,6 +25,16 @@ export function encodeKeys(batch: RecordBatch, names: readonly string[]): Encode
   }
   const parts = columns.map((column) => (column.kind === 'utf8' ? column : decimalSlab(column, batch.rowCount)));
   return { slab: joinSlabs(parts, batch.rowCount), present: allValid(columns, batch.rowCount) };
+}
+
+/** Of an operator without a key: every row has the empty one, but for rows that have no value at all and so are no records. */
+function oneKey({ columns, rowCount }: RecordBatch): EncodedKeys {
+  const slab = { data: new Uint8Array(0), offsets: new Int32Array(rowCount + 1) };
+  if (columns.some(({ valid }) => valid === null)) return { slab, present: null };
+  const present = new Uint8Array(rowCount);
+  for (const { valid } of columns)
+    for (let row = 0; row < rowCount; row++) present[row] = (present[row] ?? 0) | (valid?.[row] ?? 0);
+  return { slab, present };
 }
 
 function allValid(columns: readonly Column[], rowCount: number): Uint8Array | null {

@@ -1,5 +1,6 @@
 import { parseDuration } from '../../engine/time/duration.ts';
 import type { AggregateSpec } from '../aggregate/aggregate-spec.ts';
+import type { RankOrder } from '../aggregate/ranked.ts';
 import type { RollingFunction } from '../rolling/rolling-definition.ts';
 import type { NamesOf } from './fields.ts';
 
@@ -15,12 +16,19 @@ export interface AggregateOptions<W extends string> {
   readonly where?: W;
 }
 
-/** An aggregate of windows. `N` is the field that it reads, `never` for none. */
-export interface WindowAggregateOf<N extends string, K extends AnswerKind, W extends string = never> {
+/** An aggregate of windows. `N` is the field that it reads, `never` for none; `B` the one that it ranks records by. */
+export interface WindowAggregateOf<
+  N extends string,
+  K extends AnswerKind,
+  W extends string = never,
+  B extends string = never,
+> {
   readonly spec: AggregateSpec;
   readonly input: N | null;
   readonly where: W | null;
   readonly kind: K;
+  /** Of one that ranks records: by which field, and what is kept of them. */
+  readonly ranked?: { readonly by: B; readonly kept: readonly N[] };
 }
 
 /** What a rolling feature may be told besides. */
@@ -166,6 +174,50 @@ export function topK<N extends string>(field: N, k: number): WindowAggregateOf<N
   return { spec: { function: 'topK', k, capacity: 10 * k }, input: field, where: null, kind: 'text' };
 }
 
+/** What records are ranked by, and which of them take part. */
+export interface RankOptions<B extends string, W extends string> extends AggregateOptions<W> {
+  /** A field of numbers. Of equal ones the earliest record comes first. */
+  readonly by: B;
+}
+
+/** A field of the record in which another is greatest, of windows: `argMax('bidder', { by: 'price' })`. Records in which either is null take no part. */
+export function argMax<N extends string, const B extends string, const W extends string = never>(
+  field: N,
+  { by, where }: RankOptions<B, W>,
+): WindowAggregateOf<N, 'value', W, B> {
+  return {
+    spec: { function: 'argMax' },
+    input: field,
+    where: where ?? null,
+    kind: 'value',
+    ranked: { by, kept: [field] },
+  };
+}
+
+/** A field of the record in which another is least, of windows. */
+export function argMin<N extends string, const B extends string, const W extends string = never>(
+  field: N,
+  { by, where }: RankOptions<B, W>,
+): WindowAggregateOf<N, 'value', W, B> {
+  return {
+    spec: { function: 'argMin' },
+    input: field,
+    where: where ?? null,
+    kind: 'value',
+    ranked: { by, kept: [field] },
+  };
+}
+
+/** Fields of the n records in which another is greatest, or least, of windows: JSON text, a list of objects. `top(['bidder', 'price'], { by: 'price', n: 3 })`. */
+export function top<const N extends string, const B extends string, const W extends string = never>(
+  fields: readonly N[],
+  { by, n, order = 'descending', where }: RankOptions<B, W> & { readonly n: number; readonly order?: RankOrder },
+): WindowAggregateOf<N, 'text', W, B> {
+  // Which of them are booleans is known where it is piped.
+  const spec = { function: 'top', n, order, fields: fields.map((name) => ({ name, isBoolean: false })) } as const;
+  return { spec, input: null, where: where ?? null, kind: 'text', ranked: { by, kept: fields } };
+}
+
 /** The values themselves, of windows, the earliest up to a limit: JSON text. */
 export function collectList<N extends string>(field: N, limit = 100): WindowAggregateOf<N, 'text'> {
   return { spec: { function: 'collect', limit }, input: field, where: null, kind: 'text' };
@@ -210,4 +262,4 @@ export type RollingFor<Row> =
 /** The aggregates that windows over records of a type can have. */
 export type WindowAggregateFor<Row> =
   | WindowAggregateOf<NamesOf<Row, number | boolean>, 'number', ConditionsOf<Row>>
-  | WindowAggregateOf<keyof Row & string, AnyKind, ConditionsOf<Row>>;
+  | WindowAggregateOf<keyof Row & string, AnyKind, ConditionsOf<Row>, NamesOf<Row, number | boolean>>;

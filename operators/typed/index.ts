@@ -7,6 +7,8 @@ export { jsonState, type StateCodec } from '../process/state-codec.ts';
 export type { ProcessContext } from '../process/process-definition.ts';
 export {
   approxDistinct,
+  argMax,
+  argMin,
   avg,
   collectList,
   count,
@@ -20,12 +22,13 @@ export {
   sinceLast,
   stddev,
   sum,
+  top,
   topK,
   variance,
 } from './aggregates.ts';
 export { batchesOf, collect, rows } from './batches.ts';
 export type { Fields, RowOf } from './fields.ts';
-export { keyBy } from './key-by.ts';
+export { keyAll, keyBy } from './key-by.ts';
 export { enrich } from './enrich.ts';
 export { join } from './join.ts';
 export { dropDuplicates, rolling } from './keyed-operators.ts';

@@ -22,3 +22,14 @@ export function keyBy<S extends Shape, const K extends NamesOf<S['row'], string 
     };
   });
 }
+
+/**
+ * Says that the windows behind it are of all records together: Flink's `windowAll`. For windows alone; other operators keep their state by a key.
+ */
+export function keyAll<S extends Shape>(): StreamOperator<S, { row: S['row']; key: never }> {
+  return streamOperator((before) => ({
+    plan: { ...before, key: [] },
+    meaning: ['key', []],
+    open: () => ({ kind: 'step', step: { operator: map((batch: RecordBatch) => batch), fate: 'keeps' }, logics: [] }),
+  }));
+}

@@ -76,9 +76,10 @@ export interface PlannedStep {
 /** How an operator is planned from the stream before it. */
 export type PlanStep = (before: StreamPlan) => PlannedStep;
 
-/** The key that an operator needs. @throws {SluiceError} `STREAM_NOT_KEYED` */
+/** The key that an operator needs; none of windows of all records. @throws {SluiceError} `STREAM_NOT_KEYED` */
 export function keyOf({ key }: StreamPlan, operator: string): readonly string[] {
-  if (key !== null) return key;
+  const isOfWindows = ['tumbling', 'hopping', 'session', 'count'].includes(operator);
+  if (key !== null && (key.length > 0 || isOfWindows)) return key;
   throw new SluiceError('STREAM_NOT_KEYED', `${operator} must come behind keyBy, which says whose state it keeps`);
 }
 

@@ -1,9 +1,14 @@
 import { Schema } from '../../engine/record/schema.ts';
 import { parseDuration } from '../../engine/time/duration.ts';
 import { emitWith } from '../stateful/emit-logic.ts';
-import { windowFields, type WindowDefinition, type WindowKind } from '../window/window-definition.ts';
+import {
+  windowFields,
+  type WindowAggregate,
+  type WindowDefinition,
+  type WindowKind,
+} from '../window/window-definition.ts';
 import { WindowLogic } from '../window/window-logic.ts';
-import type { AnswersOf, WindowAggregateFor } from './aggregates.ts';
+import type { AnswerKind, AnswersOf, WindowAggregateFor, WindowAggregateOf } from './aggregates.ts';
 import type { Flat } from './fields.ts';
 import { namesRead, type StatefulOptions } from './keyed-operators.ts';
 import { streamOperator, type KeyedShape, type StreamOperator } from './stream-operator.ts';
@@ -80,10 +85,10 @@ function windows<S extends KeyedShape, A extends Aggregates<S>>(
   { id = 'windows', outputMode = 'append', allowedLateness = '0s' }: WindowOptions = {},
 ): WindowOperator<S, A> {
   const allowedLatenessMs = parseDuration(allowedLateness);
-  const computed = Object.entries(aggregates).map(([name, { spec, input, where }]) => ({ name, spec, input, where }));
   return streamOperator((before) => {
     const key = keyOf(before, window.kind);
-    checkFields(before, namesRead(computed), window.kind);
+    const computed = Object.entries(aggregates).map(([name, aggregate]) => computedOf(name, aggregate, before.schema));
+    checkFields(before, [...namesRead(computed), ...computed.flatMap(({ carried = [] }) => carried)], window.kind);
     const definition: WindowDefinition = {
       operatorId: id,
       key,
@@ -109,4 +114,20 @@ function windows<S extends KeyedShape, A extends Aggregates<S>>(
       },
     };
   });
+}
+
+/** An aggregate as the operator has it: one that ranks records reads what they are ranked by, and carries the rest along. */
+function computedOf(
+  name: string,
+  { spec, input, where, ranked }: WindowAggregateOf<string, AnswerKind, string, string>,
+  schema: Schema,
+): WindowAggregate {
+  if (ranked === undefined) return { name, spec, input, where };
+  const { by, kept } = ranked;
+  const isBoolean = (field: string): boolean => schema.field(field)?.type === 'boolean';
+  const typed =
+    spec.function === 'top'
+      ? { ...spec, fields: kept.map((field) => ({ name: field, isBoolean: isBoolean(field) })) }
+      : spec;
+  return { name, spec: typed, input: by, where, carried: kept };
 }

@@ -2,6 +2,8 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { temporaryDirectory } from '../../engine/storage/testing/temporary-directory.ts';
 import {
   approxDistinct,
+  argMax,
+  argMin,
   collect,
   collectList,
   count,
@@ -10,6 +12,7 @@ import {
   distinct,
   first,
   hopping,
+  keyAll,
   keyBy,
   last,
   LocalLog,
@@ -22,6 +25,7 @@ import {
   sinceLast,
   stddev,
   sum,
+  top,
   topic,
   tumbling,
   variance,
@@ -144,6 +148,61 @@ describe('rolling features in TypeScript', () => {
 });
 
 describe('a job on the embedded log', () => {
+  it('knows the record in which a field is greatest, and the first records by it, of all records together', async () => {
+    const bids = topic(
+      'bids',
+      { auction: 'long', at: 'timestamp', bidder: 'string', price: 'double', proxy: 'boolean' },
+      { key: 'auction' },
+    );
+    const best = bids.pipe(
+      withWatermark('at', '0s'),
+      keyAll(),
+      tumbling('10s', {
+        winner: argMax('bidder', { by: 'price' }),
+        least: argMin('auction', { by: 'price', where: 'proxy' }),
+        podium: top(['bidder', 'proxy'], { by: 'price', n: 2 }),
+      }),
+    );
+    expectTypeOf(collect(best, [])).resolves.toEqualTypeOf<
+      readonly {
+        readonly window_start: number;
+        readonly window_end: number;
+        readonly winner: string | null;
+        readonly least: number | null;
+        readonly podium: string | null;
+      }[]
+    >();
+    const wrong = { x: argMax('price', { by: 'bidde' }) };
+    // @ts-expect-error there is no such field
+    expect(() => bids.pipe(withWatermark('at', '0s'), keyAll(), tumbling('1s', wrong))).toThrow(/bidde/);
+    expect(() => bids.pipe(withWatermark('at', '0s'), keyAll(), rolling({ n: count().over('1h') }))).toThrow(/keyBy/);
+    const bid = (auction: number, seconds: number, bidder: string, price: number, proxy = false) => ({
+      auction,
+      at: seconds * 1_000,
+      bidder,
+      price,
+      proxy,
+    });
+    const rows = [
+      bid(1, 0, 'ann', 5),
+      bid(2, 1, 'bob', 9, true),
+      bid(3, 2, 'cid', 9),
+      bid(2, 3, 'dan', 7, true),
+      bid(1, 20, 'x', 1),
+      bid(2, 20, 'x', 1),
+      bid(3, 20, 'x', 1),
+    ];
+    expect(await collect(best, rows, { partitionOf: (row) => (row as { auction: number }).auction })).toEqual([
+      {
+        window_start: 0,
+        window_end: 10_000,
+        winner: 'bob',
+        least: 2,
+        podium: '[{"bidder":"bob","proxy":true},{"bidder":"cid","proxy":false}]',
+      },
+    ]);
+  });
+
   it('is run by a directory alone, and keeps windows open from run to run', async () => {
     using directory = temporaryDirectory();
     const stream = timed.pipe(tumbling('10s', { n: count() }));

@@ -45,7 +45,7 @@ export function describeWindows(definition: WindowDefinition, meaning = ''): Sta
     identity: JSON.stringify([window, outputMode, closedBy]),
     layout: JSON.stringify([
       where,
-      aggregates.map(({ name, spec, input, where: only }) => [name, spec, input, only]),
+      aggregates.map(({ name, spec, input, where: only, carried = [] }) => [name, spec, input, only, ...carried]),
       lateness,
       meaning,
     ]),

@@ -22,8 +22,10 @@ export interface WindowAggregate {
   /** The output column's name. */
   readonly name: string;
   readonly spec: AggregateSpec;
-  /** The column that is aggregated; `null` for a count of records. Records whose input is null take no part. */
+  /** The column that is aggregated; `null` for a count of records. Records whose input is null take no part. Of `argMax`, `argMin` and `top`: what records are ranked by. */
   readonly input: string | null;
+  /** Further columns, whose values are kept of records that are ranked; absent for none. */
+  readonly carried?: readonly string[];
   /** A boolean column: only records where it is 1 take part in this aggregate. `null`: all do. */
   readonly where: string | null;
 }
@@ -32,7 +34,7 @@ export interface WindowAggregate {
 export interface WindowDefinition {
   /** Names the state in the store; unique in the job and kept across its versions. */
   readonly operatorId: string;
-  /** The key's columns, in order. */
+  /** The key's columns, in order; empty where the records of all keys are aggregated together. */
   readonly key: readonly string[];
   readonly window: WindowKind;
   /** A boolean column: records where it is not 1 are in no window. `null`: all are. */
@@ -72,8 +74,9 @@ export function windowFields(
   return [
     ...key.map((name): Field => ({ name, type: typeOf(name), presence: 'required' })),
     ...windowColumns.map((name): Field => ({ name, type: 'timestamp', presence: 'required' })),
-    ...aggregates.map(({ name, spec, input }): Field => {
-      const type = answerType(spec.function, input === null ? null : typeOf(input));
+    ...aggregates.map(({ name, spec, input, carried }): Field => {
+      const of = spec.function === 'argMax' || spec.function === 'argMin' ? (carried?.[0] ?? null) : input;
+      const type = answerType(spec.function, of === null ? null : typeOf(of));
       return { name, type, presence: 'optional' };
     }),
   ];

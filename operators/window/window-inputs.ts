@@ -12,6 +12,7 @@ interface Input {
   /** `null` for a count of records. */
   readonly column: Column | null;
   readonly where: Column | null;
+  readonly carried: readonly Column[];
 }
 
 /** Feeds aggregates from the columns of a batch. */
@@ -34,13 +35,14 @@ export class WindowInputs {
     const { where, aggregates, key } = this.#definition;
     this.#batch = batch;
     this.#where = where === null ? null : columnOf(batch, where);
-    this.#inputs = aggregates.map(({ input, where: condition }, index) => {
+    this.#inputs = aggregates.map(({ input, where: condition, carried = [] }, index) => {
       const aggregator = this.#aggregators[index];
       assert(aggregator !== undefined);
       return {
         aggregator,
         column: input === null ? null : columnOf(batch, input),
         where: condition === null ? null : columnOf(batch, condition),
+        carried: carried.map((name) => columnOf(batch, name)),
       };
     });
     const columns = key.map((name) => columnOf(batch, name));
@@ -70,9 +72,14 @@ export class WindowInputs {
     for (let index = 0; index < this.#inputs.length; index++) {
       const input = this.#inputs[index];
       if (input === undefined || (input.where !== null && !holds(input.where, row))) continue;
-      const { aggregator, column } = input;
+      const { aggregator, column, carried } = input;
       const value = column === null ? 1 : valueAt(column, row);
-      if (value !== null) aggregator.update(states[index], value, time);
+      if (value === null) continue;
+      if (carried.length === 0) aggregator.update(states[index], value, time);
+      else {
+        const values = carried.map((each) => valueAt(each, row));
+        aggregator.update(states[index], value, time, values);
+      }
     }
   }
 }

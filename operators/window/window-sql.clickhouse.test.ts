@@ -53,6 +53,31 @@ const aggregates: readonly (readonly [WindowAggregate, string])[] = [
     'if(count(amount) = 0, NULL, toJSONString(arraySlice(arrayMap(x -> x.3, arraySort(groupArrayIf((t, o, assumeNotNull(amount)), amount IS NOT NULL))), 1, 5)))',
   ],
   [
+    { ...input('bestPlace', 'amount', { function: 'argMax' }), carried: ['place'] },
+    'argMinOrNullIf(place, (-amount, t, o), place IS NOT NULL AND amount IS NOT NULL)',
+  ],
+  [
+    { ...input('worstPlace', 'amount', { function: 'argMin' }, 'wanted'), carried: ['place'] },
+    'argMinOrNullIf(place, (amount, t, o), wanted = 1 AND place IS NOT NULL AND amount IS NOT NULL)',
+  ],
+  [
+    {
+      ...input('podium', 'amount', {
+        function: 'top',
+        n: 2,
+        order: 'descending',
+        fields: [
+          { name: 'place', isBoolean: false },
+          { name: 'wanted', isBoolean: true },
+        ],
+      }),
+      carried: ['place', 'wanted'],
+    },
+    `if(count(amount) = 0, NULL, concat('[', arrayStringConcat(arrayMap(
+      x -> concat('{"place":', if(x.4 IS NULL, 'null', toJSONString(assumeNotNull(x.4))), ',"wanted":', if(x.5 IS NULL, 'null', if(assumeNotNull(x.5), 'true', 'false')), '}'),
+      arraySlice(arraySort(x -> (x.1, x.2, x.3), groupArrayIf((-assumeNotNull(amount), t, o, place, wanted), amount IS NOT NULL)), 1, 2)), ','), ']'))`,
+  ],
+  [
     input('bins', 'amount', { function: 'histogram', boundaries: [0, 5] }),
     `if(count(amount) = 0, NULL, concat('{"boundaries":[0,5],"counts":[', toString(countIf(amount < 0)), ',', toString(countIf(amount >= 0 AND amount < 5)), ',', toString(countIf(amount >= 5)), ']}'))`,
   ],
@@ -133,14 +158,14 @@ function windowsSql(window: WindowKind): string {
   }
 }
 
-function bySql(session: Session, window: WindowKind): Result[] {
+function bySql(session: Session, window: WindowKind, of: 'each card' | 'all' = 'each card'): Result[] {
   const number = window.kind === 'session' || window.kind === 'count' ? ', number' : '';
   const sql = `
     WITH stamped AS (
       SELECT * FROM (
         SELECT *, maxOrNull(t) OVER (PARTITION BY stream ORDER BY o ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) - ${delayMs} AS w
-        FROM log) WHERE card IS NOT NULL)
-    SELECT stream, assumeNotNull(card) AS card, start AS window_start, end AS window_end,
+        FROM ${of === 'all' ? "(SELECT * REPLACE (if(card IS NULL AND amount IS NULL AND place IS NULL AND wanted IS NULL, NULL, '') AS card) FROM log)" : 'log'}) WHERE card IS NOT NULL)
+    SELECT stream, ${of === 'all' ? '' : 'assumeNotNull(card) AS card, '}start AS window_start, end AS window_end,
       ${aggregates.map(([{ name }, expression]) => `${expression} AS \`${name}\``).join(',\n      ')}
     FROM (${windowsSql(window)})
     GROUP BY stream, card, start, end${number}
@@ -172,6 +197,29 @@ function differences(got: readonly Result[], wanted: readonly Result[]): string[
   );
 }
 
+function insert(session: Session, sampled: readonly (readonly Item[])[]): void {
+  const lines = sampled.flatMap((items, stream) => items.map((values, o) => JSON.stringify({ stream, o, ...values })));
+  session.query(
+    'CREATE OR REPLACE TABLE log (stream Int64, o Int64, t Int64, card Nullable(String), amount Nullable(Float64), place Nullable(String), wanted Nullable(Bool)) ENGINE = MergeTree ORDER BY (stream, o)',
+  );
+  session.query(`INSERT INTO log FORMAT JSONEachRow ${lines.join('\n')}`);
+}
+
+function definitionOf(window: WindowKind): WindowDefinition {
+  return {
+    operatorId: 'w',
+    key: ['card'],
+    window,
+    where: null,
+    aggregates: aggregates.map(([aggregate]) => aggregate),
+    outputMode: 'append',
+    allowedLatenessMs: latenessMs,
+    lateness: 'wait',
+    delayMs: window.kind === 'session' ? endMs / 2 : delayMs,
+    closedBy: 'partition',
+  };
+}
+
 describe('windows against ClickHouse', () => {
   let session: Session;
   beforeAll(() => {
@@ -184,31 +232,25 @@ describe('windows against ClickHouse', () => {
   it.each<WindowKind>([
     { kind: 'tumbling', sizeMs: 10, startMs: 3 },
     { kind: 'hopping', sizeMs: 12, everyMs: 5, startMs: 0 },
+    { kind: 'count', size: 4 },
+  ])('give what SQL gives over all keys together: $kind', (window) => {
+    const sampled = sampleStreams(JSON.stringify(window).length + 1);
+    insert(session, sampled);
+    const got = byOperator({ ...definitionOf(window), key: [], closedBy: 'query' }, sampled);
+    expect(got.length).toBeGreaterThan(streams / 2);
+    expect(differences(got, bySql(session, window, 'all'))).toEqual([]);
+  });
+
+  it.each<WindowKind>([
+    { kind: 'tumbling', sizeMs: 10, startMs: 3 },
+    { kind: 'hopping', sizeMs: 12, everyMs: 5, startMs: 0 },
     { kind: 'hopping', sizeMs: 12, everyMs: 4, startMs: 1 },
     { kind: 'session', gapMs: 6 },
     { kind: 'count', size: 3 },
   ])('give what SQL gives over the log: $kind', (window) => {
     const sampled = sampleStreams(JSON.stringify(window).length);
-    const lines = sampled.flatMap((items, stream) =>
-      items.map((values, o) => JSON.stringify({ stream, o, ...values })),
-    );
-    session.query(
-      'CREATE OR REPLACE TABLE log (stream Int64, o Int64, t Int64, card Nullable(String), amount Nullable(Float64), place Nullable(String), wanted Nullable(Bool)) ENGINE = MergeTree ORDER BY (stream, o)',
-    );
-    session.query(`INSERT INTO log FORMAT JSONEachRow ${lines.join('\n')}`);
-    const definition: WindowDefinition = {
-      operatorId: 'w',
-      key: ['card'],
-      window,
-      where: null,
-      aggregates: aggregates.map(([aggregate]) => aggregate),
-      outputMode: 'append',
-      allowedLatenessMs: latenessMs,
-      lateness: 'wait',
-      delayMs: window.kind === 'session' ? endMs / 2 : delayMs,
-      closedBy: 'partition',
-    };
-    const got = byOperator(definition, sampled);
+    insert(session, sampled);
+    const got = byOperator(definitionOf(window), sampled);
     expect(got.length).toBeGreaterThan(streams);
     expect(differences(got, bySql(session, window))).toEqual([]);
   });
