@@ -17,7 +17,7 @@ const patience = { timeout: 120_000 };
 const query: QueryUnderTest = inMemoryQuery({
   name: 'all',
   schema,
-  eventTime: { field: 'at', delayMs: 0 },
+  eventTime: { field: 'at', delayMs: 0, idleTimeoutMs: timeoutMs },
   key: ['card'],
   partitions: 3,
   bounds: { maxBatchRecords: 1, maxBatchesInFlight: 1 },
@@ -37,8 +37,7 @@ function start(broker: MemoryBroker): Running {
     commitLog: broker.commitLog(),
     bounds: query.bounds,
   });
-  const idle = { inputs: [{ timeoutMs, watermark: 'stays' as const }], schema };
-  const running = new StreamingQuery({ ...definition, idle, alignment: { inputs: [1_000] } }, clock, () => undefined);
+  const running = new StreamingQuery({ ...definition, alignment: { inputs: [1_000] } }, clock, () => undefined);
   const ended = running.run('realtime', stop.signal);
   return {
     query: running,

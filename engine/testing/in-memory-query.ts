@@ -10,13 +10,14 @@ import type { Decoder } from '../serde/decoder.ts';
 import { JsonDecoder } from '../serde/json-decoder.ts';
 import type { Source } from '../source/source.ts';
 import type { StateReader } from '../state/state-store.ts';
+import type { IdleInput } from '../time/idle-partitions.ts';
 import type { QueryUnderTest, RowForm } from './query-under-test.ts';
 
 /** What a query of operators alone is made of, for tests: records in JSON, one input topic, one output topic with every column of what comes out. */
 export interface InMemoryQuery {
   readonly name: string;
   readonly schema: Schema;
-  readonly eventTime: { readonly field: string; readonly delayMs: number; readonly maxFutureSkewMs?: number };
+  readonly eventTime: EventTimeUnderTest;
   /** The fields that key the input topic. */
   readonly key: readonly string[];
   /** Of every topic; default 1. */
@@ -28,6 +29,18 @@ export interface InMemoryQuery {
   readonly branches?: readonly Branch[];
   /** The operators, built anew for each life of the process: as `QueryDefinition.openSection`. */
   openSection(start: SectionStart, state: StateReader): Section;
+}
+
+/** How the records of a query are timed. */
+export interface EventTimeUnderTest {
+  readonly field: string;
+  readonly delayMs: number;
+  /** Default: five minutes. */
+  readonly maxFutureSkewMs?: number;
+  /** How long, by `advanceClock`, a partition may bring nothing before it is idle; default: half a minute. Of a query of several inputs none is ever. */
+  readonly idleTimeoutMs?: number;
+  /** Whether the watermark of an idle partition goes on by the clock; default: it stays. */
+  readonly whenIdle?: IdleInput['watermark'];
 }
 
 /** The inputs of a query that reads several; see {@link InMemoryQuery}. */
@@ -45,6 +58,7 @@ export interface Branch {
 }
 
 const defaultMaxFutureSkewMs = 300_000;
+const defaultIdleTimeoutMs = 30_000;
 
 /**
  * A query over operators, ready for the test kit: for whoever writes an operator, or a job in TypeScript. Results are written as JSON objects of all columns (but those
@@ -65,6 +79,7 @@ export function inMemoryQuery(query: InMemoryQuery): QueryUnderTest {
   };
   const deadLetters = { topic: 'dead-letters', partitions };
   const maxFutureSkewMs = eventTime.maxFutureSkewMs ?? defaultMaxFutureSkewMs;
+  const { idleTimeoutMs: timeoutMs = defaultIdleTimeoutMs, whenIdle: watermark = 'stays' } = eventTime;
   return {
     name,
     input,
@@ -83,6 +98,7 @@ export function inMemoryQuery(query: InMemoryQuery): QueryUnderTest {
         several === undefined
           ? { delayMs: eventTime.delayMs, maxFutureSkewMs }
           : { inputs: several.forms.map(({ delayMs }) => ({ delayMs, maxFutureSkewMs })) },
+      ...(several === undefined ? { idle: { inputs: [{ timeoutMs, watermark }], schema } } : {}),
       openSection: (start, state) => query.openSection(start, state),
       score: (records): Promise<Scored> => Promise.resolve({ records, deadLetters: [] }),
       encode: (records) => {

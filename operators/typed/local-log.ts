@@ -1,6 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
-import { defaultBounds, type Outputs, type QueryBounds, type Scored } from '../../engine/execution/query-definition.ts';
+import {
+  defaultBounds,
+  type Outputs,
+  type QueryBounds,
+  type QueryDefinition,
+  type Scored,
+} from '../../engine/execution/query-definition.ts';
 import { StreamingQuery, type QueryTotals, type Trigger } from '../../engine/execution/streaming-query.ts';
 import type { DeadLetter } from '../../engine/record/dead-letter.ts';
 import { messageValue } from '../../engine/record/message-batch.ts';
@@ -28,6 +34,7 @@ import type { Shape } from './stream-operator.ts';
 
 const newTopicPartitions = 4;
 const defaultMaxFutureSkewMs = 300_000;
+const idleTimeoutMs = 30_000;
 /** How long a reader of a topic waits for what is there. */
 const readWaitMs = 20;
 
@@ -137,6 +144,7 @@ export class LocalLog implements AsyncDisposable {
         modelDigest: '',
         ...this.#openSource(inputs),
         watermark: { inputs: rules },
+        ...idleRule(inputs),
         commitLog: new EmbeddedCommitLog({
           storage,
           job,
@@ -194,6 +202,12 @@ export async function runLocal<S extends Shape>(
 ): Promise<QueryTotals> {
   await using log = await LocalLog.open(dir);
   return await log.run(stream, options);
+}
+
+/** When a partition is idle, of a stream of one topic; ADR 0045. */
+function idleRule([first, second]: readonly StreamInput[]): Pick<QueryDefinition, 'idle'> {
+  if (first === undefined || second !== undefined) return {};
+  return { idle: { inputs: [{ timeoutMs: idleTimeoutMs, watermark: 'stays' }], schema: first.schema } };
 }
 
 /** Results as messages of the topics that they go to. */

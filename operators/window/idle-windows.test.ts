@@ -47,10 +47,10 @@ const definition: WindowDefinition = {
 type Watermark = 'stays' | 'goes on';
 
 function counts(watermark: Watermark, change: Partial<WindowDefinition> = {}, flushEveryMs = 0): QueryUnderTest {
-  const query = inMemoryQuery({
+  return inMemoryQuery({
     name: 'counts',
     schema,
-    eventTime: { field: 'at', delayMs: 0 },
+    eventTime: { field: 'at', delayMs: 0, idleTimeoutMs: timeoutMs, whenIdle: watermark },
     key: ['card'],
     partitions,
     bounds: { flushEveryMs },
@@ -59,10 +59,6 @@ function counts(watermark: Watermark, change: Partial<WindowDefinition> = {}, fl
       return { steps: [], emit: emitWindows(logic, state), logics: [logic] };
     },
   });
-  return {
-    ...query,
-    open: (parts) => ({ ...query.open(parts), idle: { inputs: [{ timeoutMs, watermark }], schema } }),
-  };
 }
 
 const row = (at: number, card = 'a'): { id: number; at: number; card: string } => ({ id: at, at, card });
