@@ -44,6 +44,7 @@ const jobs: readonly (readonly [what: string, kind: string, text: string])[] = [
     `${base}pattern: { key: card, first: amount < 10, followedBy: amount > first.amount, within: 20m, select: { low: first.amount, high: amount } }\n`,
   ],
   ['a join', 'join', joined],
+  ['amendments', 'amendments', `${files['job.yaml']}amendments: { topic: corrections, tolerance: 5%, within: 30m }\n`],
 ];
 
 describe('the state of an operator', () => {
