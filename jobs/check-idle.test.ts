@@ -11,7 +11,7 @@ import {
 import { testQuery } from '../engine/testing/test-query.ts';
 import type { CheckedJob } from './checked-job.ts';
 import { explainJob } from './explain.ts';
-import { partitionRules } from './runtime/partition-rules.ts';
+import { partitionRules, refuseAdvanceOnIdle } from './runtime/partition-rules.ts';
 import { jobUnderTest } from './test-files/job-under-test.ts';
 import { loadFiles } from './testing/job-folder.ts';
 
@@ -90,7 +90,9 @@ describe('what a job says of partitions that are quiet, or ahead', () => {
     expect(partitionRules(alone)).toEqual({});
     const goesOn = await jobOf(counted.replace('key: shop', 'key: id'), 'delay: 0s', 'delay: 0s, advanceOnIdle: true');
     expect(partitionRules(goesOn).idle?.inputs).toEqual([{ timeoutMs: 30_000, watermark: 'goes on' }]);
-    expect(() => partitionRules(goesOn, 0)).toThrow('advanceOnIdle must be false on a cluster');
+    expect(partitionRules(goesOn, 0)).toEqual({});
+    expect(() => refuseAdvanceOnIdle(goesOn)).toThrow('advanceOnIdle must be false on a cluster');
+    expect(() => refuseAdvanceOnIdle(alone)).not.toThrow();
   });
 });
 

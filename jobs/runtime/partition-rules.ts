@@ -8,17 +8,12 @@ import type { EventTimeDefinition } from '../source-definition.ts';
  * nothing, and asks its source nothing.
  *
  * @param partition of a task that reads that one alone: nothing there waits for another partition, and none is ahead of it.
- * @throws {SluiceError} `ADVANCE_ON_IDLE_ON_CLUSTER`
  */
 export function partitionRules(job: CheckedJob, partition?: number): Pick<QueryDefinition, 'idle' | 'alignment'> {
+  if (partition !== undefined) return {};
   const times = eventTimesOf(job);
-  const goesOn = times.some((time) => time?.advanceOnIdle === true) && waitsFor(job, 'any');
-  if (partition !== undefined) {
-    if (goesOn) throw onCluster(job);
-    return {};
-  }
   const isAligned = times.some((time) => time?.maxDriftMs !== undefined);
-  if (!goesOn && !isAligned && !waitsFor(job, 'others')) return {};
+  if (!goesOn(job) && !isAligned && !waitsFor(job, 'others')) return {};
   const schema = job.source.kind === 'inputs' ? job.source.plan.schema : job.schema;
   const idle = times.map((time) => {
     if (time === null) return null;
@@ -44,8 +39,16 @@ function waitsFor({ windows, sessions, pattern, source }: CheckedJob, what: 'oth
   );
 }
 
-function onCluster({ name }: CheckedJob): SluiceError {
-  return new SluiceError(
+/** Whether the clock moves a watermark that something waits for. */
+function goesOn(job: CheckedJob): boolean {
+  return eventTimesOf(job).some((time) => time?.advanceOnIdle === true) && waitsFor(job, 'any');
+}
+
+/** A cluster records no decision of a clock, and so must not take one. Called before anything is opened. @throws {SluiceError} `ADVANCE_ON_IDLE_ON_CLUSTER` */
+export function refuseAdvanceOnIdle(job: CheckedJob): void {
+  if (!goesOn(job)) return;
+  const { name } = job;
+  throw new SluiceError(
     'ADVANCE_ON_IDLE_ON_CLUSTER',
     `advanceOnIdle must be false on a cluster, where what a clock decides is not recorded yet; job ${name} has it: leave it out, or run the job with --profile local`,
     { fields: { job: name } },

@@ -22,6 +22,7 @@ import { openAmendEncoder } from './open-amend-encoder.ts';
 import { openModel } from './open-model.ts';
 import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
+import { refuseAdvanceOnIdle } from './partition-rules.ts';
 import { openDecoder } from './open-source.ts';
 import { planStages, type Stage } from './stages.ts';
 import { openResultEncoder } from './window-outputs.ts';
@@ -54,13 +55,14 @@ export interface ClusterRun extends AsyncDisposable {
  * the model is loaded once for all of them. Waits, saying so, while a service is away.
  *
  * @param signal aborted when the worker is to end before it has begun.
- * @throws {SluiceError} `SETTING_MISSING`, `SOURCE_UNSUITABLE`, what {@link ensureTopics} and the model throw, and what the settings' files do.
+ * @throws {SluiceError} `ADVANCE_ON_IDLE_ON_CLUSTER`, `SETTING_MISSING`, `SOURCE_UNSUITABLE`, what {@link ensureTopics} and the model throw, and what the settings' files do.
  */
 export async function openClusterRun(
   job: CheckedJob,
   profile: ClusterProfile,
   signal: AbortSignal,
 ): Promise<ClusterRun> {
+  refuseAdvanceOnIdle(job);
   const { settings, modelsDirectory, logger, clock, bounds } = profile;
   const { kafka, redis: redisSettings } = neededServices(settings);
   const stages = planStages(job);
