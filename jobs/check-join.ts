@@ -22,7 +22,7 @@ export interface SideContext {
   /** The number that its records have, among those of the join. */
   readonly input: number;
   /** What a field is called among the records of all sides. */
-  columnOf(field: string): string;
+  readonly columnOf: (field: string) => string;
   /** What is kept of its records, and comes out. */
   readonly columns: readonly string[];
 }

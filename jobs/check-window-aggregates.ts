@@ -149,7 +149,7 @@ function checkAggregate(
     ? []
     : typeof argument === 'string'
       ? [compiled(argument, verb)]
-      : declaration.top?.map((name, index) => compiled(name, verb, index));
+      : declaration.top?.map((field, index) => compiled(field, verb, index));
   if (verb === 'top') checkTopFields(declaration.top ?? [], place);
   const ranking = isRanked && declaration.by !== undefined ? compiled(declaration.by, 'by') : null;
   const input = isRanked ? ranking : typeof argument === 'string' ? compiled(argument, verb) : null;

@@ -77,7 +77,7 @@ function naive(spec: AggregateSpec, entries: readonly Entry[]): AggregateValue |
   const numbers = values.map(Number);
   if (spec.function === 'count') return values.length;
   if (values.length === 0) return null;
-  const ranked = (order: 1 | -1, from: readonly Entry[]): readonly Entry[] =>
+  const byValue = (order: 1 | -1, from: readonly Entry[]): readonly Entry[] =>
     // Sorting is stable, so that of equal ones the earliest comes first.
     from.toSorted((a, b) => order * (Number(a.value) - Number(b.value)));
   switch (spec.function) {
@@ -88,11 +88,11 @@ function naive(spec: AggregateSpec, entries: readonly Entry[]): AggregateValue |
     case 'argMax':
     case 'argMin': {
       const whole = inOrder.filter((entry) => carriedOf(entry)[0] !== null);
-      return ranked(spec.function === 'argMax' ? -1 : 1, whole)[0]?.offset ?? null;
+      return byValue(spec.function === 'argMax' ? -1 : 1, whole)[0]?.offset ?? null;
     }
     case 'top':
       return JSON.stringify(
-        ranked(1, inOrder)
+        byValue(1, inOrder)
           .slice(0, spec.n)
           .map((entry) => ({ offset: carriedOf(entry)[0] })),
       );

@@ -80,12 +80,12 @@ function ranked(
 }
 
 /** A field of the record with the greatest, or least, number: ClickHouse's `argMax` and `argMin`. Records in which either is null take no part; null for none. */
-export function argExtreme(order: RankOrder): Aggregator<unknown> {
-  return ranked(1, order, 'left out', (rows) => rows[0]?.values[0] ?? null) as Aggregator<unknown>;
+export function argExtreme(order: RankOrder): Aggregator<RankedRow[]> {
+  return ranked(1, order, 'left out', (rows) => rows[0]?.values[0] ?? null);
 }
 
 /** The first n records by a number, as a JSON list of objects with these fields; null for none. Records without the number take no part; fields may be null. */
-export function topRows(n: number, order: RankOrder, fields: readonly RankedField[]): Aggregator<unknown> {
+export function topRows(n: number, order: RankOrder, fields: readonly RankedField[]): Aggregator<RankedRow[]> {
   const shown = ({ name, isBoolean }: RankedField, value: AggregateValue | null): readonly [string, unknown] => {
     return [name, isBoolean && value !== null ? value === 1 : value];
   };
@@ -94,5 +94,5 @@ export function topRows(n: number, order: RankOrder, fields: readonly RankedFiel
     return JSON.stringify(
       rows.map(({ values }) => Object.fromEntries(fields.map((field, index) => shown(field, values[index] ?? null)))),
     );
-  }) as Aggregator<unknown>;
+  });
 }

@@ -21,7 +21,7 @@ export interface JoinInput {
   /** Which its rows are; no two of either have one position. */
   readonly gives: FlowRows;
   /** The number that a partition of the batches that are read has among those of this side. */
-  partitionOf(partition: number): number;
+  readonly partitionOf: (partition: number) => number;
 }
 
 /** What a join of two flows is made of. */

@@ -13,7 +13,8 @@ export interface UnionInput {
   readonly node: FlowNode;
   /** How its rows become those of the union. */
   readonly lift: Lift;
-  partitionOf(partition: number): number;
+  /** The number that a partition of the batches that are read has among those of this flow. */
+  readonly partitionOf: (partition: number) => number;
 }
 
 /** What a union is made of. */

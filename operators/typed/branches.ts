@@ -17,7 +17,10 @@ export type Branches<R> = string | Readonly<Record<string, BranchCondition<R>>>;
 export interface OpenBranch {
   readonly topic: string;
   /** The rows of a batch that go there. A row that a function throws on goes nowhere, and is a dead letter. */
-  choose(records: RecordBatch): { readonly records: RecordBatch; readonly deadLetters: readonly DeadLetter[] };
+  readonly choose: (records: RecordBatch) => {
+    readonly records: RecordBatch;
+    readonly deadLetters: readonly DeadLetter[];
+  };
 }
 
 /** Compiles the conditions of a stream's topics. @throws {SluiceError} `EXPRESSION_INVALID` */

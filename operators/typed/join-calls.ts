@@ -26,7 +26,8 @@ export function columnOfSide(side: PairSide, field: string): string {
 export interface PairFunction<Given> {
   readonly operatorId: string;
   readonly errors: ErrorPolicy;
-  call(left: Row | null, right: Row | null): Given;
+  /** Called for each pair; synchronous, and of its arguments alone, which are valid while it runs. */
+  readonly call: (left: Row | null, right: Row | null) => Given;
 }
 
 /** Calls a person's function for each row of a join's results, with the two records that it is made of. */

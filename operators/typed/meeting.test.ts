@@ -242,7 +242,7 @@ describe('branches', () => {
   });
 
   it('and several topics are one job on the embedded log, which goes on where it was', async () => {
-    await using directory = await temporaryDirectory();
+    using directory = temporaryDirectory();
     const paid = join(cards, transfers, {
       on: 'account',
       within: { before: '1m', after: '1m' },
@@ -272,7 +272,7 @@ describe('branches', () => {
     }
     await using log = await LocalLog.open(directory.path);
     const shown = (found: readonly Readonly<Record<string, unknown>>[]): string[] =>
-      found.map(({ account, to }) => `${account}-${to}`).sort();
+      found.map(({ account, to }) => `${String(account)}-${String(to)}`).sort();
     expect(shown(await log.read('paid'))).toEqual(['a-y', 'b-y']);
     expect(shown(await log.read('big'))).toEqual(['a-y']);
   });

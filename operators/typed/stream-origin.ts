@@ -42,7 +42,7 @@ export interface OpenNode {
   /** Where the watermarks of its partitions stand at the start. */
   readonly watermarks: readonly PartitionWatermark[];
   /** The number that a partition of the query has among those of this stream alone. */
-  partitionOf(partition: number): number;
+  readonly partitionOf: (partition: number) => number;
 }
 
 /** Where the records of a stream come from: a topic, or several streams that meet. */

@@ -183,7 +183,7 @@ describe('a job on the embedded log', () => {
       price,
       proxy,
     });
-    const rows = [
+    const bidsMade = [
       bid(1, 0, 'ann', 5),
       bid(2, 1, 'bob', 9, true),
       bid(3, 2, 'cid', 9),
@@ -192,7 +192,7 @@ describe('a job on the embedded log', () => {
       bid(2, 20, 'x', 1),
       bid(3, 20, 'x', 1),
     ];
-    expect(await collect(best, rows, { partitionOf: (row) => (row as { auction: number }).auction })).toEqual([
+    expect(await collect(best, bidsMade, { partitionOf: (row) => (row as { auction: number }).auction })).toEqual([
       {
         window_start: 0,
         window_end: 10_000,
