@@ -255,7 +255,7 @@ export class StreamingQuery {
     const { partitions, offsets } = messages ?? positionsOf(records, deadLetters);
     const ranges = takeRanges(partitions, offsets, task.nextOffsets);
     this.#watch?.heard(ranges);
-    const idle = (await this.#watch?.findIdle()) ?? [];
+    const idle = this.#watch === null ? [] : await this.#watch.findIdle();
     if (idle.length > 0) records = { ...records, idle: idlePartitions(idle, task.watermarks) };
     this.#futureGuarded += stampWatermarks(records, messages, task.watermarks, watermark);
     return {
