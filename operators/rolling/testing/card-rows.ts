@@ -74,16 +74,24 @@ const content = fc.record({
   flagged: fc.option(fc.constantFrom(0, 1)),
 });
 
-/** Crowded; mostly forward, with ties, around zero too; sometimes far back, so that some rows are degraded and some late. */
+const usualStep = fc.oneof(
+  { weight: 7, arbitrary: fc.constantFrom(0, 0, 0, 0, 1, 2, 4) },
+  fc.integer({ min: -90, max: 20 }),
+);
+/** Much at once, then nothing for about as long as windows are, with what is late by a little. */
+const burstyStep = fc.oneof(
+  { weight: 12, arbitrary: fc.constantFrom(0, 0, 0, 1) },
+  { weight: 2, arbitrary: fc.integer({ min: -30, max: 0 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 10, max: 70 }) },
+);
+
+/** Crowded; mostly forward, with ties, around zero too; sometimes far back, so that some rows are degraded and some late; or in bursts. */
 export const cardStreams: fc.Arbitrary<readonly CardRow[]> = fc
   .tuple(
     fc.constantFrom(-40, 0, 1_000),
-    fc.array(
-      fc.tuple(
-        content,
-        fc.oneof({ weight: 7, arbitrary: fc.constantFrom(0, 0, 0, 0, 1, 2, 4) }, fc.integer({ min: -90, max: 20 })),
-      ),
-      { maxLength: 80, size: 'max' },
+    fc.oneof(
+      fc.array(fc.tuple(content, usualStep), { maxLength: 80, size: 'max' }),
+      fc.array(fc.tuple(content, burstyStep), { maxLength: 80, size: 'max' }),
     ),
   )
   .map(([start, steps]) => {
