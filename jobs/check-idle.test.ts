@@ -50,6 +50,16 @@ sinks:
   - topic: counts
 `;
 
+const tables = `tables:
+  shops:
+    topic: shops
+    fields: { shop: string, at: timestamp, city: string }
+    key: shop
+    eventTime: { field: at, delay: 0s }
+enrich:
+  - { table: shops, on: shop, fields: [city], asOf: event-time, missing: keep }
+`;
+
 async function jobOf(text: string, from = '', to = ''): Promise<CheckedJob> {
   if (!text.includes(from)) throw new RangeError(`no "${from}" to change`);
   const outcome = await loadFiles({ 'jobs/job.yaml': text.replace(from, () => to) });
@@ -131,6 +141,29 @@ describe('a job over inputs that go quiet', () => {
       checkNewAnswer([{ shop: 's', n: 2 }]),
       advanceWatermark(at(120)),
       checkNewAnswer([{ shop: 's', n: 2 }]),
+    ]);
+  });
+
+  it('closes windows of records that are looked up in a table, which is waited for by nobody', async () => {
+    const job = await jobOf(
+      counted.replace('features: none', `${tables}features: none`),
+      'n: { count: true }',
+      "n: { count: true }, last: { last: 'shops.city' }",
+    );
+    await using underTest = await jobUnderTest(job, { modelsDirectory: '', partitions: 2 });
+    const visit = (second: number): Readonly<Record<string, unknown>> => {
+      return { source: { id: 'v', at: at(second), shop: 's', page: 'p' } };
+    };
+    await testQuery(underTest, [
+      addData([{ shops: { shop: 's', at: at(-9_000), city: 'Ghent' } }]),
+      addData([visit(0)], { partition: 0 }),
+      addData([visit(1)], { partition: 1 }),
+      addData([visit(60)], { partition: 0 }),
+      advanceClock(20_000),
+      addData([visit(70)], { partition: 0 }),
+      checkAnswer([]),
+      advanceClock(10_000),
+      checkNewAnswer([{ shop: 's', n: 2, last: 'Ghent' }]),
     ]);
   });
 });
