@@ -14,7 +14,7 @@ import {
   type JoinDescription,
   type UnionDescription,
 } from './describe-inputs.ts';
-import { holdRule, operatorsOf, planStages } from './runtime/stages.ts';
+import { holdRule, planStages } from './runtime/stages.ts';
 import {
   describePattern,
   describeRecords,
@@ -252,7 +252,7 @@ function describeStages(job: CheckedJob): readonly StageDescription[] {
       group: `${job.app}.${job.name}${suffix}`,
       reads: input === 'source' ? originName(job) : input.topic,
       key,
-      operators: operatorsOf(stage),
+      operators: stage.operators,
       holdMs: input !== 'source' && stage.windows !== null ? holdRule(stage, 1).maxLagMs : null,
       exchange: output === 'results' ? null : { topic: output.topic, key: output.key, partitions: output.partitions },
     };

@@ -20,6 +20,8 @@ export interface ExchangeEncoderOptions {
   readonly columns: Schema;
   /** The task that writes, as the partition of its input; where it reads the job's input, that is each record's own. */
   readonly writer: number | 'own';
+  /** Where all records go, whatever their keys; absent: each to its key's partition. */
+  readonly partition?: number;
 }
 
 /** The most that a message's key and value may take together: brokers and clients refuse 1,000,000 bytes and the message's frame, unless told otherwise. */
@@ -43,7 +45,7 @@ export class ExchangeEncoder implements Encoder {
   readonly #schema: Schema;
 
   constructor(options: ExchangeEncoderOptions) {
-    const { schema, columns, topic, key, partitionCount } = options;
+    const { schema, columns, topic, key, partitionCount, partition } = options;
     this.#options = options;
     this.#schema = schema.with(...headFields.map((field) => ({ ...field, name: headColumn(field.name) })));
     this.#encoder = new AvroEncoder({
@@ -56,7 +58,7 @@ export class ExchangeEncoder implements Encoder {
       ],
       topic,
       key,
-      partitioner: keyPartitioner(partitionCount),
+      partitioner: partition === undefined ? keyPartitioner(partitionCount) : () => partition,
       avroSchema: exchangeAvro(columns),
       schemaId: exchangeSchemaId,
     });

@@ -10,6 +10,8 @@ export const passengers = {
   inputPartition: '(input partition)',
   /** When the job's input log took the record, in milliseconds, -1 where it does not say: the exchange's messages have this as their timestamp. */
   arrival: '(arrival)',
+  /** The record's event time, where the inputs that meet in an exchange call it differently. */
+  eventTime: '(event time)',
   /** What every writer to the task had passed at the record: the watermark that it hands on. Only in a task that reads an exchange and writes another. */
   passed: '(passed)',
 } as const;

@@ -19,6 +19,8 @@ export interface SectionStart {
   readonly watermarks: PartitionWatermarks;
   /** For a task that reads what several others have written: how operators that go by the least watermark of all partitions find it. */
   readonly hold?: HoldRule;
+  /** The same of each of several inputs. */
+  readonly holds?: readonly HoldRule[];
   /** As {@link QueryBounds} has it, for all operators of the task together. */
   readonly workingSetBytes?: number | undefined;
 }

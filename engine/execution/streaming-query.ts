@@ -5,7 +5,7 @@ import { LatencyHistogram } from '../observability/latency-histogram.ts';
 import { recordLatency } from '../observability/record-latency.ts';
 import type { DeadLetter } from '../record/dead-letter.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
-import { COMPACTED, LATE, type RecordBatch } from '../record/record-batch.ts';
+import { COMPACTED, LATE, MARK, type RecordBatch } from '../record/record-batch.ts';
 import type { Decoder } from '../serde/decoder.ts';
 import type { PartitionRange, Polled } from '../source/source.ts';
 import { nonePaused } from '../time/alignment.ts';
@@ -263,7 +263,7 @@ export class StreamingQuery {
       ranges: [...idle, ...ranges],
       records,
       deadLetters,
-      ledger: { ...emptyLedger, read: records.rowCount + deadLetters.length },
+      ledger: { ...emptyLedger, read: records.rowCount - countFlagged(records, MARK) + deadLetters.length },
       watermarksMs: task.watermarks.entries(),
       messages,
       state: null,

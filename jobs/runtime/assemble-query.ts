@@ -9,6 +9,7 @@ import {
   type Scored,
 } from '../../engine/execution/query-definition.ts';
 import type { DeadLetter } from '../../engine/record/dead-letter.ts';
+import type { MessageBatch } from '../../engine/record/message-batch.ts';
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import type { DeadLetterEncoder } from '../../engine/serde/dead-letter-encoder.ts';
 import type { Decoder } from '../../engine/serde/decoder.ts';
@@ -74,11 +75,7 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     ...(amendEncoder === null
       ? {}
       : { encodeAmended: (amended: RecordBatch) => encodeWith(job, [amendEncoder], parts.input, amended) }),
-    encodeDeadLetters: (found) => {
-      const letters = inTheirInputs(job, found);
-      if (parts.encodeDeadLetters === null) throw refused(job, letters);
-      return parts.encodeDeadLetters(letters);
-    },
+    encodeDeadLetters: (letters) => writeLetters(job, parts.encodeDeadLetters, inTheirInputs(job, letters)),
     bounds: { ...defaultBounds, flushEveryMs: job.state.flushEveryMs, ...paceOf(job), ...parts.bounds },
   };
 }
@@ -128,6 +125,21 @@ export function unwrittenLetters(
     const [partition, offset] = [partitions[row] ?? 0, offsets[row] ?? 0];
     return { topic, partition, offset, stage: 'encode', code, message, value: null };
   });
+}
+
+/**
+ * Writes dead letters as the job's policy has it. Called with those of a batch, under the positions where their records stand.
+ *
+ * @param encode `null` for a job that stops at its first bad record.
+ * @throws {SluiceError} `BAD_RECORD` for such a job.
+ */
+export function writeLetters(
+  job: CheckedJob,
+  encode: DeadLetterEncoder | null,
+  letters: readonly DeadLetter[],
+): MessageBatch {
+  if (encode === null) throw refused(job, letters);
+  return encode(letters);
 }
 
 function refused(job: CheckedJob, letters: readonly DeadLetter[]): SluiceError {

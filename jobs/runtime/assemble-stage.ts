@@ -1,7 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { ArrivalDecoder, arrivedSchema } from '../../engine/exchange/arrivals.ts';
 import { ExchangeDecoder, exchangedSchema } from '../../engine/exchange/exchange-decoder.ts';
-import { ExchangeEncoder } from '../../engine/exchange/exchange-encoder.ts';
 import { passengers } from '../../engine/exchange/exchange-format.ts';
 import { passedSchema } from '../../engine/exchange/pass-watermarks.ts';
 import type { QueryDefinition, SectionStart } from '../../engine/execution/query-definition.ts';
@@ -16,10 +15,14 @@ import { rollingFields } from '../../operators/rolling/rolling-layout.ts';
 import { explodedField } from '../../operators/select/explode.ts';
 import { sessionFields } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { acrossWriters } from './across-writers.ts';
+import { inputStage, jointStage } from './assemble-inputs.ts';
 import { assembleQuery, unwrittenLetters, type QueryParts } from './assemble-query.ts';
+import { ExchangeWriter } from './exchange-writer.ts';
 import { featureSection, type SectionPlan } from './feature-section.ts';
 import { patternSection } from './pattern-section.ts';
-import { holdRule, type Exchange, type Stage } from './stages.ts';
+import { withoutState } from './without-state.ts';
+import { holdRule, keepsState, type Exchange, type Stage } from './stages.ts';
 import { windowSection } from './window-section.ts';
 
 /** What a cluster gives a stage of a job to run on. */
@@ -28,6 +31,8 @@ export interface StageParts extends QueryParts {
   readonly partition: number;
   /** Partitions of the topic that the stage before reads: as many tasks write to this one's exchange. Of no matter to the first stage. */
   readonly upstreamPartitions: number;
+  /** The same of each of several inputs, for the stage that has them all; absent for jobs of one. */
+  readonly upstreams?: readonly number[];
   /** Partitions of the exchange that the stage writes. Of no matter to the last. */
   readonly downstreamPartitions: number;
 }
@@ -39,8 +44,14 @@ export interface StageParts extends QueryParts {
  *   has its own); `model` and `encoders` are the last stage's.
  */
 export function assembleStage(job: CheckedJob, stage: Stage, parts: StageParts): QueryDefinition {
-  const whole = { ...assembleQuery(job, parts), jobDigest: stage.digest };
+  const commitLog = keepsState(job, stage) ? parts.commitLog : withoutState(parts.commitLog);
+  const whole = { ...assembleQuery(job, { ...parts, commitLog }), jobDigest: stage.digest };
   const { input, output } = stage;
+  if (job.source.kind === 'inputs') {
+    const { plan } = job.source;
+    if (output !== 'results') return inputStage(job, plan, stage, output, parts, whole);
+    return jointStage(job, plan, stage, parts, whole);
+  }
   if (input === 'source') return output === 'results' ? whole : firstStage(job, stage, output, parts, whole);
   return laterStage(job, stage, parts, whole);
 }
@@ -68,8 +79,7 @@ function firstStage(
     ...whole,
     decoder: new ArrivalDecoder(decoder, stage.inputSchema),
     openSection: (start, state) => featureSection(plan, start, state),
-    score: (records) => Promise.resolve({ records, deadLetters: [] }),
-    encode: exchangeWriter(output, stage, plan, parts, 'own'),
+    ...handingOn(job, output, stage, plan, parts, 'own'),
   };
 }
 
@@ -110,11 +120,7 @@ function laterStage(job: CheckedJob, stage: Stage, parts: StageParts, whole: Que
   if (output === 'results') {
     return { ...common, score: (records) => whole.score(resultsOf(records, job.features.outputSchema)) };
   }
-  return {
-    ...common,
-    score: (records) => Promise.resolve({ records, deadLetters: [] }),
-    encode: exchangeWriter(output, stage, plan, parts, parts.partition),
-  };
+  return { ...common, ...handingOn(job, output, stage, plan, parts, parts.partition) };
 }
 
 /** What a stage that reads an exchange does with its records. */
@@ -129,25 +135,30 @@ function stageSection(
   return featureSection(plan, start, state);
 }
 
-/** An operator whose keys' records come from several tasks, and so go by what all of these have passed. */
-function acrossWriters<Plan extends { readonly definition: { readonly closedBy: 'partition' | 'query' } }>(
-  plan: Plan,
-): Plan {
-  return { ...plan, definition: { ...plan.definition, closedBy: 'query' } };
-}
-
-function exchangeWriter(
-  { topic, key }: Exchange,
+/** How a stage that writes an exchange ends: nothing is scored, and what comes out goes on. */
+function handingOn(
+  job: CheckedJob,
+  output: Exchange,
   stage: Stage,
   plan: SectionPlan,
   { downstreamPartitions: partitionCount, input }: StageParts,
   writer: number | 'own',
-): QueryDefinition['encode'] {
-  const schema = sectionSchema(plan);
-  const encoder = new ExchangeEncoder({ topic, key, partitionCount, schema, columns: stage.outputSchema, writer });
-  return (records) => {
-    const { messages, failures } = encoder.encode(records);
-    return { messages: [messages], deadLetters: unwrittenLetters(failures, atInput(records), input) };
+): Pick<QueryDefinition, 'score' | 'encode'> {
+  const { field: eventTimeField, delayMs } = job.source.eventTime;
+  const to = new ExchangeWriter(output, {
+    schema: sectionSchema(plan),
+    columns: stage.outputSchema,
+    partitionCount,
+    writer,
+    eventTimeField,
+    delayMs: stage.input === 'source' ? delayMs : null,
+  });
+  return {
+    score: to.score,
+    encode: (records) => {
+      const { messages, failures } = to.write(records);
+      return { messages, deadLetters: unwrittenLetters(failures, atInput(records), input) };
+    },
   };
 }
 

@@ -20,12 +20,12 @@ import { inputColumn } from '../../operators/join/join-definition.ts';
 import type { EnrichPlan, InputsPlan } from '../inputs-plan.ts';
 import { duplicateSteps } from './inputs-section.ts';
 
-/** The watermarks of the stream's partitions alone: tables hold nothing back that is computed of records. */
-export function streamWatermarks({ inputs }: InputsPlan, all: PartitionWatermarks): PartitionWatermarks {
+/** Where what is done with the records starts: from the watermarks of the stream's partitions alone, since tables hold nothing back that is computed of records. */
+export function streamStart({ inputs }: InputsPlan, { state, watermarks, holds }: SectionStart): SectionStart {
   const stream = inputs.length - 1;
-  return new PartitionWatermarks(
-    all.entries().filter(({ partition }) => inputOfPartition(partition, inputs.length) === stream),
-  );
+  const hold = holds?.[stream];
+  const own = watermarks.entries().filter(({ partition }) => inputOfPartition(partition, inputs.length) === stream);
+  return { state, watermarks: new PartitionWatermarks(own, hold), ...(hold === undefined ? {} : { hold }) };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import type { Decoder } from '../../engine/serde/decoder.ts';
 import { DeletionDecoder } from '../../engine/source/merged/deletion-decoder.ts';
@@ -40,18 +41,34 @@ export async function openInputs(plan: InputsPlan, storage: Storage, registry: S
  * @param decoders one for each input; `null` where it gives records.
  */
 export function readInputs(
-  { inputs, schema, enriched }: InputsPlan,
+  plan: InputsPlan,
   source: Source,
   decoders: readonly (Decoder | null)[],
   onProgress: (input: number, newestMs: number) => void = () => undefined,
 ): InputsReader {
+  const { inputs, schema } = plan;
   const decodings = inputs.map((input, index) => {
     const decoder = decoders[index] ?? null;
-    // Where there are look-ups, all inputs but the last are tables.
-    const isTable = enriched !== null && index < inputs.length - 1;
-    return { decoder: isTable && decoder !== null ? ofTable(input, decoder) : decoder, lift: input.lift };
+    return { decoder: isTable(plan, index) && decoder !== null ? ofTable(input, decoder) : decoder, lift: input.lift };
   });
   return new InputsReader({ source, inputs: decodings, schema, onProgress });
+}
+
+/** Whether records are looked up in an input: in all but the last, where there are look-ups. */
+export function isTable({ inputs, enriched }: InputsPlan, index: number): boolean {
+  return enriched !== null && index < inputs.length - 1;
+}
+
+/**
+ * What decodes the messages of one of several inputs that are topics. Called for each task that reads one.
+ *
+ * @param registry as `openDecoder` has it.
+ */
+export function openInputDecoder(plan: InputsPlan, index: number, registry: SchemaRegistry): Decoder {
+  const input = plan.inputs[index];
+  assert(input !== undefined, 'the job has such an input');
+  const decoder = openDecoder(input, registry);
+  return isTable(plan, index) ? ofTable(input, decoder) : decoder;
 }
 
 /** What decodes a table's topic: its messages without a value delete their keys. */

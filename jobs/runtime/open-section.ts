@@ -5,7 +5,7 @@ import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { amendSection } from './amend-section.ts';
 import { featureSection, jobSection } from './feature-section.ts';
-import { enrichSection, streamWatermarks } from './enrich-section.ts';
+import { enrichSection, streamStart } from './enrich-section.ts';
 import { inputsSection } from './inputs-section.ts';
 import { patternSection } from './pattern-section.ts';
 import { windowSection } from './window-section.ts';
@@ -14,12 +14,10 @@ import { windowSection } from './window-section.ts';
 export function openSection(job: CheckedJob, start: SectionStart, state: StateReader): Section {
   if (job.source.kind !== 'inputs') return openAlone(job, start, state);
   const { plan } = job.source;
-  const watermarks = plan.join === null ? start.watermarks : new PartitionWatermarks();
-  if (plan.enriched !== null) {
-    const own = streamWatermarks(plan, start.watermarks);
-    return enrichSection(plan, openAlone(job, { state: start.state, watermarks: own }, state), start, state);
-  }
-  return inputsSection(plan, openAlone(job, { state: start.state, watermarks }, state), start, state);
+  if (plan.enriched !== null) return enrichSection(plan, openAlone(job, streamStart(plan, start), state), start, state);
+  // Results of a join carry a watermark of their own, and come from nowhere else.
+  const behind = plan.join === null ? start : { state: start.state, watermarks: new PartitionWatermarks() };
+  return inputsSection(plan, openAlone(job, behind, state), start, state);
 }
 
 /** What a job does with the records of its one source, or with what comes out of its several. */

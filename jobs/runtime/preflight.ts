@@ -13,11 +13,11 @@ import { Checklist, fine, warned, type CheckResult } from './cluster/checklist.t
 import { clusterRegistry } from './cluster/cluster-registry.ts';
 import type { ClusterSettings } from './cluster/cluster-settings.ts';
 import { checkIgnoredSinks } from './cluster/ignored-sinks.ts';
-import { inputTopic } from './cluster/job-topics.ts';
+import { inputTopics, topicOf } from './cluster/job-topics.ts';
 import { neededServices } from './cluster/needed-services.ts';
 import { openModel } from './open-model.ts';
 import { outputTopics } from './open-outputs.ts';
-import { operatorsOf, planStages, type Stage } from './stages.ts';
+import { keepsState, planStages, type Stage } from './stages.ts';
 
 /** What the checks are made with. */
 export interface PreflightProfile {
@@ -50,12 +50,11 @@ async function checkCluster(job: CheckedJob, { settings, threads, clock }: Prefl
   const checklist = new Checklist();
   const isSound = await checklist.check('settings', async () => {
     neededServices(settings);
-    inputTopic(job);
+    inputTopics(job);
     return Promise.resolve(fine('Kafka and Redis are named'));
   });
   if (!isSound) return checklist;
   const { kafka, redis: redisSettings } = neededServices(settings);
-  const input = inputTopic(job);
   const stages = planStages(job);
   if (stages.length > 1) await checklist.check('stages', () => Promise.resolve(fine(stageWords(job, stages))));
   const redis = connectRedis(redisSettings, () => undefined);
@@ -68,9 +67,10 @@ async function checkCluster(job: CheckedJob, { settings, threads, clock }: Prefl
     ]);
     checklist.results.push(...ofRedis.results);
     for (const stage of stages) {
-      const topic = stage.input === 'source' ? input : stage.input.topic;
+      const topic = topicOf(job, stage);
       const fateOf = redisAnswers ? await fatesOfLeft(redis, job, stages.length) : () => 'refuse' as const;
-      const tasks = { name: `${job.app}.${job.name}${stage.suffix}`, topic, digest: stage.digest, fateOf };
+      const state = keepsState(job, stage) ? ('kept' as const) : ('none' as const);
+      const tasks = { name: `${job.app}.${job.name}${stage.suffix}`, topic, digest: stage.digest, fateOf, state };
       if (partitions !== null && redisAnswers) await checkPositions(checklist, tasks, kafka.client, redis, clock);
       else checklist.skip([`positions in ${topic}`], 'the topic and Redis must both be there');
     }
@@ -84,7 +84,7 @@ async function checkCluster(job: CheckedJob, { settings, threads, clock }: Prefl
 /** Which groups of workers there will be, and what runs in each. */
 function stageWords({ app, name }: CheckedJob, stages: readonly Stage[]): string {
   const words = stages.map((stage) => {
-    const operators = operatorsOf(stage);
+    const { operators } = stage;
     const computes = operators.length === 0 ? 'passes records on' : `computes ${operators.join(', ')}`;
     return `${app}.${name}${stage.suffix}, keyed by ${stage.key.join(' + ')}, ${computes}`;
   });

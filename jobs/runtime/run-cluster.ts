@@ -1,8 +1,11 @@
+import { SluiceError } from '../../engine/error.ts';
 import { allEnded } from '../../engine/execution/all-ended.ts';
 import type { QueryBounds } from '../../engine/execution/query-definition.ts';
 import { retryTransient } from '../../engine/execution/retry-transient.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
+import type { Decoder } from '../../engine/serde/decoder.ts';
 import type { Encoder } from '../../engine/serde/encoder.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
 import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import { OnlineValues } from '../../engine/state/redis/online-values.ts';
@@ -12,17 +15,19 @@ import { adoptOnCluster } from '../state/changed-tasks.ts';
 import { assembleStage } from './assemble-stage.ts';
 import type { ClusterKafka, ClusterSettings } from './cluster/cluster-settings.ts';
 import { clusterRegistry } from './cluster/cluster-registry.ts';
-import { ensureTopics, inputTopic, writtenTopics } from './cluster/job-topics.ts';
+import { ensureTopics, inputTopics, topicOf, writtenTopics } from './cluster/job-topics.ts';
 import { neededServices } from './cluster/needed-services.ts';
 import { checkPartitionsKept } from './cluster/recorded-partitions.ts';
 import { runFigures, type RunFigures } from './cluster/run-figures.ts';
 import { StageWorker, type WorkerTrigger } from './cluster/stage-worker.ts';
+import { tablesRead } from './cluster/tables-read.ts';
 import { keptOnline, withOnlineFeatures } from './online-features.ts';
 import { openAmendEncoder } from './open-amend-encoder.ts';
 import { openModel } from './open-model.ts';
 import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
 import { refuseAdvanceOnIdle } from './partition-rules.ts';
+import { openInputDecoder } from './open-inputs.ts';
 import { openDecoder } from './open-source.ts';
 import { planStages, type Stage } from './stages.ts';
 import { openResultEncoder } from './window-outputs.ts';
@@ -66,19 +71,19 @@ export async function openClusterRun(
   const { settings, modelsDirectory, logger, clock, bounds } = profile;
   const { kafka, redis: redisSettings } = neededServices(settings);
   const stages = planStages(job);
-  const input = inputTopic(job);
+  const inputs = inputTopics(job);
+  const input = inputs.join(', ');
   // A worker that is started again while a service is away waits for it, as it would have done in the middle of its work.
   const waiting = <T>(call: () => Promise<T>): Promise<T> =>
     retryTransient(call, clock, signal, (error) => logger.warn('the worker waits and tries again', errorFields(error)));
   const counts = await waiting(() => topicsOf(job, stages, kafka, profile));
   const countOf = (topic: string): number => counts.get(topic) ?? 1;
-  const topicOf = ({ input: from }: Stage): string => (from === 'source' ? input : from.topic);
   const nameOf = ({ suffix }: Stage): string => `${job.app}.${job.name}${suffix}`;
   const opened = new Opened();
   try {
     const redis = opened.add(connectRedis(redisSettings, sayOnce(logger)), (client) => client.disconnect());
     for (const stage of stages) {
-      const topic = topicOf(stage);
+      const topic = topicOf(job, stage);
       await waiting(() => checkPartitionsKept(redis, nameOf(stage), topic, countOf(topic), 'record'));
     }
     const fateOf = await waiting(() => adoptOnCluster(redis, job, stages.length, logger));
@@ -100,10 +105,11 @@ export async function openClusterRun(
     const online = keptOnline(job);
     const workers = stages.map((stage, index) => {
       const [before, isLast] = [stages[index - 1], stage.output === 'results'];
+      const topic = topicOf(job, stage);
       return new StageWorker({
         name: nameOf(stage),
-        topic: topicOf(stage),
-        partitions: countOf(topicOf(stage)),
+        topic,
+        partitions: countOf(topic),
         fateOf: (digest) => (digest === stage.digest ? 'serve' : fateOf(digest)),
         kafka,
         redis,
@@ -116,15 +122,16 @@ export async function openClusterRun(
           const query = assembleStage(job, stage, {
             partition,
             source,
-            input,
-            decoder: stage.input === 'source' ? openDecoder(job, registry) : null,
+            input: stage.input === 'source' ? topic : input,
+            decoder: decoderOf(job, stage, registry),
             commitLog,
             model: isLast ? model : null,
             encoders: isLast ? encoders : [],
             lateEncoder,
             amendEncoder,
             encodeDeadLetters,
-            upstreamPartitions: countOf(before === undefined ? input : topicOf(before)),
+            upstreamPartitions: countOf(before === undefined ? topic : topicOf(job, before)),
+            upstreams: inputs.map(countOf),
             downstreamPartitions: stage.output === 'results' ? 1 : countOf(stage.output.topic),
             bounds: { workingSetBytes: settings.workingSetBytes, ...bounds },
           });
@@ -134,15 +141,41 @@ export async function openClusterRun(
     });
     return {
       get figures() {
-        return runFigures(workers.map(({ totals }) => totals));
+        return runFigures(
+          workers.map(({ totals }) => totals),
+          inputs.length,
+        );
       },
-      run: (trigger, stopped) => runStages(workers, trigger, stopped),
+      run: (trigger, stopped) =>
+        runStages(workers, trigger, stopped, async (index, ending) => {
+          if (index !== streamOf(job)) return;
+          const tables = stages.slice(0, index).map((stage) => {
+            const topic = topicOf(job, stage);
+            return { group: nameOf(stage), topic, partitions: countOf(topic) };
+          });
+          await tablesRead(tables, kafka.client, clock, ending, (error) =>
+            logger.warn('the worker waits and tries again', errorFields(error)),
+          );
+        }),
       [Symbol.asyncDispose]: () => opened.close(),
     };
   } catch (error) {
     await opened.close();
     throw error;
   }
+}
+
+/** What decodes the messages that a stage reads; `null` where it reads an exchange, which has its own. */
+function decoderOf(job: CheckedJob, { input, origin }: Stage, registry: SchemaRegistry): Decoder | null {
+  if (input !== 'source') return null;
+  return job.source.kind === 'inputs'
+    ? openInputDecoder(job.source.plan, origin, registry)
+    : openDecoder(job, registry);
+}
+
+/** The stage of the records that are looked up in tables, whose stages come before it; `null` for a job without tables. */
+function streamOf({ source }: CheckedJob): number | null {
+  return source.kind === 'inputs' && source.plan.enriched !== null ? source.plan.inputs.length - 1 : null;
 }
 
 /** What was opened, to be closed in the other order. */
@@ -167,7 +200,7 @@ async function topicsOf(
 ): Promise<ReadonlyMap<string, number>> {
   using admin = new KafkaAdmin(client);
   const written = writtenTopics(job, stages);
-  return await ensureTopics(inputTopic(job), written, { admin, replicas, clock }, ({ topic, use }, partitions) =>
+  return await ensureTopics(inputTopics(job), written, { admin, replicas, clock }, ({ topic, use }, partitions) =>
     logger.info(`created topic ${topic} for the job's ${use}`, { topic, partitions }),
   );
 }
@@ -182,8 +215,17 @@ function sayOnce(logger: Logger): (error: Error) => void {
   };
 }
 
-/** All at once; or one after the other, where what is there is worked off: a stage has all of its input once the one before has ended. */
-async function runStages(workers: readonly StageWorker[], trigger: WorkerTrigger, stopped: AbortSignal): Promise<void> {
+/**
+ * All at once; or one after the other, where what is there is worked off: a stage has all of its input once the one before has ended.
+ *
+ * @param before what a stage waits for first, where all run at once.
+ */
+async function runStages(
+  workers: readonly StageWorker[],
+  trigger: WorkerTrigger,
+  stopped: AbortSignal,
+  before: (index: number, ending: AbortSignal) => Promise<void>,
+): Promise<void> {
   if (trigger !== 'realtime') {
     for (const worker of workers) await worker.run(trigger, stopped);
     return;
@@ -192,12 +234,17 @@ async function runStages(workers: readonly StageWorker[], trigger: WorkerTrigger
   const end = (): void => ended.abort();
   stopped.addEventListener('abort', end, { once: true });
   if (stopped.aborted) end();
-  const runs = workers.map((worker) =>
-    worker.run(trigger, ended.signal).catch((error: unknown) => {
+  const runs = workers.map(async (worker, index) => {
+    try {
+      await before(index, ended.signal);
+      await worker.run(trigger, ended.signal);
+    } catch (error) {
+      // Told to end while it waited: it had not begun.
+      if (stopped.aborted && error instanceof SluiceError && error.retryable === 'transient') return;
       end();
       throw error;
-    }),
-  );
+    }
+  });
   // Every stage hands over before the first error, which is the cause, is given on.
   await allEnded(runs);
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeDeadLetters } from '../../engine/serde/dead-letter-encoder.ts';
+import { MARK } from '../../engine/record/record-batch.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { messageBatchOf } from '../../engine/storage/message-batch-builder.ts';
 import { ExchangeDecoder } from '../../engine/exchange/exchange-decoder.ts';
@@ -234,6 +235,9 @@ describe('the stages of a job with windows, a pattern, sessions or lists', () =>
       await chain.drain(chooser(seed));
       expect(chain.texts('bad')).toEqual([]);
       for (const [index, topic] of chain.exchanges.entries()) {
+        const { output } = planStages(job)[index + 1] ?? { output: 'results' };
+        // Where marks stand among the records depends on how the run was cut; the stage behind is held to what is there.
+        if (output !== 'results' && output.waits === 'for all') continue;
         const again = await Chain.open(job, []);
         for (let partition = 0; partition < chain.log.partitionCount(topic); partition++) {
           again.log.append(messageBatchOf(topic, chain.log.of(topic, partition)));
@@ -309,11 +313,13 @@ describe('the stages of a job with windows, a pattern, sessions or lists', () =>
           bySource.get(`${records.partitions[row]}/${offset}`),
         );
         order.forEach((first, at) => {
-          if (first === undefined || first.amount >= 4) return;
+          const isMark = ((records.flags[at] ?? 0) & MARK) !== 0;
+          if (isMark || first === undefined || first.amount >= 4) return;
           const taken = order
             .slice(at + 1)
             .find(
-              (next) =>
+              (next, behind) =>
+                ((records.flags[at + 1 + behind] ?? 0) & MARK) === 0 &&
                 next?.shop === first.shop &&
                 next.at >= first.at &&
                 next.at - first.at < 20_000 &&

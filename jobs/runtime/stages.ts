@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { Schema } from '../../engine/record/schema.ts';
+import { passengers } from '../../engine/exchange/exchange-format.ts';
+import { markedSchema } from '../../engine/exchange/exchange-marks.ts';
+import { Schema, type Field } from '../../engine/record/schema.ts';
 import type { HoldRule } from '../../engine/time/partition-watermarks.ts';
 import { retentionMs, type FeatureStep } from '../../features/feature-plan.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import type { InputsPlan } from '../inputs-plan.ts';
 import type { PatternPlan, SessionsPlan } from '../pattern-plan.ts';
 import { windowReachMs, type WindowPlan } from '../window-plan.ts';
+import { jointPlan } from './joint-plan.ts';
 import { stageParts, type StagePart } from './stage-parts.ts';
 
 /**
@@ -20,6 +24,10 @@ export interface Exchange {
   readonly key: readonly string[];
   /** As the job or what reads it says; `null`: as many as the job's input has. */
   readonly partitions: number | null;
+  /** Whether each record goes to its key's partition, or to all of them, as a table's do. */
+  readonly spread: 'by key' | 'everywhere';
+  /** Whether something behind it waits for all who write to it, so that they say how far they have come where they have no records. */
+  readonly waits: 'nothing' | 'for all';
   /** What the topic is created with, by Kafka's names. */
   readonly settings: Readonly<Record<string, string>>;
 }
@@ -35,6 +43,8 @@ export interface Stage {
   readonly key: readonly string[];
   /** Where records come from: the job's own source, or an exchange. */
   readonly input: 'source' | Exchange;
+  /** Which of the job's inputs that is, where it is the source; 0 for a job of one. */
+  readonly origin: number;
   /** Where they go: to the job's topics, scored where the job scores, or to an exchange. */
   readonly output: 'results' | Exchange;
   /** The columns that its steps are given. */
@@ -46,6 +56,8 @@ export interface Stage {
   readonly windows: WindowPlan | null;
   /** As `windows`. */
   readonly pattern: PatternPlan | null;
+  /** The ids of its operators that keep state, in the order in which records go through them, beside what drops repeated records. */
+  readonly operators: readonly string[];
   /** The columns that it hands to the next stage; the last: every column of the job's features. */
   readonly outputSchema: Schema;
   /** Of everything that decides its state; committed with every batch in the place of the job's. */
@@ -58,6 +70,7 @@ export interface Stage {
  */
 export function planStages(job: CheckedJob): readonly Stage[] {
   const { source, features } = job;
+  if (source.kind === 'inputs') return planJointStages(job, source.plan);
   // What is no topic is read by one task, which has all keys.
   if (source.kind !== 'topic') return [wholeJob(job)];
   const parts = stageParts(job);
@@ -67,8 +80,12 @@ export function planStages(job: CheckedJob): readonly Stage[] {
     topic: `${job.app}.${job.name}.exchange.${names[index] ?? ''}`,
     key,
     partitions: partitions ?? job.exchange.partitions,
+    spread: 'by key',
+    waits: waitsOf(job),
     settings: exchangeSettings,
   }));
+  const marked = (columns: Schema): Schema =>
+    waitsOf(job) === 'nothing' ? columns : markedSchema(columns, source.eventTime.field);
   return parts.map((part, index) => {
     const { key, inputSchema, sessions, steps, windows, pattern, passes } = part;
     const [input, output] = [exchanges[index], exchanges[index + 1]];
@@ -76,20 +93,84 @@ export function planStages(job: CheckedJob): readonly Stage[] {
       suffix: index === 0 ? '' : `.${names[index] ?? ''}`,
       key,
       input: index === 0 || input === undefined ? 'source' : input,
+      origin: 0,
       output: output ?? 'results',
-      inputSchema,
+      inputSchema: index === 0 ? inputSchema : marked(inputSchema),
       sessions,
       steps,
       windows,
       pattern,
-      outputSchema: output === undefined ? features.outputSchema : passes,
+      operators: operatorsOf(part),
+      outputSchema: output === undefined ? features.outputSchema : marked(passes),
       digest: stageDigest(job, key, index, operatorsOf(part)),
     };
   });
 }
 
+/** Whether an operator of a job lets something wait, or be forgotten, by what all partitions have passed. */
+function waitsOf({ windows, pattern, source }: CheckedJob): Exchange['waits'] {
+  const isJoined = source.kind === 'inputs' && source.plan.join !== null;
+  return windows !== null || pattern !== null || isJoined ? 'for all' : 'nothing';
+}
+
+/**
+ * A stage for each input, which does nothing but bring its records to an exchange that all share, and one behind it that does everything: how the inputs' records interleave is then recorded, as that of
+ * partitions is, and survives the loss of the state.
+ */
+function planJointStages(job: CheckedJob, plan: InputsPlan): readonly Stage[] {
+  const joint = jointPlan(job, plan);
+  if ('refused' in joint) return [wholeJob(job)];
+  const { key, partitions, places } = joint;
+  const [, name = ''] = exchangeNames([[job.source.key], key]);
+  const topic = `${job.app}.${job.name}.exchange.${name}`;
+  const count = partitions ?? job.exchange.partitions;
+  const passed = jointSchema(plan);
+  const common = { sessions: null, windows: null, pattern: null, steps: [], operators: [], outputSchema: passed };
+  const inputs = plan.inputs.map((input, origin): Stage => {
+    const place = places[origin] ?? key;
+    const exchange: Exchange = {
+      topic,
+      key: place === 'everywhere' ? [] : place,
+      partitions: count,
+      spread: place === 'everywhere' ? 'everywhere' : 'by key',
+      waits: waitsOf(job),
+      settings: exchangeSettings,
+    };
+    const own = { suffix: `.in.${input.name}`, key: [input.source.key], digest: stageDigest(job, key, origin, []) };
+    return { ...common, ...own, input: 'source', origin, output: exchange, inputSchema: input.schema };
+  });
+  const { features, windows } = job;
+  const operators = [
+    ...(plan.join === null ? [] : [plan.join.definition.operatorId]),
+    ...(plan.enriched?.definitions.map(({ operatorId }) => operatorId) ?? []),
+    ...operatorsOf({ sessions: null, steps: features.steps, windows, pattern: null }),
+  ];
+  const last: Stage = {
+    suffix: `.${name}`,
+    key,
+    input: { topic, key, partitions: count, spread: 'by key', waits: waitsOf(job), settings: exchangeSettings },
+    origin: 0,
+    output: 'results',
+    inputSchema: passed,
+    sessions: null,
+    steps: features.steps,
+    windows,
+    pattern: null,
+    operators,
+    outputSchema: features.outputSchema,
+    digest: stageDigest(job, key, plan.inputs.length, operators),
+  };
+  return [...inputs, last];
+}
+
+/** What the exchange of several inputs carries: their common columns, any of which another input's record has not, and the event time. */
+function jointSchema({ schema }: InputsPlan): Schema {
+  const fields = schema.fields.map(({ name, type }): Field => ({ name, type, presence: 'optional' }));
+  return new Schema([...fields, { name: passengers.eventTime, type: 'timestamp', presence: 'required' }]);
+}
+
 /** The ids of the operators of a stage that keep state, beside what drops repeated records, in the order in which records go through them. */
-export function operatorsOf({
+function operatorsOf({
   sessions,
   steps,
   windows,
@@ -99,6 +180,11 @@ export function operatorsOf({
   const others = [sessions, windows, pattern].map((plan) => (plan === null ? [] : [plan.definition.operatorId]));
   const [first = [], ...last] = others;
   return [...first, ...rolling, ...last.flat()];
+}
+
+/** Whether a stage has state that a restart must have, or make anew from what it reads. */
+export function keepsState({ source }: CheckedJob, { operators, input }: Stage): boolean {
+  return operators.length > 0 || (source.duplicates !== null && input === 'source');
 }
 
 /** An outage of one writer up to this long costs no answer its exactness, however short the windows are. */
@@ -120,17 +206,20 @@ export function holdRule({ steps, sessions, windows, pattern }: Stage, writers: 
 }
 
 function wholeJob({ source, sessions, features, windows, pattern, digest }: CheckedJob): Stage {
-  const { inputSchema, steps, outputSchema } = features;
+  const { inputSchema, outputSchema } = features;
+  const steps = [...features.steps, ...(windows?.steps ?? [])];
   return {
     suffix: '',
     key: [source.key],
     input: 'source',
+    origin: 0,
     output: 'results',
     inputSchema,
     sessions,
-    steps: [...steps, ...(windows?.steps ?? [])],
+    steps,
     windows,
     pattern,
+    operators: operatorsOf({ sessions, steps, windows, pattern }),
     outputSchema,
     digest,
   };

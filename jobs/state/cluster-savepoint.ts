@@ -9,7 +9,7 @@ import { SavepointWriter } from '../../engine/state/savepoint-file.ts';
 import type { Clock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { ClusterSettings } from '../runtime/cluster/cluster-settings.ts';
-import { inputTopic } from '../runtime/cluster/job-topics.ts';
+import { inputTopics } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { checkPartitionsKept } from '../runtime/cluster/recorded-partitions.ts';
 import { planStages } from '../runtime/stages.ts';
@@ -150,7 +150,7 @@ async function withJob<T>(
 ): Promise<T> {
   const { kafka, redis: redisSettings } = neededServices(settings);
   if (planStages(job).length > 1) throw stages(job);
-  const topic = inputTopic(job);
+  const [topic = ''] = inputTopics(job);
   using admin = new KafkaAdmin(kafka.client);
   const partitions = await admin.partitionCount(topic);
   if (partitions === null) {

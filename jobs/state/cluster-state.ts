@@ -8,7 +8,7 @@ import { readTaskHeader, recordedPartitions } from '../../engine/state/redis/tas
 import type { StateEntry, StateReader } from '../../engine/state/state-store.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { clusterRegistry } from '../runtime/cluster/cluster-registry.ts';
-import { inputTopic } from '../runtime/cluster/job-topics.ts';
+import { topicOf } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { openDecoder } from '../runtime/open-source.ts';
 import { planStages, type Stage } from '../runtime/stages.ts';
@@ -140,7 +140,7 @@ async function storedTasks(job: CheckedJob, redis: RedisClient): Promise<readonl
   let upstreamPartitions = 1;
   for (const stage of planStages(job)) {
     const name = `${job.app}.${job.name}${stage.suffix}`;
-    const topic = stage.input === 'source' ? inputTopic(job) : stage.input.topic;
+    const topic = topicOf(job, stage);
     const partitions = (await recordedPartitions(redis, name, topic, null)) ?? 0;
     for (let partition = 0; partition < partitions; partition++) {
       const task = `${name}.${topic}-${partition}`;

@@ -5,7 +5,7 @@ import type { Schema } from '../../engine/record/schema.ts';
 import { KeyIndex } from '../../engine/state/key-index.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
-import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import { PartitionWatermarks, type HoldRule } from '../../engine/time/partition-watermarks.ts';
 import { inputColumn } from '../join/join-definition.ts';
 import type { JoinValue } from '../join/join-row.ts';
 import { valuesColumn } from '../join/values-column.ts';
@@ -24,6 +24,8 @@ import {
 /** Where an enrichment starts from. Stored state says itself which watermarks it has seen. */
 export interface EnrichStart {
   readonly state: 'empty' | 'stored';
+  /** As `JoinStart` has it. */
+  readonly holds?: readonly HoldRule[];
 }
 
 /** What became of a batch. Each row is in exactly one of the three. */
@@ -53,7 +55,7 @@ export class EnrichLogic implements StatefulLogic {
   /** By slot of `#index`, each key's by event time, ties by position. */
   readonly #versions: (TableVersion[] | undefined)[] = [];
   /** Of the stream's partitions. */
-  readonly #watermarks = new PartitionWatermarks();
+  readonly #watermarks: PartitionWatermarks;
   readonly #changed = new Map<TableVersion, number>();
   #removed: Uint8Array[] = [];
   #loaded: boolean;
@@ -65,6 +67,7 @@ export class EnrichLogic implements StatefulLogic {
     this.#definition = definition;
     const added = enrichedFields(definition, schema).map((field) => ({ ...field, name: lookedUp(field.name) }));
     this.#outputSchema = schema.with(...added);
+    this.#watermarks = new PartitionWatermarks([], start.holds?.[definition.stream]);
     this.#loaded = start.state === 'empty';
   }
 

@@ -6,6 +6,7 @@ import { columnOf, GUARDED, LATE, MARK, selectRows, type RecordBatch } from '../
 import { Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
+import type { HoldRule } from '../../engine/time/partition-watermarks.ts';
 import { filterRows } from '../filter/filter.ts';
 import { encodeKeys, type EncodedKeys } from '../key/encode-keys.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
@@ -19,6 +20,8 @@ import { JointWatermark } from './joint-watermark.ts';
 /** Where a join starts from. Stored state says itself which watermarks it has seen. */
 export interface JoinStart {
   readonly state: 'empty' | 'stored';
+  /** Of each input, where partitions are the tasks that have written the records; absent where they are read directly. */
+  readonly holds?: readonly HoldRule[];
 }
 
 /** What comes out beside the results: nothing, or, as rows that are no records, how far the watermark is, for an operator behind that waits for it. */
@@ -71,7 +74,7 @@ export class JoinLogic implements StatefulLogic {
     this.#condition = condition;
     this.#outputSchema = new Schema(joinFields(definition, schema));
     this.#store = new JoinStore(definition.operatorId);
-    this.#watermark = new JointWatermark(definition.delaysMs.length);
+    this.#watermark = new JointWatermark(definition.delaysMs.length, start.holds);
     const { beforeMs, afterMs } = definition;
     this.#outputs = outputs;
     this.#heldMs = Math.max(this.#isPreserved('left') ? afterMs : 0, this.#isPreserved('right') ? beforeMs : 0);
@@ -132,7 +135,9 @@ export class JoinLogic implements StatefulLogic {
       this.#advance(batch, row, ownMs, results);
       const side = isValid(inputs, row) ? sides.get(inputs.values[row] ?? -1) : undefined;
       const lateFromMs = Math.max(ownMs, this.#watermark.ms) - allowedLatenessMs;
-      if (side === undefined) filtered++;
+      if (((batch.flags[row] ?? 0) & MARK) !== 0) {
+        // No record: it moves the watermark alone.
+      } else if (side === undefined) filtered++;
       else if ((batch.eventTimesMs[row] ?? 0) < lateFromMs) late.push(row);
       else if (this.#take(batch, row, side, results)) taken++;
       else filtered++;

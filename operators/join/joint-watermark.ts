@@ -2,6 +2,7 @@ import type { IdlePartition } from '../../engine/record/record-batch.ts';
 import {
   inLeavingOrder,
   PartitionWatermarks,
+  type HoldRule,
   type PartitionWatermark,
 } from '../../engine/time/partition-watermarks.ts';
 
@@ -15,12 +16,15 @@ import {
 export class JointWatermark {
   readonly #inputs: readonly PartitionWatermarks[];
   readonly #minimaMs: number[];
+  readonly #hasHolds: boolean;
   /** Idle partitions of all inputs, in the order in which they left. */
   readonly #left = new Set<number>();
   #jointMs = -Infinity;
 
-  constructor(inputCount: number) {
-    this.#inputs = Array.from({ length: inputCount }, () => new PartitionWatermarks());
+  /** @param holds of each input, where partitions are the tasks that have written the records; absent where they are read directly. */
+  constructor(inputCount: number, holds?: readonly HoldRule[]) {
+    this.#hasHolds = holds !== undefined;
+    this.#inputs = Array.from({ length: inputCount }, (_, input) => new PartitionWatermarks([], holds?.[input]));
     this.#minimaMs = this.#inputs.map(() => -Infinity);
   }
 
@@ -40,8 +44,8 @@ export class JointWatermark {
     }
     const beforeMs = watermarks.of(partition);
     watermarks.advance(partition, watermarkMs);
-    // Only the partition that was the last of its input can move the input's.
-    if (beforeMs > (this.#minimaMs[input] ?? -Infinity)) return false;
+    // Only the partition that was the last of its input can move the input's, or, where some were not heard from yet, the first.
+    if (!this.#hasHolds && beforeMs > (this.#minimaMs[input] ?? -Infinity)) return false;
     this.#minimaMs[input] = watermarks.minimumMs();
     return this.#moveUp();
   }

@@ -2,7 +2,7 @@ import { SluiceError } from '../../engine/error.ts';
 import type { RejectedRecords } from '../../engine/execution/rejected-records.ts';
 import type { Emitted } from '../../engine/execution/section.ts';
 import { valueAt } from '../../engine/record/column.ts';
-import { columnOf, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { columnOf, MARK, selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
@@ -122,8 +122,10 @@ export class PatternLogic implements StatefulLogic {
       const scope = this.#watermarks.scopeOf(batch.partitions[row] ?? 0);
       this.#watermarks.moveTo(batch, row);
       this.#forget(scope);
-      if (present !== null && present[row] === 0) {
-        filtered++;
+      const isMark = ((batch.flags[row] ?? 0) & MARK) !== 0;
+      if (isMark || (present !== null && present[row] === 0)) {
+        // A mark is no record: it moves the watermark alone.
+        if (!isMark) filtered++;
       } else {
         const entry = this.#entries.find(slab, row, scope);
         const t = batch.eventTimesMs[row] ?? 0;

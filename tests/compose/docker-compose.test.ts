@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadJob } from '../../jobs/load-job.ts';
 import { readClusterSettings } from '../../jobs/runtime/cluster/cluster-settings.ts';
-import { inputTopic, writtenTopics } from '../../jobs/runtime/cluster/job-topics.ts';
+import { inputTopics, writtenTopics } from '../../jobs/runtime/cluster/job-topics.ts';
 import { planStages } from '../../jobs/runtime/stages.ts';
 import { kafkaVersion } from '../../tools/services/kafka-jars.ts';
 
@@ -134,7 +134,7 @@ describe('docker-compose.yml', () => {
     const { job } = outcome;
     const script = (service('topics').command ?? []).join('\n');
     const exchanges = planStages(job).flatMap(({ output }) => (output === 'results' ? [] : [output.topic]));
-    const named = [inputTopic(job), ...writtenTopics(job, planStages(job)).map(({ topic }) => topic)];
+    const named = [...inputTopics(job), ...writtenTopics(job, planStages(job)).map(({ topic }) => topic)];
     // Topics between stages are made by the job, with settings of its own.
     for (const topic of named) if (!exchanges.includes(topic)) expect(script).toContain(`create ${topic} `);
     const needs = service('fraud-scoring').depends_on ?? {};

@@ -6,15 +6,16 @@ import { formatDuration } from '../../../engine/time/duration.ts';
 import { retentionMs } from '../../../features/feature-plan.ts';
 import type { CheckedJob } from '../../checked-job.ts';
 import { windowReachMs } from '../../window-plan.ts';
+import { isTable } from '../open-inputs.ts';
 import type { Stage } from '../stages.ts';
 import { fine, warned, type Checklist, type Finding } from './checklist.ts';
 import type { ClusterKafka } from './cluster-settings.ts';
-import { inputMissing, inputTopic, partitionsRefused, writtenTopics, type WrittenTopic } from './job-topics.ts';
+import { inputMissing, inputTopics, partitionsRefused, writtenTopics, type WrittenTopic } from './job-topics.ts';
 
 /**
  * Looks at everything of Kafka that a job needs, but for where it stands: the brokers, its topics, transactions.
  *
- * @returns how many partitions the input has; `null` where that is not known, so that what rests on it cannot be looked at.
+ * @returns how many partitions the input has, the largest where there are several; `null` where that is not known, so that what rests on it cannot be looked at.
  */
 export async function checkKafka(
   checklist: Checklist,
@@ -23,25 +24,32 @@ export async function checkKafka(
   kafka: ClusterKafka,
   admin: KafkaAdmin,
 ): Promise<number | null> {
-  const input = inputTopic(job);
+  const inputs = inputTopics(job);
   const written = writtenTopics(job, stages);
-  const things = [`input topic ${input}`, ...written.map(({ topic, use }) => `topic ${topic} (${use})`)];
+  const writtenThings = written.map(({ topic, use }) => `topic ${topic} (${use})`);
   const isReachable = await checklist.check('Kafka', async () => {
     using _ = await BrokerWire.open(kafka.client);
     return fine(`${kafka.client.brokers.join(', ')}: a broker answers`);
   });
   if (!isReachable) {
-    checklist.skip([...things, 'transactions'], 'no broker lets us in');
+    const unread = inputs.map((input) => `input topic ${input}`);
+    checklist.skip([...unread, ...writtenThings, 'transactions'], 'no broker lets us in');
     return null;
   }
-  let inputPartitions: number | null = null;
-  const [inputThing = '', ...writtenThings] = things;
-  await checklist.check(inputThing, async () => {
-    inputPartitions = await admin.partitionCount(input);
-    if (inputPartitions === null) throw inputMissing(input);
-    using wire = await BrokerWire.open(kafka.client);
-    return checkInputSettings(job, input, inputPartitions, await wire.topicSettings(input));
-  });
+  const counts: number[] = [];
+  for (const [index, input] of inputs.entries()) {
+    await checklist.check(`input topic ${input}`, async () => {
+      const count = await admin.partitionCount(input);
+      if (count === null) throw inputMissing(input);
+      counts.push(count);
+      using wire = await BrokerWire.open(kafka.client);
+      const settings = await wire.topicSettings(input);
+      // The last version of each key is what a table is.
+      const isOfTable = job.source.kind === 'inputs' && isTable(job.source.plan, index);
+      return isOfTable ? fine(`${count} partitions, a table's`) : checkInputSettings(job, input, count, settings);
+    });
+  }
+  const inputPartitions = counts.length === inputs.length ? Math.max(...counts) : null;
   for (const [index, topic] of written.entries()) {
     await checklist.check(writtenThings[index] ?? '', () => checkWritten(topic, inputPartitions, kafka, admin));
   }

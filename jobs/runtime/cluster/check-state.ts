@@ -23,6 +23,8 @@ export interface StageTasks {
   readonly digest: string;
   /** What becomes of what another digest has left. */
   readonly fateOf: FateOf;
+  /** `none`: a stage that only passes records on, and so replays nothing. Absent: `kept`. */
+  readonly state?: 'kept' | 'none';
 }
 
 /** Looks at the Redis that a job's state is kept in. @returns whether it may be asked for the state. */
@@ -147,6 +149,7 @@ export function checkPosition({ stage, partition, range, position, header }: Tas
     );
   }
   const rebuilds = fate === 'rebuild' || header.offset === null;
+  if (stage.state === 'none') return 0;
   const from = rebuilds ? note.origin : (header.offset ?? note.origin);
   if (from < range.start) {
     const what =

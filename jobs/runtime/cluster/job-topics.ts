@@ -2,6 +2,7 @@ import { SluiceError } from '../../../engine/error.ts';
 import type { KafkaAdmin } from '../../../engine/source/kafka/kafka-admin.ts';
 import type { Clock } from '../../../engine/time/clock.ts';
 import type { CheckedJob } from '../../checked-job.ts';
+import { jointPlan } from '../joint-plan.ts';
 import { lateRecords } from '../open-late-encoder.ts';
 import { outputTopics } from '../open-outputs.ts';
 import type { Exchange, Stage } from '../stages.ts';
@@ -10,7 +11,7 @@ import type { Exchange, Stage } from '../stages.ts';
 export interface WrittenTopic {
   readonly topic: string;
   readonly use: 'results' | 'late records' | 'amendments' | 'dead letters' | 'exchange';
-  /** `any`: whatever it has; a topic that is made gets the input's count. `input`: as many as the input has. */
+  /** `any`: whatever it has; a topic that is made gets the input's count. `input`: as many as the input has; where there are several, the one with the most. */
   readonly partitions: number | 'input' | 'any';
   /** What it is made with, by Kafka's names, where the broker's defaults will not do. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -19,29 +20,42 @@ export interface WrittenTopic {
 const visibleWithinMs = 15_000;
 const lookAgainMs = 50;
 
-/** The topic that a job reads on a cluster. @throws {SluiceError} `SOURCE_UNSUITABLE` for a job that reads none; `INPUTS_ON_CLUSTER` for one that reads several. */
-export function inputTopic(job: CheckedJob): string {
-  if (job.source.kind === 'topic') return job.source.topic;
-  if (job.source.kind === 'inputs') {
-    throw new SluiceError(
-      'INPUTS_ON_CLUSTER',
-      `a job of several inputs must run where one process reads them all; such jobs are not built yet for a cluster: run job ${job.name} with --profile local`,
-      { fields: { job: job.name } },
-    );
+/**
+ * The topics that a job reads on a cluster, in the order of its inputs; one for a job of one source.
+ *
+ * @throws {SluiceError} `SOURCE_UNSUITABLE` for a job that reads none; `INPUTS_ON_CLUSTER` for one of several inputs that cannot be split.
+ */
+export function inputTopics(job: CheckedJob): readonly string[] {
+  const { source } = job;
+  if (source.kind === 'topic') return [source.topic];
+  if (source.kind === 'inputs') {
+    const joint = jointPlan(job, source.plan);
+    if ('refused' in joint) {
+      throw new SluiceError(
+        'INPUTS_ON_CLUSTER',
+        `a job of several inputs runs on a cluster where each is a topic and one key brings all their records together; job ${job.name} does not yet: ${joint.refused}. Run it with --profile local`,
+        { fields: { job: job.name } },
+      );
+    }
+    return source.plan.inputs.flatMap((input) => (input.source.kind === 'topic' ? [input.source.topic] : []));
   }
   throw new SluiceError(
     'SOURCE_UNSUITABLE',
-    `a job that runs on a cluster must read a topic; job ${job.name} reads ${job.source.kind === 'simulator' ? 'the simulator' : `a ${job.source.kind} file`}. ` +
+    `a job that runs on a cluster must read a topic; job ${job.name} reads ${source.kind === 'simulator' ? 'the simulator' : `a ${source.kind} file`}. ` +
       'Write its records to a topic (`sluice simulate` can), or run it with --profile local',
     { fields: { job: job.name } },
   );
 }
 
+/** The topic that a stage of a job reads. @throws {SluiceError} as {@link inputTopics}. */
+export function topicOf(job: CheckedJob, { input, origin }: Stage): string {
+  return input === 'source' ? (inputTopics(job)[origin] ?? '') : input.topic;
+}
+
 /** The topics that a job writes, none of them twice. @throws {SluiceError} `AMENDMENTS_ON_CLUSTER` for a job that amends its decisions and is split into stages. */
 export function writtenTopics(job: CheckedJob, stages: readonly Stage[]): readonly WrittenTopic[] {
-  const exchanges = stages.flatMap(({ output }): WrittenTopic[] =>
-    output === 'results' ? [] : [exchangeTopic(output)],
-  );
+  const exchanges = new Map<string, WrittenTopic>();
+  for (const { output } of stages) if (output !== 'results') exchanges.set(output.topic, exchangeTopic(output));
   const results = outputTopics(job).map(({ topic, partitions }): WrittenTopic => ({
     topic,
     use: 'results',
@@ -53,7 +67,7 @@ export function writtenTopics(job: CheckedJob, stages: readonly Stage[]): readon
   const { deadLetters } = job;
   const bad: readonly WrittenTopic[] =
     deadLetters.policy === 'fail' ? [] : [{ topic: deadLetters.topic, use: 'dead letters', partitions: 'any' }];
-  return [...exchanges, ...results, ...lateTopics, ...amendTopics(job, stages), ...bad];
+  return [...exchanges.values(), ...results, ...lateTopics, ...amendTopics(job, stages), ...bad];
 }
 
 /** A late record changes decisions of every entity that it is of, and on a cluster those of several entities are in several places. */
@@ -94,18 +108,22 @@ export function partitionsRefused(
  * Looks the job's topics up, and makes those that it writes and that are not there, with as many partitions as they must have.
  *
  * @param onCreated told of each topic that was made.
- * @returns how many partitions each has, the input's among them.
- * @throws {SluiceError} `TOPIC_MISSING` for the input, which is never made: an empty one would look like a quiet one; `TOPIC_PARTITIONS_WRONG`.
+ * @returns how many partitions each has, the inputs' among them.
+ * @throws {SluiceError} `TOPIC_MISSING` for an input, which is never made: an empty one would look like a quiet one; `TOPIC_PARTITIONS_WRONG`.
  */
 export async function ensureTopics(
-  input: string,
+  inputs: readonly string[],
   written: readonly WrittenTopic[],
   { admin, replicas, clock }: { readonly admin: KafkaAdmin; readonly replicas: number | null; readonly clock: Clock },
   onCreated: (topic: WrittenTopic, partitions: number) => void,
 ): Promise<ReadonlyMap<string, number>> {
-  const inputPartitions = await admin.partitionCount(input);
-  if (inputPartitions === null) throw inputMissing(input);
-  const counts = new Map([[input, inputPartitions]]);
+  const counts = new Map<string, number>();
+  for (const input of inputs) {
+    const count = await admin.partitionCount(input);
+    if (count === null) throw inputMissing(input);
+    counts.set(input, count);
+  }
+  const inputPartitions = Math.max(...counts.values());
   for (const needed of written) {
     const { topic } = needed;
     const count = (await admin.partitionCount(topic)) ?? (await create(needed));
@@ -117,7 +135,7 @@ export async function ensureTopics(
 
   async function create(needed: WrittenTopic): Promise<number> {
     const { topic, settings } = needed;
-    const partitions = typeof needed.partitions === 'number' ? needed.partitions : (inputPartitions ?? 1);
+    const partitions = typeof needed.partitions === 'number' ? needed.partitions : inputPartitions;
     const made = await admin.createTopic({
       topic,
       partitions,

@@ -17,13 +17,14 @@ export interface RunFigures extends LedgerCounts {
  * fate; with several workers these may be different ones, and only the sum over all workers balances.
  *
  * @param stages in the order in which a record goes through them; at least one.
+ * @param inputs how many of them read the job's inputs, from the first on.
  */
-export function runFigures(stages: readonly StageTotals[]): RunFigures {
-  const [first, last] = [stages[0], stages.at(-1)];
+export function runFigures(stages: readonly StageTotals[], inputs: number): RunFigures {
+  const last = stages.at(-1);
   const sum = (count: (ledger: LedgerCounts) => number): number =>
     stages.reduce((total, { ledger }) => total + count(ledger), 0);
   return {
-    read: first?.ledger.read ?? 0,
+    read: stages.slice(0, inputs).reduce((total, { ledger }) => total + ledger.read, 0),
     scored: last?.ledger.scored ?? 0,
     filtered: sum(({ filtered }) => filtered),
     duplicate: sum(({ duplicate }) => duplicate),

@@ -1,0 +1,63 @@
+import { ExchangeEncoder, type ExchangeEncoderOptions } from '../../engine/exchange/exchange-encoder.ts';
+import { ExchangeMarks, withoutMarks } from '../../engine/exchange/exchange-marks.ts';
+import { passengers } from '../../engine/exchange/exchange-format.ts';
+import type { QueryDefinition } from '../../engine/execution/query-definition.ts';
+import type { EncodeFailure } from '../../engine/serde/encoder.ts';
+import type { MessageBatch } from '../../engine/record/message-batch.ts';
+import type { RecordBatch } from '../../engine/record/record-batch.ts';
+import { inputColumn } from '../../operators/join/join-definition.ts';
+import type { Exchange } from './stages.ts';
+
+/** What of a stage decides how it writes its records. */
+export interface ExchangeWriterOptions extends Pick<ExchangeEncoderOptions, 'schema' | 'columns' | 'partitionCount'> {
+  readonly writer: number | 'own';
+  /** See `ExchangeMarksOptions`. */
+  readonly eventTimeField: string;
+  readonly delayMs: number | null;
+}
+
+/** What a batch becomes on its way to the next stage. */
+export interface WrittenBatch {
+  readonly messages: readonly MessageBatch[];
+  readonly failures: readonly EncodeFailure[];
+}
+
+/** Writes what a stage hands on: its records, each to its key's partition or to all of them, and, where something waits behind the exchange, how far the stage has come. One for each acquisition of a task. */
+export class ExchangeWriter {
+  readonly #encoders: readonly ExchangeEncoder[];
+  readonly #marks: ExchangeMarks | null;
+  /** What the task had passed with a batch, marks among it that are not handed on. */
+  readonly #passedMs = new WeakMap<RecordBatch, { readonly passedMs: number; readonly whole: RecordBatch }>();
+
+  constructor({ topic, key, spread, waits }: Exchange, options: ExchangeWriterOptions) {
+    const common = { ...options, topic, key };
+    this.#encoders =
+      spread === 'by key'
+        ? [new ExchangeEncoder(common)]
+        : Array.from(
+            { length: options.partitionCount },
+            (_, partition) => new ExchangeEncoder({ ...common, partition }),
+          );
+    const kept = [passengers.arrival, passengers.inputPartition, inputColumn];
+    // Who writes to all partitions is heard in all of them.
+    this.#marks = waits === 'nothing' || spread === 'everywhere' ? null : new ExchangeMarks({ ...common, kept });
+  }
+
+  /** In the place of a model: takes the marks out that the stage was given itself. */
+  readonly score: QueryDefinition['score'] = (whole) => {
+    const records = withoutMarks(whole);
+    if (this.#marks !== null) this.#passedMs.set(records, { passedMs: this.#marks.passedMs(whole), whole });
+    return Promise.resolve({ records, deadLetters: [] });
+  };
+
+  /** @param renumbered the batch that {@link score} gave, under the numbers that its partitions have for the next stage. */
+  write(records: RecordBatch, renumbered: (batch: RecordBatch) => RecordBatch = (batch) => batch): WrittenBatch {
+    const written = this.#encoders.map((encoder) => encoder.encode(renumbered(records)));
+    const passed = this.#passedMs.get(records);
+    const marks = passed === undefined ? [] : (this.#marks?.write(renumbered(passed.whole), passed.passedMs) ?? []);
+    return {
+      messages: [...written.map(({ messages }) => messages), ...marks],
+      failures: written.flatMap(({ failures }) => failures),
+    };
+  }
+}

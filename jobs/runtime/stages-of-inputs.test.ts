@@ -1,0 +1,325 @@
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { encodeDeadLetters } from '../../engine/serde/dead-letter-encoder.ts';
+import type { Encoder } from '../../engine/serde/encoder.ts';
+import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
+import { messageBatchOf, type MessageInput } from '../../engine/storage/message-batch-builder.ts';
+import type { CheckedJob } from '../checked-job.ts';
+import { loadFiles } from '../testing/job-folder.ts';
+import { MemoryLog, noCommitLog, noSource, TaskUnderTest } from '../testing/stage-chain.ts';
+import { assembleStage } from './assemble-stage.ts';
+import { inputTopics, topicOf } from './cluster/job-topics.ts';
+import { openInputDecoder } from './open-inputs.ts';
+import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
+import { outputTopics } from './open-outputs.ts';
+import { planStages } from './stages.ts';
+import { openResultEncoder } from './window-outputs.ts';
+
+/** The inputs need not have the same number of partitions. */
+const counts: Readonly<Record<string, number>> = { orders: 2, payments: 3 };
+const exchangePartitions = 3;
+const noRegistry = {} as SchemaRegistry;
+
+const orders = `
+    topic: orders
+    fields: { id: string, at: timestamp, amount: double }
+    key: id
+    eventTime: { field: at, delay: 20s }
+`;
+const tail = `deadLetters: { topic: bad }
+features: none
+sinks: [{ topic: out }]
+`;
+const both = `job: job
+app: app
+sources:
+  orders:${orders}    duplicates: { by: id, within: 1h }
+  payments:
+    topic: payments
+    fields: { order: string, at: timestamp, amount: double }
+    key: order
+    eventTime: { field: at, delay: 20s }
+`;
+const texts = {
+  join: `${both}join:
+  left: orders
+  right: payments
+  on: { left: id, right: order }
+  within: { before: 10s, after: 30s }
+  kind: full
+  where: payments.amount >= orders.amount
+${tail}`,
+  union: `${both.replace('{ order: string', '{ id: string').replace('key: order', 'key: id')}union: [orders, payments]
+windows: { key: amount, tumbling: 10s, aggregates: { n: { count: true }, ids: { distinct: id } } }
+${tail}`.replaceAll('amount: double', 'amount: long'),
+  table: `job: job
+app: app
+source:${orders.replaceAll('\n    ', '\n  ')}tables:
+  payments:
+    topic: payments
+    fields: { order: string, at: timestamp, amount: double }
+    key: order
+    eventTime: { field: at, delay: 20s }
+enrich: [{ table: payments, on: id }]
+${tail}`,
+};
+
+const jobs = new Map<string, CheckedJob>();
+
+beforeAll(async () => {
+  for (const [name, text] of Object.entries(texts)) {
+    const outcome = await loadFiles({ 'jobs/job.yaml': text });
+    if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
+    jobs.set(name, outcome.job);
+  }
+});
+
+function jobNamed(name: keyof typeof texts): CheckedJob {
+  const job = jobs.get(name);
+  if (job === undefined) throw new Error(name);
+  return job;
+}
+
+interface Row {
+  readonly topic: 'orders' | 'payments';
+  readonly key: string;
+  readonly at: number;
+  readonly amount: number;
+}
+
+const startMs = 1_700_000_000_000;
+
+/** Records of each partition, none of them later than the delay; orders of their own ids. */
+const randomRows = fc
+  .array(
+    fc.record({
+      topic: fc.constantFrom('orders' as const, 'payments' as const),
+      key: fc.nat(5),
+      stepMs: fc.constantFrom(0, 500, 3_000, 12_000),
+      backMs: fc.constantFrom(0, 0, 5_000, 15_000),
+      amount: fc.integer({ min: 0, max: 3 }),
+    }),
+    { minLength: 1, maxLength: 60, size: 'max' },
+  )
+  .map((drawn) => {
+    const newest = new Map<string, number>();
+    const seen = new Set<string>();
+    return drawn.flatMap(({ topic, key, stepMs, backMs, amount }): Row[] => {
+      const name = `k${key}`;
+      // An order comes once; what comes twice is a duplicate, which is for a test of its own.
+      if (topic === 'orders' && seen.has(name)) return [];
+      if (topic === 'orders') seen.add(name);
+      const place = `${topic} ${placeOf(topic, name)}`;
+      const now = (newest.get(place) ?? startMs) + stepMs;
+      newest.set(place, now);
+      return [{ topic, key: name, at: now - backMs, amount }];
+    });
+  });
+
+function placeOf(topic: string, key: string): number {
+  return Number(key.slice(1)) % (counts[topic] ?? 1);
+}
+
+function messageOf({ topic, key, at, amount }: Row, keyField: string): MessageInput {
+  const value = JSON.stringify({ [keyField]: key, at, amount });
+  return { partition: placeOf(topic, key), key, value, timestampMs: at + 7 };
+}
+
+/** Behind all rows, from every partition to every partition of the exchange. */
+const lastRows = (['orders', 'payments'] as const).flatMap((topic) =>
+  [1, 2].flatMap((hours) =>
+    Array.from({ length: 60 }, (_, index): Row => {
+      return { topic, key: `e${index + 100 * hours}`, at: startMs + (5 + hours) * 3_600_000, amount: 9 + index };
+    }),
+  ),
+);
+
+class Chain {
+  readonly log = new MemoryLog();
+  readonly tasks: readonly { readonly stage: number; readonly task: TaskUnderTest }[];
+  readonly exchange: string;
+
+  private constructor(
+    job: CheckedJob,
+    rows: readonly Row[],
+    encoders: readonly Encoder[],
+    lateEncoder: Encoder | null,
+  ) {
+    const inputs = inputTopics(job);
+    for (const [topic, count] of [...Object.entries(counts), ['out', 2] as const, ['bad', 1] as const]) {
+      this.log.createTopic(topic, count);
+    }
+    this.log.createTopic('job-late', 1);
+    const isUnion = job.windows !== null;
+    for (const row of rows) {
+      const keyField = row.topic === 'orders' || isUnion ? 'id' : 'order';
+      this.log.append(messageBatchOf(row.topic, [messageOf(row, keyField)]));
+    }
+    const stages = planStages(job);
+    const last = stages.at(-1);
+    this.exchange = last === undefined || last.input === 'source' ? '' : last.input.topic;
+    this.log.createTopic(this.exchange, exchangePartitions);
+    const { source } = job;
+    if (source.kind !== 'inputs') throw new Error('the job has several inputs');
+    this.tasks = stages.flatMap((stage, index) => {
+      const topic = topicOf(job, stage);
+      return Array.from({ length: this.log.partitionCount(topic) }, (_, partition) => {
+        const query = assembleStage(job, stage, {
+          source: noSource,
+          commitLog: noCommitLog,
+          input: topic,
+          decoder: stage.input === 'source' ? openInputDecoder(source.plan, stage.origin, noRegistry) : null,
+          model: null,
+          encoders: stage.output === 'results' ? encoders : [],
+          lateEncoder,
+          encodeDeadLetters: (letters) => encodeDeadLetters('bad', letters, 1),
+          partition,
+          upstreamPartitions: 0,
+          upstreams: inputs.map((name) => counts[name] ?? 1),
+          downstreamPartitions: exchangePartitions,
+        });
+        return { stage: index, task: new TaskUnderTest(query, this.log, topic, partition) };
+      });
+    });
+  }
+
+  static async open(job: CheckedJob, rows: readonly Row[]): Promise<Chain> {
+    const encoders: Encoder[] = [];
+    for (const output of outputTopics(job)) encoders.push(await openResultEncoder(job, null, output, 2, noRegistry));
+    const late = lateRecords(job);
+    return new Chain(job, rows, encoders, late === null ? null : await openLateEncoder(late, 1, noRegistry));
+  }
+
+  async drain(choose: (below: number) => number, from: number = 0): Promise<void> {
+    for (;;) {
+      const ready = this.tasks.filter(({ stage, task }) => stage >= from && task.lag > 0);
+      const next = ready[choose(ready.length)];
+      if (next === undefined) return;
+      await next.task.work(1 + choose(15));
+      if (choose(3) === 0) next.task.store();
+      if (choose(4) === 0) await next.task.die();
+    }
+  }
+
+  rows<T>(topic: string): readonly T[] {
+    return this.texts(topic).map((text) => JSON.parse(text) as T);
+  }
+
+  texts(topic: string): readonly string[] {
+    return Array.from({ length: this.log.partitionCount(topic) }, (_, partition) =>
+      this.log.of(topic, partition).map(({ value }) => Buffer.from(value).toString('latin1')),
+    ).flat();
+  }
+}
+
+function chooser(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+interface Side {
+  readonly at: string;
+  readonly amount: number;
+}
+
+function nameOf(left: Pick<Row, 'key' | 'at'> | null, right: Pick<Row, 'key' | 'at'> | null): string {
+  return [left, right].map((row) => (row === null ? '-' : `${row.key}@${row.at}`)).join(' ');
+}
+
+describe('the stages of a job of several inputs', () => {
+  it('give the pairs of a join, and what has no partner, from inputs alone, however their tasks take turns and die', async () => {
+    const property = fc.asyncProperty(randomRows, fc.nat(), async (rows, seed) => {
+      const chain = await Chain.open(jobNamed('join'), [...rows, ...lastRows]);
+      await chain.drain(chooser(seed));
+      const [left, right] = (['orders', 'payments'] as const).map((topic) => rows.filter((row) => row.topic === topic));
+      const expected: string[] = [];
+      const paired = new Set<Row>();
+      for (const l of left ?? []) {
+        for (const r of right ?? []) {
+          if (l.key !== r.key || r.at < l.at - 10_000 || r.at > l.at + 30_000 || r.amount < l.amount) continue;
+          expected.push(nameOf(l, r));
+          paired.add(l).add(r);
+        }
+      }
+      for (const l of left ?? []) if (!paired.has(l)) expected.push(nameOf(l, null));
+      for (const r of right ?? []) if (!paired.has(r)) expected.push(nameOf(null, r));
+      const results = chain.rows<{ id: string; orders?: Side | null; payments?: Side | null }>('out');
+      const sideOf = (key: string, side: Side | null | undefined): Pick<Row, 'key' | 'at'> | null =>
+        side?.at === undefined || side.at === null ? null : { key, at: new Date(side.at).getTime() };
+      const found = results
+        .filter(({ id }) => !id.startsWith('e'))
+        .map(({ id, orders: l, payments: r }) => nameOf(sideOf(id, l), sideOf(id, r)));
+      expect(found.toSorted()).toEqual(expected.toSorted());
+      expect([...chain.texts('bad'), ...chain.texts('job-late')]).toEqual([]);
+    });
+    await fc.assert(property, { numRuns: 40 });
+  });
+
+  it('close the windows of a union with the records of all inputs, once', async () => {
+    const property = fc.asyncProperty(randomRows, fc.nat(), async (rows, seed) => {
+      const chain = await Chain.open(jobNamed('union'), [...rows, ...lastRows]);
+      await chain.drain(chooser(seed));
+      const windows = new Map<string, number>();
+      for (const { amount, at } of rows) {
+        const name = `${amount} ${Math.floor(at / 10_000) * 10_000}`;
+        windows.set(name, (windows.get(name) ?? 0) + 1);
+      }
+      const results = chain.rows<{ amount: number; window_start: string; n: number }>('out');
+      const found = results
+        .filter(({ amount }) => amount < 9)
+        .map(({ amount, window_start, n }) => [`${amount} ${new Date(window_start).getTime()}`, n]);
+      expect(Object.fromEntries(found)).toEqual(Object.fromEntries(windows));
+      expect(found).toHaveLength(windows.size);
+      expect([...chain.texts('bad'), ...chain.texts('job-late')]).toEqual([]);
+    });
+    await fc.assert(property, { numRuns: 40 });
+  });
+
+  it('look records up in tables that were read before them, in every partition of the exchange', async () => {
+    const property = fc.asyncProperty(randomRows, fc.nat(), async (rows, seed) => {
+      const chain = await Chain.open(jobNamed('table'), rows);
+      const choose = chooser(seed);
+      for (const { stage, task } of chain.tasks) while (stage === 0 && task.lag > 0) await task.work(1 + choose(15));
+      await chain.drain(choose);
+      const versions = rows.filter(({ topic }) => topic === 'payments');
+      const expected = rows
+        .filter(({ topic }) => topic === 'orders')
+        .map(({ key, at }) => {
+          const known = versions.filter((version) => version.key === key && version.at <= at);
+          const newest = known.toSorted((a, b) => a.at - b.at).at(-1);
+          return `${key} ${newest?.amount ?? 'none'}`;
+        });
+      const results = chain.rows<{ id: string; payments: { amount: number | null } }>('out');
+      const found = results.map(({ id, payments }) => `${id} ${payments.amount ?? 'none'}`);
+      expect(found.toSorted()).toEqual(expected.toSorted());
+      const positions = chain
+        .rows<{ source_partition: number; source_offset: number }>('out')
+        .map(({ source_partition: partition, source_offset: offset }) => `${partition}/${offset}`);
+      expect(new Set(positions).size).toBe(expected.length);
+    });
+    await fc.assert(property, { numRuns: 40 });
+  });
+
+  it('are one for each input, and one behind the exchange that they share', () => {
+    const shape = planStages(jobNamed('join')).map(({ suffix, key, output }) => [
+      suffix,
+      key.join('+'),
+      output === 'results' ? 'results' : `${output.topic} by ${output.key.join('+')}`,
+    ]);
+    expect(shape).toEqual([
+      ['.in.orders', 'id', 'app.job.exchange.id by orders.id'],
+      ['.in.payments', 'order', 'app.job.exchange.id by payments.order'],
+      ['.id', 'id', 'results'],
+    ]);
+  });
+
+  it('name a bad record at its place in its own input', async () => {
+    const chain = await Chain.open(jobNamed('join'), []);
+    chain.log.append(messageBatchOf('payments', [{ partition: 2, key: 'k', value: '{"order":' }]));
+    await chain.drain(chooser(1));
+    expect(chain.rows('bad')).toMatchObject([{ topic: 'payments', partition: 2, offset: 0, stage: 'decode' }]);
+  });
+});
