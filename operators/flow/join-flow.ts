@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { RejectedRecords } from '../../engine/execution/rejected-records.ts';
 import type { CompiledExpression } from '../../engine/expression/compile-expression.ts';
-import { isValid, numberColumn } from '../../engine/record/column.ts';
+import { isValid, numberColumn, type Column } from '../../engine/record/column.ts';
 import { columnOf, type IdlePartition, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
@@ -78,13 +78,14 @@ export class JoinFlow implements FlowNode {
     const within = causesWithin(emitted.records, met.records);
     const before = countsOf([leftFlow, rightFlow]);
     const late = this.#lateRows(emitted.late, met, batch);
-    const made = this.#madeRows(met, late.rows);
+    const { read, made } = this.#rowsOf(met, late.rows);
+    const taken = emitted.taken - made;
     await this.#numbers?.prefetch(batch, this.#state);
     return {
       records: this.#numbers === null ? emitted.records : inOnePartition(emitted.records, this.#numbers),
       causes: within.map((row) => (row < 0 ? row : (met.causes[row] ?? 0))),
-      taken: before.taken + emitted.taken - made.taken,
-      filtered: before.filtered + emitted.filtered - made.filtered - made.marks,
+      taken: before.taken + taken,
+      filtered: before.filtered + read - late.read.length - taken,
       duplicate: before.duplicate,
       late: [...before.late, ...late.read].sort((a, b) => a - b),
       spoiled: [...before.spoiled, ...late.spoiled, ...this.#spoiledPairs(met, batch)],
@@ -125,28 +126,25 @@ export class JoinFlow implements FlowNode {
     return { records: { ...records, columns }, causes, isLeft: Uint8Array.from(of, (input) => 1 - input) };
   }
 
-  /** What the logic has counted that is no row that was read: marks, and results. */
-  #madeRows(
-    { records, isLeft }: Met,
-    late: ReadonlySet<number>,
-  ): { readonly marks: number; readonly taken: number; readonly filtered: number } {
+  /** How many rows were read, and how many results the logic has taken in: what the counts of the logic, which knows no difference, are told apart by. Marks are neither. */
+  #rowsOf({ records, isLeft }: Met, late: ReadonlySet<number>): { readonly read: number; readonly made: number } {
     const { definition, left, right } = this.#options;
+    const columnsOf = (names: readonly string[]): readonly Column[] => names.map((name) => columnOf(records, name));
     const sides = [
-      { columns: definition.right.key.map((name) => columnOf(records, name)), gives: right.gives, side: 'right' },
-      { columns: definition.left.key.map((name) => columnOf(records, name)), gives: left.gives, side: 'left' },
+      { key: columnsOf(definition.right.key), gives: right.gives, side: 'right' },
+      { key: columnsOf(definition.left.key), gives: left.gives, side: 'left' },
     ] as const;
-    const counts = { marks: 0, taken: 0, filtered: 0 };
+    const counts = { read: 0, made: 0 };
     for (let row = 0; row < records.rowCount; row++) {
-      if (isMark(records, row)) {
-        counts.marks++;
+      if (isMark(records, row)) continue;
+      const { key, gives, side } = sides[isLeft[row] === 1 ? 1 : 0];
+      if (gives === 'records') {
+        counts.read++;
         continue;
       }
-      const side = sides[isLeft[row] === 1 ? 1 : 0];
-      if (side.gives === 'records' || late.has(row)) continue;
-      const hasKey = side.columns.every((column) => isValid(column, row));
-      const isKept = definition.kind === 'full' || definition.kind === side.side;
-      if (hasKey || isKept) counts.taken++;
-      else counts.filtered++;
+      const hasKey = key.every((column) => isValid(column, row));
+      const isKept = definition.kind === 'full' || definition.kind === side;
+      if ((hasKey || isKept) && !late.has(row)) counts.made++;
     }
     return counts;
   }

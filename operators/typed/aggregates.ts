@@ -6,9 +6,9 @@ import type { NamesOf } from './fields.ts';
 
 /**
  * What an aggregate gives: `count` a number; `number`, of a field of numbers, and `tally`, of any field, a number or null; `value` what its field holds or null; `text` JSON text
- * or null.
+ * or null, and so does `counts`, of a field of numbers.
  */
-export type AnswerKind = 'count' | 'number' | 'tally' | 'value' | 'text';
+export type AnswerKind = 'count' | 'number' | 'tally' | 'value' | 'text' | 'counts';
 
 /** What of records an aggregate takes in. */
 export interface AggregateOptions<W extends string> {
@@ -174,6 +174,11 @@ export function topK<N extends string>(field: N, k: number): WindowAggregateOf<N
   return { spec: { function: 'topK', k, capacity: 10 * k }, input: field, where: null, kind: 'text' };
 }
 
+/** How many values lie between boundaries, of windows, ascending: JSON text, with the counts below the first, between each two, and from the last on. */
+export function histogram<N extends string>(field: N, boundaries: readonly number[]): WindowAggregateOf<N, 'counts'> {
+  return { spec: { function: 'histogram', boundaries }, input: field, where: null, kind: 'counts' };
+}
+
 /** What records are ranked by, and which of them take part. */
 export interface RankOptions<B extends string, W extends string> extends AggregateOptions<W> {
   /** A field of numbers. Of equal ones the earliest record comes first. */
@@ -241,7 +246,7 @@ export type AnswerOf<Row, A> = A extends { readonly kind: infer K; readonly inpu
     ? number
     : K extends 'number' | 'tally'
       ? number | null
-      : K extends 'text'
+      : K extends 'text' | 'counts'
         ? string | null
         : Row[Exclude<N, null> & keyof Row] | null
   : never;
@@ -249,7 +254,7 @@ export type AnswerOf<Row, A> = A extends { readonly kind: infer K; readonly inpu
 /** What some aggregates give, by their names. */
 export type AnswersOf<Row, A> = { readonly [Name in keyof A]: AnswerOf<Row, A[Name]> };
 
-type AnyKind = Exclude<AnswerKind, 'number'>;
+type AnyKind = Exclude<AnswerKind, 'number' | 'counts'>;
 
 /** The names of conditions. Of records without boolean fields any, since inference makes nothing of a choice of none; what has no such field is refused when it is piped. */
 type ConditionsOf<Row> = [NamesOf<Row, boolean>] extends [never] ? string : NamesOf<Row, boolean>;
@@ -261,5 +266,5 @@ export type RollingFor<Row> =
 
 /** The aggregates that windows over records of a type can have. */
 export type WindowAggregateFor<Row> =
-  | WindowAggregateOf<NamesOf<Row, number | boolean>, 'number', ConditionsOf<Row>>
+  | WindowAggregateOf<NamesOf<Row, number | boolean>, 'number' | 'counts', ConditionsOf<Row>>
   | WindowAggregateOf<keyof Row & string, AnyKind, ConditionsOf<Row>, NamesOf<Row, number | boolean>>;

@@ -15,6 +15,7 @@ export {
   decayedSum,
   distinct,
   first,
+  histogram,
   last,
   max,
   min,

@@ -11,6 +11,7 @@ import {
   decayedSum,
   distinct,
   first,
+  histogram,
   hopping,
   keyAll,
   keyBy,
@@ -101,12 +102,15 @@ describe('windows in TypeScript', () => {
         opened: first('door'),
         latest: last('c'),
         list: collectList('c', 2),
+        bins: histogram('c', [2, 4]),
       }),
     );
     const [row] = await collect(all, rows);
     expectTypeOf(row?.opened).toEqualTypeOf<string | null | undefined>();
     expectTypeOf(row?.list).toEqualTypeOf<string | null | undefined>();
+    expectTypeOf(row?.bins).toEqualTypeOf<string | null | undefined>();
     expect(row).toMatchObject({
+      bins: '{"boundaries":[2,4],"counts":[1,0,2]}',
       least: 1,
       most: 4,
       spread: 3,
