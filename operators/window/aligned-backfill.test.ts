@@ -1,5 +1,6 @@
 import { tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import type { Emitted } from '../../engine/execution/section.ts';
 import { StreamingQuery } from '../../engine/execution/streaming-query.ts';
 import { Schema } from '../../engine/record/schema.ts';
 import { EmbeddedTopicSource } from '../../engine/source/embedded/embedded-topic-source.ts';
@@ -76,7 +77,7 @@ async function backfill(records: readonly Placed[], maxDriftMs: number | null): 
     bounds: { maxBatchRecords: batchRecords, maxBatchesInFlight: 1, flushEveryMs: 1e9 },
     openSection: (start, state) => {
       const logic = new WindowLogic(definition, schema, start);
-      const seen = tap(() => (mostOpen = Math.max(mostOpen, logic.windowCount)));
+      const seen = tap<Emitted>(() => (mostOpen = Math.max(mostOpen, logic.windowCount)));
       return { steps: [], emit: (batches) => batches.pipe(emitWindows(logic, state), seen), logics: [logic] };
     },
   });
