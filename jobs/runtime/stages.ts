@@ -205,7 +205,7 @@ export function holdRule({ steps, sessions, windows, pattern }: Stage, writers: 
   return windows === null && pattern === null ? { writers, maxLagMs } : { writers, maxLagMs, heard: 'unbounded' };
 }
 
-function wholeJob({ source, sessions, features, windows, pattern, digest }: CheckedJob): Stage {
+function wholeJob({ source, sessions, features, windows, pattern, amendments, digest }: CheckedJob): Stage {
   const { inputSchema, outputSchema } = features;
   const steps = [...features.steps, ...(windows?.steps ?? [])];
   return {
@@ -219,7 +219,10 @@ function wholeJob({ source, sessions, features, windows, pattern, digest }: Chec
     steps,
     windows,
     pattern,
-    operators: operatorsOf({ sessions, steps, windows, pattern }),
+    operators: [
+      ...operatorsOf({ sessions, steps, windows, pattern }),
+      ...(amendments === null ? [] : [amendments.definition.operatorId]),
+    ],
     outputSchema,
     digest,
   };
