@@ -71,7 +71,7 @@ async function restore(path: string, options: RestoreOptions): Promise<void> {
   const existing = options.replace === true ? 'replace' : 'refuse';
   if (options.profile === 'cluster') {
     const settings = await loadClusterSettings(options);
-    const { restoreCluster } = await loadClusterPart(() => import('../../jobs/state/cluster-savepoint.ts'));
+    const { restoreCluster } = await loadClusterPart(() => import('../../jobs/state/restore-cluster.ts'));
     print(await restoreCluster(job, { settings, clock: systemClock }, options.from, existing));
     return;
   }

@@ -12,7 +12,7 @@ import { topicOf } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { openDecoder } from '../runtime/open-source.ts';
 import { planStages, type Stage } from '../runtime/stages.ts';
-import type { ClusterStore } from './cluster-savepoint.ts';
+import type { ClusterStore } from './cluster-stages.ts';
 import { jobOperators } from './job-operators.ts';
 import { MemoryState } from './memory-state.ts';
 import type { ReplayedState } from './replay-state.ts';

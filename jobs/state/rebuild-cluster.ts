@@ -1,7 +1,7 @@
 import type { Logger } from '../../engine/observability/logger.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { openClusterRun } from '../runtime/run-cluster.ts';
-import type { ClusterStore } from './cluster-savepoint.ts';
+import type { ClusterStore } from './cluster-stages.ts';
 
 /** What a rebuild on a cluster works with. */
 export interface RebuildProfile extends ClusterStore {

@@ -3,10 +3,8 @@ import { KafkaTaskProducer } from '../../engine/sink/kafka/kafka-task-producer.t
 import { TaskCommitLog } from '../../engine/sink/kafka/task-commit-log.ts';
 import { ConsumerGroup } from '../../engine/source/kafka/consumer-group.ts';
 import { GroupTasks } from '../../engine/source/kafka/group-tasks.ts';
-import type { KafkaSettings } from '../../engine/source/kafka/kafka-settings.ts';
-import type { RedisClient } from '../../engine/state/redis/connect-redis.ts';
 import type { Clock } from '../../engine/time/clock.ts';
-import type { CheckedJob } from '../checked-job.ts';
+import { taskOf, type ClusterStage } from './cluster-stages.ts';
 import { jobRunning } from './job-running.ts';
 import { RestoringTaskState } from './restoring-task-state.ts';
 import type { TaskToRestore } from './savepoint.ts';
@@ -15,35 +13,28 @@ import type { TaskToRestore } from './savepoint.ts';
 const assignedWithinMs = 60_000;
 const lookAgainMs = 100;
 
-/** A job on a cluster as its tasks are named. */
-export interface ClusterJob {
-  readonly job: CheckedJob;
-  /** Consumer group, and beginning of the tasks' names. */
-  readonly name: string;
-  readonly topic: string;
-  readonly partitions: number;
-  readonly kafka: KafkaSettings;
-  readonly redis: RedisClient;
-}
-
-/** A task's name, as its owners have it. */
-export function taskOf({ name, topic }: ClusterJob, partition: number): string {
-  return `${name}.${topic}-${partition}`;
-}
+/**
+ * Where a restored task begins that reads an exchange: what its state came from is in no log here, so that a loss of the state is refused by name (`LOG_TRUNCATED`) and not made good by half.
+ */
+const beforeTheLog = -1;
 
 /**
  * Joins the job's consumer group, which fences former owners, and puts state in the place of each partition's as it is given.
  *
  * @throws {SluiceError} `JOB_RUNNING` where other workers keep partitions; what the protocol throws.
  */
-export async function restoreAll(cluster: ClusterJob, tasks: readonly TaskToRestore[], clock: Clock): Promise<void> {
+export async function restoreAll(
+  cluster: ClusterStage,
+  tasks: readonly (TaskToRestore | null)[],
+  clock: Clock,
+): Promise<void> {
   const done = new Set<number>();
   let failure: { readonly error: unknown } | null = null;
   const runner = new GroupTasks({
     run: async (partition, { lost }) => {
       const task = tasks[partition];
       if (group === null || task === undefined) return;
-      await restoreTask(cluster, group, partition, task, lost);
+      if (task !== null) await restoreTask(cluster, group, partition, task, lost);
       done.add(partition);
     },
     halted: (_partition, error) => (failure ??= { error }),
@@ -73,13 +64,13 @@ export async function restoreAll(cluster: ClusterJob, tasks: readonly TaskToRest
 
 /** The protocol's own batch, with no records and no outputs: the position in a transaction, then the state. */
 async function restoreTask(
-  cluster: ClusterJob,
+  cluster: ClusterStage,
   group: ConsumerGroup,
   partition: number,
   { committed, metadata, state }: TaskToRestore,
   lost: AbortSignal,
 ): Promise<void> {
-  const { kafka, redis, topic } = cluster;
+  const { kafka, redis, topic, stage } = cluster;
   const to = committed.find((at) => at.partition === partition)?.offset;
   if (to === undefined) return;
   const task = taskOf(cluster, partition);
@@ -93,6 +84,6 @@ async function restoreTask(
     lost,
   });
   const found = await log.acquire();
-  const from = found.committed[0]?.offset ?? 0;
+  const from = found.committed[0]?.offset ?? (stage.input === 'source' ? 0 : beforeTheLog);
   await log.commit({ ranges: [{ partition, from, to }], metadata, outputs: [], state: { writes: [] } });
 }

@@ -14,8 +14,12 @@ import { layoutOf, readLayout, type JobLayout } from './job-layout.ts';
 /** Of the manifest, whatever the file's format. */
 export const manifestVersion = 1;
 
-/** One task's part of a savepoint: all of a job on the embedded profile, a partition of its input on a cluster. */
+/** One task's part of a savepoint: all of a job on the embedded profile, a partition of a stage's input on a cluster. */
 export interface SavepointTask {
+  /** Of a job of several stages, in the order in which records go through them; absent for the first. */
+  readonly stage?: number;
+  /** Of the stage's input; absent where tasks are in the order of their partitions, and none is left out. */
+  readonly partition?: number;
   readonly committed: readonly PartitionOffset[];
   /** As of the last commit; the watermark of a partition that has none is null. */
   readonly metadata: StoredMetadata;
@@ -37,6 +41,8 @@ export interface SavepointManifest {
   readonly layout: JobLayout;
   /** Partitions of the job's input. */
   readonly partitions: number;
+  /** Of what each stage reads, for a job of several. */
+  readonly stagePartitions?: readonly number[];
   /** `murmur2`: every record that was looked at lies where Kafka's default puts its key, so that keys can be told apart by partition. */
   readonly keysLie: 'murmur2' | 'otherwise';
   readonly tasks: readonly SavepointTask[];
@@ -67,9 +73,9 @@ export function defaultPlace(key: Uint8Array, partitions: number): number {
   return keyPartitioner(partitions)({ data: key, offsets: Int32Array.of(0, key.length) }, 0, 0);
 }
 
-/** The partition of a job's input that a key of an operator belongs to, which has the input's key as a part. */
-function placeOf(job: CheckedJob, { describer }: JobOperator, partitions: number): (key: Uint8Array) => number {
-  const part = describer.keyFields.indexOf(job.source.key);
+/** The partition that a key of an operator belongs to where records lie by a field, which is a part of it. */
+function placeOf(field: string, { describer }: JobOperator, partitions: number): (key: Uint8Array) => number {
+  const part = describer.keyFields.indexOf(field);
   return (key) => defaultPlace(Buffer.from(keyParts(key)[part] ?? ''), partitions);
 }
 
@@ -154,11 +160,11 @@ export async function tasksToRestore(
   const states = Array.from({ length: count }, () => new Map<string, readonly StateEntry[]>());
   for (const [operatorId, operator] of operators) {
     const stores = stored.map((entries) => entries.get(operatorId) ?? []);
-    const placed = isSame ? stores : redistributed(job, operator, stores, count);
+    const placed = isSame ? stores : redistributed(job.source.key, operator, stores, count);
     states.forEach((state, task) => state.set(operatorId, placed[task] ?? []));
   }
   return states.map((state, task) => {
-    const own = isSame ? tasks.slice(task, task + 1) : tasks;
+    const own = isSame ? tasks.slice(task, task + 1) : tasks.filter(({ stage = 0 }) => stage === 0);
     const isOwn = ({ partition }: { readonly partition: number }): boolean =>
       isSame || count === 1 || partition === task;
     const [first] = own;
@@ -176,22 +182,23 @@ export async function tasksToRestore(
   });
 }
 
-function redistributed(
-  job: CheckedJob,
+/** An operator's state as `count` tasks have it among which records lie by a field. @throws {SluiceError} `SAVEPOINT_PARTITIONS` where its keys do not say where they lie. */
+export function redistributed(
+  field: string,
   operator: JobOperator,
   stores: readonly (readonly StateEntry[])[],
   count: number,
 ): readonly (readonly StateEntry[])[] {
   const { describer } = operator;
-  const isPlaced = describer.keyFields.includes(job.source.key);
+  const isPlaced = describer.keyFields.includes(field);
   if (count > 1 && !isPlaced && stores.some((entries) => entries.length > 0)) {
     // An id says nothing of its record's partition: each task is given all of them, and forgets them in time.
     if (describer.redistribute === undefined)
-      throw unfit(`keys with the field ${job.source.key}`, `of keys ${describer.keyFields.join(', ')}`);
+      throw unfit(`keys with the field ${field}`, `of keys ${describer.keyFields.join(', ')}`);
     const [all = []] = describer.redistribute(stores, 1, () => 0);
     return Array.from({ length: count }, () => all);
   }
-  const place = count === 1 ? () => 0 : placeOf(job, operator, count);
+  const place = count === 1 ? () => 0 : placeOf(field, operator, count);
   if (describer.redistribute !== undefined) return describer.redistribute(stores, count, place);
   if (describer.filedBy !== 'key')
     throw unfit('operators whose state lies by key', `of operator ${describer.operatorId}`);
@@ -200,7 +207,8 @@ function redistributed(
   return placed;
 }
 
-async function readAll(
+/** The state of each task by operator. */
+export async function readAll(
   savepoint: Savepoint,
   tasks: number,
 ): Promise<readonly ReadonlyMap<string, readonly StateEntry[]>[]> {
@@ -222,7 +230,8 @@ function anotherJob(path: string, expected: string, found: string): SluiceError 
   );
 }
 
-function unfit(expected: string, found: string): SluiceError {
+/** `SAVEPOINT_PARTITIONS`: its state is of other partitions than those it is to be restored to. */
+export function unfit(expected: string, found: string): SluiceError {
   return new SluiceError(
     'SAVEPOINT_PARTITIONS',
     `the savepoint must have state for ${expected}; got one ${found}. Restore it where the input has the same partitions, on the profile that it is of`,

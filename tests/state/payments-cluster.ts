@@ -8,7 +8,7 @@ import { systemClock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
 import type { ClusterSettings } from '../../jobs/runtime/cluster/cluster-settings.ts';
 import { openClusterRun } from '../../jobs/runtime/run-cluster.ts';
-import type { ClusterStore } from '../../jobs/state/cluster-savepoint.ts';
+import type { ClusterStore } from '../../jobs/state/cluster-stages.ts';
 import { defaultPlace } from '../../jobs/state/savepoint.ts';
 import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
 import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';

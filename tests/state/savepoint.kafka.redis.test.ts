@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { restoreCluster, saveCluster } from '../../jobs/state/cluster-savepoint.ts';
+import { saveCluster } from '../../jobs/state/cluster-savepoint.ts';
 import { verifyCluster, viewCluster, viewClusterAt } from '../../jobs/state/cluster-state.ts';
 import { restoreLocal, saveLocal } from '../../jobs/state/local-savepoint.ts';
 import { rebuildCluster } from '../../jobs/state/rebuild-cluster.ts';
 import { defaultPlace } from '../../jobs/state/savepoint.ts';
+import { restoreCluster } from '../../jobs/state/restore-cluster.ts';
 import { stateOfKey, type StateRow, type StateView } from '../../jobs/state/state-view.ts';
 import { cardJob, PaymentsCluster, wholeJob } from './payments-cluster.ts';
 import { StateUnderTest, type Payment } from './state-under-test.ts';
@@ -118,6 +119,82 @@ describe('a savepoint between the embedded store and Redis', () => {
     const answers = await clusterAnswers('brought');
     expect(answers).toHaveLength(former + expected.length);
     expect(answers.filter((answer) => expected.includes(answer))).toEqual(expected);
+  });
+});
+
+describe('a savepoint of a job of several stages', () => {
+  /** A terminal's payments come from one partition, so that their order is the same in every run. */
+  const ofTerminals: readonly Payment[] = payments.map((payment) => ({
+    ...payment,
+    terminal: `shop-${defaultPlace(Buffer.from(payment.card), partitions)}`,
+  }));
+  const [former, later] = [ofTerminals.slice(0, cut), ofTerminals.slice(cut)];
+
+  it('takes it from the embedded profile to a cluster, which answers as one that was never moved', async () => {
+    await using test = await StateUnderTest.open(partitions, 'stages-moved');
+    const job = await wholeJob(test, 'stages-moved');
+    await test.add(former);
+    await test.run(job, 17);
+    const before = new Set(await test.answers('stages-moved-answers'));
+    const path = join(test.folder, 'stages-moved.savepoint');
+    await saveLocal(job, test, { path, name: 'moved' });
+    await test.add(later);
+    await test.run(job);
+    const expected = (await test.answers('stages-moved-answers')).filter((answer) => !before.has(answer));
+    expect(expected.length).toBeGreaterThan(100);
+
+    await cluster.newTopic('stages-moved');
+    await cluster.produce('stages-moved', ofTerminals);
+    const restored = await restoreCluster(job, cluster.store, path, 'refuse');
+    expect(restored).toMatchObject({ name: 'moved', tasks: 2 * partitions });
+    await cluster.run(job);
+    expect(await clusterAnswers('stages-moved')).toEqual(expected.toSorted());
+
+    // What the state behind the exchange came from is in no log here: its loss is not made good by half.
+    const client = new Redis(cluster.redis.port);
+    for (const key of await client.keys('sluice:{sluice.stages-moved.terminal*')) await client.del(key);
+    client.disconnect();
+    await cluster.produce('stages-moved', later.slice(0, 5));
+    await expect(cluster.run(job)).rejects.toMatchObject({ code: 'LOG_TRUNCATED' });
+  });
+
+  it('is of all its stages, where nothing is under way between them, and makes a lost Redis good, or an embedded job', async () => {
+    await using test = await StateUnderTest.open(partitions, 'stages-kept');
+    const job = await wholeJob(test, 'stages-kept');
+    await cluster.newTopic('stages-kept');
+    await cluster.produce('stages-kept', former);
+    await cluster.run(job);
+    const path = join(test.folder, 'stages-kept.savepoint');
+    const saved = await saveCluster(job, cluster.store, { path, name: 'kept' });
+    // A task that had nothing to read has nothing to keep.
+    const terminals = new Set(former.map(({ terminal }) => defaultPlace(Buffer.from(terminal), partitions)));
+    expect(saved.tasks).toBe(partitions + terminals.size);
+    const rows = (): Promise<unknown> =>
+      viewCluster(job, cluster.store, (view) => stateOfKey(view, ['shop-1'], 'terminal/0'));
+    const before = await rows();
+    const answered = await clusterAnswers('stages-kept');
+
+    const client = new Redis(cluster.redis.port);
+    for (const key of await client.keys('sluice:{sluice.stages-kept*')) await client.del(key);
+    client.disconnect();
+    expect((await restoreCluster(job, cluster.store, path, 'replace')).keys).toBe(saved.keys);
+    expect(await rows()).toEqual(before);
+    await cluster.produce('stages-kept', later);
+    await cluster.run(job);
+    const all = await clusterAnswers('stages-kept');
+
+    await using twin = await StateUnderTest.open(partitions, 'stages-kept');
+    const same = await wholeJob(twin, 'stages-kept');
+    await twin.add(ofTerminals);
+    await twin.run(same);
+    expect(all).toEqual((await twin.answers('stages-kept-answers')).toSorted());
+
+    await test.add(former);
+    await restoreLocal(job, test, path, 'refuse');
+    await test.add(later);
+    await test.run(job);
+    const told = new Set(answered);
+    expect((await test.answers('stages-kept-answers')).toSorted()).toEqual(all.filter((answer) => !told.has(answer)));
   });
 });
 
