@@ -104,7 +104,7 @@ export const cardStreams: fc.Arbitrary<readonly CardRow[]> = fc
 
 /** A store over a plain map. Like LMDB's, its values are views of a Buffer, wherever they happen to lie. */
 export class CardStore implements StateReader {
-  readonly values = new Map<string, Uint8Array>();
+  readonly values: Map<string, Uint8Array> = new Map<string, Uint8Array>();
 
   /** Stores what an operator has flushed. */
   write(writes: readonly StateWrite[]): void {
