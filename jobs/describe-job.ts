@@ -71,7 +71,7 @@ export interface StageDescription {
   readonly operators: readonly string[];
   /** How far others may be ahead of a task that writes to it and was never heard from, before windows no longer wait for that; `null` where none do. */
   readonly holdMs: number | null;
-  /** The topic through which its records go on; `null` for the last stage, which writes the results. */
+  /** The topic through which its records go on, by no key where each goes to all partitions; `null` for the last stage, which writes the results. */
   readonly exchange: {
     readonly topic: string;
     readonly key: readonly string[];
@@ -250,7 +250,7 @@ function describeStages(job: CheckedJob): readonly StageDescription[] {
     const { suffix, key, input, output } = stage;
     return {
       group: `${job.app}.${job.name}${suffix}`,
-      reads: input === 'source' ? originName(job) : input.topic,
+      reads: input === 'source' ? originName(job, stage.origin) : input.topic,
       key,
       operators: stage.operators,
       holdMs: input !== 'source' && stage.windows !== null ? holdRule(stage, 1).maxLagMs : null,
@@ -259,14 +259,18 @@ function describeStages(job: CheckedJob): readonly StageDescription[] {
   });
 }
 
-function originName({ source }: CheckedJob): string {
+/** @param origin which of several inputs; absent for all of them. */
+function originName({ source }: CheckedJob, origin?: number): string {
   switch (source.kind) {
     case 'topic':
       return source.topic;
     case 'simulator':
       return source.world;
     case 'inputs':
-      return source.plan.inputs.map(({ name }) => name).join(', ');
+      return source.plan.inputs
+        .filter((_, index) => origin === undefined || index === origin)
+        .map(({ name }) => name)
+        .join(', ');
     case 'parquet':
     case 'csv':
     case 'jsonl':

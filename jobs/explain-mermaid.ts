@@ -53,15 +53,17 @@ export function explainMermaid({ job, source, operators, stages, model, sinks }:
 /** The stages on a cluster, in a frame of their own: which groups there are, and the topics between them. */
 function stageLines(stages: readonly StageDescription[]): readonly string[] {
   const lines = ['  subgraph cluster [on a cluster]'];
-  stages.forEach(({ group, key, operators, exchange }, index) => {
+  // Several inputs share an exchange, in which the stage that reads it says the key.
+  const exchanges = [...new Set(stages.flatMap(({ exchange }) => (exchange === null ? [] : [exchange.topic])))];
+  stages.forEach(({ group, key, reads, operators, exchange }, index) => {
     const id = `stage${index + 1}`;
     lines.push(`    ${id}${node('step', [group, `key ${key.join(' + ')}`, ...operators])}`);
-    if (index > 0) lines.push(`    exchange${index} --> ${id}`);
-    if (exchange === null) return;
-    lines.push(
-      `    exchange${index + 1}${node('outside', [`topic ${exchange.topic}`, `key ${exchange.key.join(' + ')}`])}`,
-    );
-    lines.push(`    ${id} --> exchange${index + 1}`);
+    const from = exchanges.indexOf(reads);
+    if (from >= 0) {
+      lines.push(`    exchange${from + 1}${node('outside', [`topic ${reads}`, `key ${key.join(' + ')}`])}`);
+      lines.push(`    exchange${from + 1} --> ${id}`);
+    }
+    if (exchange !== null) lines.push(`    ${id} --> exchange${exchanges.indexOf(exchange.topic) + 1}`);
   });
   return [...lines, '  end'];
 }

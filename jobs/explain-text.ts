@@ -92,7 +92,7 @@ function stagesSection({ stages, source }: JobDescription): readonly string[] {
           ]),
       exchange === null
         ? `     writes the results; those of one ${source.key} may come in another order than its records`
-        : `     writes ${exchange.topic}, keyed by ${exchange.key.join(' + ')}` +
+        : `     writes ${exchange.topic}, ${exchange.key.length === 0 ? 'all of it to every partition' : `keyed by ${exchange.key.join(' + ')}`}` +
           (exchange.partitions === null ? '' : `, ${count(exchange.partitions, 'partition')}`),
     ]),
   ];

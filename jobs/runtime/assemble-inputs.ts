@@ -17,12 +17,12 @@ import type { CheckedJob } from '../checked-job.ts';
 import type { InputsPlan } from '../inputs-plan.ts';
 import { acrossWriters } from './across-writers.ts';
 import { unwrittenLetters, writeLetters } from './assemble-query.ts';
-import type { StageParts } from './assemble-stage.ts';
 import { ExchangeWriter } from './exchange-writer.ts';
 import { inTheirInputs } from './input-positions.ts';
 import { lateRecords } from './open-late-encoder.ts';
 import { openSection } from './open-section.ts';
 import { holdRule, type Exchange, type Stage } from './stages.ts';
+import type { StageParts } from './task-parts.ts';
 
 /** A job whose windows and joins wait for every input that was heard from, as in one process; an input's partition that was not is waited for only so long. */
 const shortestHoldMs = 86_400_000;
@@ -65,7 +65,7 @@ export function inputStage(
     decoder: new InputDecoder(decoder, stage.origin, input.lift, schema),
     watermark: { delayMs, maxFutureSkewMs },
     openSection: () => nothing,
-    score: writer.score,
+    score: (records) => writer.score(records),
     encode: (records) => {
       const { messages, failures } = writer.write(records, numbered);
       return { messages, deadLetters: unwrittenLetters(failures, records, parts.input) };
@@ -93,7 +93,6 @@ export function jointStage(
   const hold = ofWriters(upstreams.reduce((sum, count) => sum + count, 0));
   const { windows } = job;
   const across = windows === null ? job : { ...job, windows: acrossWriters(windows) };
-  const { encodeLate } = whole;
   const lateSchema = lateRecords(job)?.schema;
   return {
     ...whole,
@@ -106,9 +105,7 @@ export function jointStage(
       const unpacked = map((records: RecordBatch) => projected(records, plan.schema));
       return { ...section, steps: [{ operator: unpacked, fate: 'keeps' }, ...section.steps] };
     },
-    ...(encodeLate === undefined || lateSchema === undefined
-      ? {}
-      : { encodeLate: (late: RecordBatch) => encodeLate(projected(late, lateSchema)) }),
+    ...(lateSchema === undefined ? {} : routedLate(whole, (late) => projected(late, lateSchema))),
     // The bytes at a position of an input are not here, and those at the same position of the exchange are another record's.
     encodeDeadLetters: (letters) =>
       writeLetters(
@@ -119,6 +116,14 @@ export function jointStage(
         ),
       ),
   };
+}
+
+/** What writes late records once they have the columns that their topic takes. */
+export function routedLate(
+  whole: QueryDefinition,
+  unpacked: (late: RecordBatch) => RecordBatch,
+): Pick<QueryDefinition, 'encodeLate'> {
+  return { encodeLate: (late) => whole.encodeLate?.(unpacked(late)) ?? { messages: [], deadLetters: [] } };
 }
 
 function projected(records: RecordBatch, schema: Schema): RecordBatch {

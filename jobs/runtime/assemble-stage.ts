@@ -16,26 +16,15 @@ import { explodedField } from '../../operators/select/explode.ts';
 import { sessionFields } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { acrossWriters } from './across-writers.ts';
-import { inputStage, jointStage } from './assemble-inputs.ts';
-import { assembleQuery, unwrittenLetters, type QueryParts } from './assemble-query.ts';
+import { inputStage, jointStage, routedLate } from './assemble-inputs.ts';
+import { assembleQuery, unwrittenLetters } from './assemble-query.ts';
 import { ExchangeWriter } from './exchange-writer.ts';
 import { featureSection, type SectionPlan } from './feature-section.ts';
 import { patternSection } from './pattern-section.ts';
+import type { StageParts } from './task-parts.ts';
 import { withoutState } from './without-state.ts';
 import { holdRule, keepsState, type Exchange, type Stage } from './stages.ts';
 import { windowSection } from './window-section.ts';
-
-/** What a cluster gives a stage of a job to run on. */
-export interface StageParts extends QueryParts {
-  /** The partition of the stage's input that the task is. */
-  readonly partition: number;
-  /** Partitions of the topic that the stage before reads: as many tasks write to this one's exchange. Of no matter to the first stage. */
-  readonly upstreamPartitions: number;
-  /** The same of each of several inputs, for the stage that has them all; absent for jobs of one. */
-  readonly upstreams?: readonly number[];
-  /** Partitions of the exchange that the stage writes. Of no matter to the last. */
-  readonly downstreamPartitions: number;
-}
 
 /**
  * Puts a stage of a job together: the query of one of its tasks. Called once for each acquisition of a task.
@@ -110,10 +99,9 @@ function laterStage(job: CheckedJob, stage: Stage, parts: StageParts, whole: Que
         letters.map((letter) => (letter.topic === exchange ? letter : { ...letter, value: null })),
       ),
   };
-  const { encodeLate } = common;
-  if (stage.windows !== null && encodeLate !== undefined) {
+  if (stage.windows !== null && common.encodeLate !== undefined) {
     const { inputSchema: lateSchema } = stage.windows;
-    return { ...common, encodeLate: (late) => encodeLate(resultsOf(late, lateSchema)) };
+    return { ...common, ...routedLate(whole, (late) => resultsOf(late, lateSchema)) };
   }
   // Results of windows and patterns have columns of their own.
   if (stage.windows !== null || stage.pattern !== null) return common;
@@ -154,7 +142,7 @@ function handingOn(
     delayMs: stage.input === 'source' ? delayMs : null,
   });
   return {
-    score: to.score,
+    score: (records) => to.score(records),
     encode: (records) => {
       const { messages, failures } = to.write(records);
       return { messages, deadLetters: unwrittenLetters(failures, atInput(records), input) };

@@ -44,13 +44,17 @@ export class ExchangeWriter {
   }
 
   /** In the place of a model: takes the marks out that the stage was given itself. */
-  readonly score: QueryDefinition['score'] = (whole) => {
+  score(whole: RecordBatch): ReturnType<QueryDefinition['score']> {
     const records = withoutMarks(whole);
     if (this.#marks !== null) this.#passedMs.set(records, { passedMs: this.#marks.passedMs(whole), whole });
     return Promise.resolve({ records, deadLetters: [] });
-  };
+  }
 
-  /** @param renumbered the batch that {@link score} gave, under the numbers that its partitions have for the next stage. */
+  /**
+   * Writes a batch that {@link score} gave, and the marks behind it. Called once for each, in order.
+   *
+   * @param renumbered a batch under the numbers that its partitions have for the next stage.
+   */
   write(records: RecordBatch, renumbered: (batch: RecordBatch) => RecordBatch = (batch) => batch): WrittenBatch {
     const written = this.#encoders.map((encoder) => encoder.encode(renumbered(records)));
     const passed = this.#passedMs.get(records);

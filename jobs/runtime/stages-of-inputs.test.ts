@@ -201,8 +201,8 @@ class Chain {
     }
   }
 
-  rows<T>(topic: string): readonly T[] {
-    return this.texts(topic).map((text) => JSON.parse(text) as T);
+  rows(topic: string): unknown {
+    return this.texts(topic).map((text): unknown => JSON.parse(text));
   }
 
   texts(topic: string): readonly string[] {
@@ -246,7 +246,7 @@ describe('the stages of a job of several inputs', () => {
       }
       for (const l of left ?? []) if (!paired.has(l)) expected.push(nameOf(l, null));
       for (const r of right ?? []) if (!paired.has(r)) expected.push(nameOf(null, r));
-      const results = chain.rows<{ id: string; orders?: Side | null; payments?: Side | null }>('out');
+      const results = chain.rows('out') as readonly { id: string; orders?: Side | null; payments?: Side | null }[];
       const sideOf = (key: string, side: Side | null | undefined): Pick<Row, 'key' | 'at'> | null =>
         side?.at === undefined || side.at === null ? null : { key, at: new Date(side.at).getTime() };
       const found = results
@@ -267,7 +267,7 @@ describe('the stages of a job of several inputs', () => {
         const name = `${amount} ${Math.floor(at / 10_000) * 10_000}`;
         windows.set(name, (windows.get(name) ?? 0) + 1);
       }
-      const results = chain.rows<{ amount: number; window_start: string; n: number }>('out');
+      const results = chain.rows('out') as readonly { amount: number; window_start: string; n: number }[];
       const found = results
         .filter(({ amount }) => amount < 9)
         .map(({ amount, window_start, n }) => [`${amount} ${new Date(window_start).getTime()}`, n]);
@@ -292,12 +292,12 @@ describe('the stages of a job of several inputs', () => {
           const newest = known.toSorted((a, b) => a.at - b.at).at(-1);
           return `${key} ${newest?.amount ?? 'none'}`;
         });
-      const results = chain.rows<{ id: string; payments: { amount: number | null } }>('out');
+      const results = chain.rows('out') as readonly { id: string; payments: { amount: number | null } }[];
       const found = results.map(({ id, payments }) => `${id} ${payments.amount ?? 'none'}`);
       expect(found.toSorted()).toEqual(expected.toSorted());
-      const positions = chain
-        .rows<{ source_partition: number; source_offset: number }>('out')
-        .map(({ source_partition: partition, source_offset: offset }) => `${partition}/${offset}`);
+      const positions = (chain.rows('out') as readonly { source_partition: number; source_offset: number }[]).map(
+        ({ source_partition: partition, source_offset: offset }) => `${partition}/${offset}`,
+      );
       expect(new Set(positions).size).toBe(expected.length);
     });
     await fc.assert(property, { numRuns: 40 });

@@ -207,9 +207,9 @@ sinks: [{ topic: shops.out }]
       }),
     );
     const expected = await embeddedAnswers(job, { 'shops.in': [...inTime, ...last] }, shopPartitions);
-    const results = (texts: readonly string[]): ReadonlyMap<string, readonly string[]> =>
+    const results = (values: readonly string[]): ReadonlyMap<string, readonly string[]> =>
       byField(
-        texts.filter((text) => !text.includes('"end')),
+        values.filter((value) => !value.includes('"end')),
         'shop',
       );
     const embedded = results(expected.get('shops.out')?.flat() ?? []);
