@@ -96,5 +96,7 @@ export function patternLines(description: PatternDescription): readonly string[]
 }
 
 function scopeText(closedBy: WatermarkScope): string {
-  return closedBy === 'partition' ? "its partition's watermark" : 'the least watermark of all partitions that are not idle';
+  return closedBy === 'partition'
+    ? "its partition's watermark"
+    : 'the least watermark of all partitions that are not idle';
 }
