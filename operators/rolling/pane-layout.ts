@@ -61,14 +61,14 @@ export function layOutPanes(definition: RollingDefinition, rule: PaneRule, schem
     };
   };
   const parts = [-1, ...rolling.columns.keys()].map(partOf);
-  const looseRows = Math.floor((1 + paneColumns) / (1 + rolling.columns.length));
   const delaysMs = definition.aggregates.map(({ delayMs }) => delayMs);
   return {
     rule,
     rolling,
     parts,
     paneColumns,
-    looseRows: Math.max(1, looseRows),
+    // At least one: a pane has a count for each column of a row, and one more.
+    looseRows: Math.floor((1 + paneColumns) / (1 + rolling.columns.length)),
     looseMs: Math.max(...delaysMs) + definition.allowedLatenessMs,
   };
 }
