@@ -9,7 +9,7 @@
  *                     of it    place − 1   that is kept
  *
  * A sum lies in an array at `at`, `at + stride`, …, so that it can be a row of a column store; the accumulators have a stride of 1. Exact for up to 2^29 numbers. A number of
- * less than 2^−960 adds nothing. A sum that was given infinity, as the square of more than 10^154 is, is lost and stays lost.
+ * less than 2^−960 adds nothing. A sum that was given infinity, as the square of more than 10^154 is, is lost and stays lost: its digits are NaN.
  */
 const digitBits = 24;
 const lowestPlace = -40;
@@ -69,7 +69,7 @@ export function addToSum(sums: Float64Array, at: number, stride: number, bins: n
 export function addSquareToSum(sums: Float64Array, at: number, stride: number, bins: number, value: number): void {
   const square = value * value;
   addToSum(sums, at, stride, bins, square);
-  if (square === Infinity) return;
+  // Of an infinite square this is NaN, which loses the sum again.
   const high = splitter * value - (splitter * value - value);
   const low = value - high;
   addToSum(sums, at, stride, bins, low * low - (square - high * high - 2 * high * low));
@@ -87,8 +87,6 @@ export function mergeSum(total: Float64Array, bins: number, sums: Float64Array, 
 /** The accumulator's sum as one double for each digit, of which the first is the greatest but for carries. Their true sum is the sum. */
 export function termsOfSum(total: Float64Array, bins: number): readonly number[] {
   const top = total[0] ?? 0;
-  if (top === emptyPlace) return [];
-  if (top === lostPlace) return [NaN];
   const terms: number[] = [];
   for (let bin = 0; bin < bins && top - bin >= lowestPlace; bin++) {
     terms.push((total[1 + bin] ?? 0) * (weights[top - bin - lowestPlace] ?? 0));
@@ -99,14 +97,13 @@ export function termsOfSum(total: Float64Array, bins: number): readonly number[]
 /** The accumulator's sum, within a unit in the last place; NaN where it is lost, or has left the finite numbers. */
 export function valueOfSum(total: Float64Array, bins: number): number {
   const top = total[0] ?? 0;
-  if (top === emptyPlace) return 0;
-  if (top === lostPlace) return NaN;
   let sum = 0;
   let compensation = 0;
   for (let bin = 0; bin < bins && top - bin >= lowestPlace; bin++) {
     const term = (total[1 + bin] ?? 0) * (weights[top - bin - lowestPlace] ?? 0);
     const next = sum + term;
-    compensation += Math.abs(sum) >= Math.abs(term) ? sum - next + term : term - next + sum;
+    // Exact also where the term is the greater: the sum is a multiple of what the term's last bit counts.
+    compensation += sum - next + term;
     sum = next;
   }
   return sum + compensation;
