@@ -3,9 +3,7 @@ import { allEnded } from '../../engine/execution/all-ended.ts';
 import type { QueryBounds } from '../../engine/execution/query-definition.ts';
 import { retryTransient } from '../../engine/execution/retry-transient.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
-import type { Decoder } from '../../engine/serde/decoder.ts';
 import type { Encoder } from '../../engine/serde/encoder.ts';
-import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { KafkaAdmin } from '../../engine/source/kafka/kafka-admin.ts';
 import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import { OnlineValues } from '../../engine/state/redis/online-values.ts';
@@ -27,8 +25,7 @@ import { openModel } from './open-model.ts';
 import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
 import { refuseAdvanceOnIdle } from './partition-rules.ts';
-import { openInputDecoder } from './open-inputs.ts';
-import { openDecoder } from './open-source.ts';
+import { openStageDecoder } from './stage-decoder.ts';
 import { planStages, type Stage } from './stages.ts';
 import { openResultEncoder } from './window-outputs.ts';
 
@@ -123,7 +120,7 @@ export async function openClusterRun(
             partition,
             source,
             input: stage.input === 'source' ? topic : input,
-            decoder: decoderOf(job, stage, registry),
+            decoder: openStageDecoder(job, stage, registry),
             commitLog,
             model: isLast ? model : null,
             encoders: isLast ? encoders : [],
@@ -163,14 +160,6 @@ export async function openClusterRun(
     await opened.close();
     throw error;
   }
-}
-
-/** What decodes the messages that a stage reads; `null` where it reads an exchange, which has its own. */
-function decoderOf(job: CheckedJob, { input, origin }: Stage, registry: SchemaRegistry): Decoder | null {
-  if (input !== 'source') return null;
-  return job.source.kind === 'inputs'
-    ? openInputDecoder(job.source.plan, origin, registry)
-    : openDecoder(job, registry);
 }
 
 /** The stage of the records that are looked up in tables, whose stages come before it; `null` for a job without tables. */

@@ -10,7 +10,7 @@ import type { CheckedJob } from '../checked-job.ts';
 import { clusterRegistry } from '../runtime/cluster/cluster-registry.ts';
 import { topicOf } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
-import { openDecoder } from '../runtime/open-source.ts';
+import { openStageDecoder } from '../runtime/stage-decoder.ts';
 import { planStages, type Stage } from '../runtime/stages.ts';
 import type { ClusterStore } from './cluster-stages.ts';
 import { jobOperators } from './job-operators.ts';
@@ -30,6 +30,8 @@ interface StoredTask {
   readonly partition: number;
   /** Partitions of the topic that the stage before reads. */
   readonly upstreamPartitions: number;
+  /** The same of each of the job's inputs. */
+  readonly upstreams: readonly number[];
   readonly offset: number;
   readonly note: CommitNote;
 }
@@ -120,15 +122,19 @@ export async function viewClusterAt<T>(
 async function fromLog(
   job: CheckedJob,
   { settings, clock }: ClusterStore,
-  { task, stage, topic, partition, upstreamPartitions, note }: StoredTask,
+  { task, stage, topic, partition, upstreamPartitions, upstreams, note }: StoredTask,
   to: number,
 ): Promise<ReplayedState & { readonly reader: StateReader }> {
   if (note.metadata.jobDigest !== stage.digest) throw changed(job, task);
   const { client } = neededServices(settings).kafka;
   await using source = await KafkaSource.open({ settings: client, topic, partitions: [partition] });
-  const decoder = stage.input === 'source' ? openDecoder(job, clusterRegistry(settings, clock)) : null;
+  const decoder = openStageDecoder(job, stage, clusterRegistry(settings, clock));
   const { origin: from } = note;
-  const replayed = await replayTask(job, { stage, partition, upstreamPartitions, source, decoder }, { from, to });
+  const replayed = await replayTask(
+    job,
+    { stage, topic, partition, upstreamPartitions, upstreams, source, decoder },
+    { from, to },
+  );
   const reader = new MemoryState();
   reader.put(replayed.writes);
   return { ...replayed, reader };
@@ -137,6 +143,7 @@ async function fromLog(
 /** The tasks of a job that have state. @throws {SluiceError} `STATE_NONE` */
 async function storedTasks(job: CheckedJob, redis: RedisClient): Promise<readonly StoredTask[]> {
   const tasks: StoredTask[] = [];
+  const upstreams: number[] = [];
   let upstreamPartitions = 1;
   for (const stage of planStages(job)) {
     const name = `${job.app}.${job.name}${stage.suffix}`;
@@ -147,9 +154,10 @@ async function storedTasks(job: CheckedJob, redis: RedisClient): Promise<readonl
       const { offset, metadata } = await readTaskHeader(redis, task);
       if (offset === null || metadata === null) continue;
       const note = readNote(metadata, `the state of task ${task}`);
-      tasks.push({ task, stage, topic, partition, upstreamPartitions, offset, note });
+      tasks.push({ task, stage, topic, partition, upstreamPartitions, upstreams, offset, note });
     }
     upstreamPartitions = partitions;
+    if (stage.input === 'source') upstreams.push(partitions);
   }
   if (tasks.length > 0) return tasks;
   throw new SluiceError(

@@ -12,6 +12,10 @@ export interface ReplayedTask extends ReplayedLog {
   readonly partition: number;
   /** Partitions of the topic that the stage before reads. */
   readonly upstreamPartitions: number;
+  /** The same of each of the job's inputs. */
+  readonly upstreams: readonly number[];
+  /** That the stage reads. */
+  readonly topic: string;
 }
 
 /** A stretch of a task's partition. */
@@ -23,12 +27,12 @@ export interface TaskStretch {
 /**
  * Computes the state of a task from its partition, from where the task began, by the very operators that its stage runs. Nothing is scored, written or committed.
  *
- * @param task its `source` reads that partition alone; its `decoder` is the job's for the first stage, and of no matter to others.
+ * @param task its `source` reads that partition alone; its `decoder` is that of the stage (`openStageDecoder`).
  * @throws {SluiceError} `LOG_TRUNCATED` where the topic does not reach back so far; what the source and the decoder throw.
  */
 export function replayTask(
   job: CheckedJob,
-  { stage, partition, upstreamPartitions, source, decoder }: ReplayedTask,
+  { stage, topic, partition, upstreamPartitions, upstreams, source, decoder }: ReplayedTask,
   { from, to }: TaskStretch,
 ): Promise<ReplayedState> {
   const query = assembleStage(job, stage, {
@@ -36,8 +40,9 @@ export function replayTask(
     decoder,
     partition,
     upstreamPartitions,
+    upstreams,
     downstreamPartitions: 1,
-    input: job.source.kind === 'topic' ? job.source.topic : '',
+    input: topic,
     commitLog: noCommits,
     model: null,
     encoders: [],

@@ -8,7 +8,7 @@ import { startKafka, type KafkaService } from '../../tools/services/start-kafka.
 import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
 import { SluiceCommand, TopicReader, type CardServices } from './card-job.ts';
 import { embeddedAnswers } from './embedded-answers.ts';
-import { keyed, newJob, produce, shopPartitions } from './shop-records.ts';
+import { keyed, newJob, produce, shopPartitions, verifiedState } from './shop-records.ts';
 
 let dir: string;
 let broker: KafkaService;
@@ -146,6 +146,7 @@ state: { flushEvery: 200ms }
     expect([await second.ended, second.stderr]).toEqual([0, expect.any(String)]);
     expect(second.figures).toMatchObject({ read: 0, deadLettered: 0 });
     expect(second.figures['replayed']).toBeGreaterThanOrEqual(allOrders.length + allPayments.length);
+    expect(await verifiedState(services, file)).toMatchObject({ drift: 0 });
     const before = reader.values.length;
     await reader.toEnd();
     expect(reader.values).toHaveLength(before);
@@ -202,6 +203,7 @@ windows: { key: customer, tumbling: 1m, aggregates: { orders: { count: true }, v
       expect([await command.ended, command.stderr]).toEqual([0, expect.any(String)]);
       await reader.toEnd();
       expect(results(reader.values)).toEqual(embedded);
+      expect(await verifiedState(services, file)).toMatchObject({ drift: 0 });
     }
   }, 300_000);
 });

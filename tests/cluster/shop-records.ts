@@ -7,7 +7,7 @@ import { keyPartitioner } from '../../engine/serde/partitioner.ts';
 import type { MessageInput } from '../../engine/storage/message-batch-builder.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
 import { loadJob } from '../../jobs/load-job.ts';
-import type { CardServices } from './card-job.ts';
+import { SluiceCommand, type CardServices } from './card-job.ts';
 
 /** Of every topic of these tests. */
 export const shopPartitions = 4;
@@ -69,4 +69,12 @@ export function byField(texts: Iterable<string>, field: string): ReadonlyMap<str
     else group.push(text);
   }
   return new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Holds all state of a job against its topics, in a command of its own. */
+export async function verifiedState(services: CardServices, job: string): Promise<unknown> {
+  using verify = new SluiceCommand(services, ['state', 'verify', job, '--sample', '100%', '--profile', 'cluster']);
+  const code = await verify.ended;
+  if (code !== 0) throw new Error(`sluice state verify ended with ${code}: ${verify.stdout}${verify.stderr}`);
+  return JSON.parse(verify.stdout);
 }

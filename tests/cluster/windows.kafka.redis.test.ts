@@ -8,7 +8,7 @@ import { startKafka, type KafkaService } from '../../tools/services/start-kafka.
 import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
 import { SluiceCommand, TopicReader, type CardServices } from './card-job.ts';
 import { embeddedAnswers } from './embedded-answers.ts';
-import { byField, keyed, newJob, produce, shopPartitions } from './shop-records.ts';
+import { byField, keyed, newJob, produce, shopPartitions, verifiedState } from './shop-records.ts';
 
 let dir: string;
 let broker: KafkaService;
@@ -134,6 +134,7 @@ sinks:
     expect([await second.ended, second.stderr]).toEqual([0, expect.any(String)]);
     expect(second.figures).toMatchObject({ read: 600, replayed: 2_400, deadLettered: 0 });
 
+    expect(await verifiedState(services, file)).toMatchObject({ drift: 0 });
     for (const topic of ['spent.out', 'spent.large', 'spent-late']) {
       const embedded = expected.get(topic)?.flat() ?? [];
       const cluster = await texts(topic, embedded.length);
@@ -238,5 +239,6 @@ sinks: [{ topic: shops.out }]
     running.push(doctor);
     await doctor.ended;
     for (const words of ['passes records on', 'computes windows']) expect(doctor.stdout).toContain(words);
+    expect(await verifiedState(services, file)).toMatchObject({ drift: 0 });
   }, 300_000);
 });
