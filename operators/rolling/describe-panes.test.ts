@@ -81,6 +81,111 @@ describe('stored panes', () => {
     });
   });
 
+  it('read as they are where panes were made, and as panes where their records are kept one by one', async () => {
+    const definition = {
+      ...inPanes,
+      aggregates: [aggregate('max', 'max'), aggregate('n', 'count', { where: 'flagged' })],
+    };
+    // The pane up to 10 is sealed, that up to 20 has its rows beside it, that up to 30 is two rows, and that up to 0 one that came last.
+    const rows = [1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 21, 22, -7].map((t): CardRow => {
+      return { card: 'a', amount: t === 22 ? null : -t, flagged: t === 12 ? 1 : null, t };
+    });
+    const pane = (end: number, records: number, amounts: number, max: number | null, flagged: number): KeptRow => ({
+      key: Buffer.from('a'),
+      eventTimeMs: end,
+      values: {
+        'count of records': records,
+        'count of amount': amounts,
+        'max of amount': max,
+        'count of amount where flagged': flagged,
+      },
+    });
+    const wanted = [pane(0, 1, 1, 7, 0), pane(10, 5, 5, -1, 0), pane(20, 5, 5, -11, 1), pane(30, 2, 1, -21, 0)];
+    for (const sizes of [[13], [1], [5, 3]]) expect(await keptRows(definition, rows, sizes)).toEqual(wanted);
+  });
+
+  it('of a key that is compacted read as panes up to there, and record by record behind', async () => {
+    const aggregates = [
+      aggregate('max', 'max'),
+      aggregate('n', 'count', { where: 'flagged' }),
+      aggregate('m', 'count', { input: null, where: 'flagged', delayMs: 4 }),
+    ];
+    const definition = { ...compacting, aggregates };
+    const card = (t: number): CardRow => ({ card: 'a', amount: t === 31 ? null : t, flagged: t === 32 ? 0 : 1, t });
+    const row = (t: number, amount: number | null, flagged: number | null, records: number | null): KeptRow => ({
+      key: Buffer.from('a'),
+      eventTimeMs: t,
+      values: { amount, 'amount where flagged': flagged, 'records where flagged': records },
+    });
+    const pane = (end: number, records: number, max: number): KeptRow => ({
+      key: Buffer.from('a'),
+      eventTimeMs: end,
+      values: {
+        'count of records': records,
+        'count of amount': records,
+        'max of amount': max,
+        'count of amount where flagged': records,
+        'count of records where flagged': records,
+      },
+    });
+    const few = [1, 2, 3, 11];
+    expect(await keptRows(definition, few.map(card), [9])).toEqual(few.map((t) => row(t, t, t, 1)));
+    // The ninth record comes when the watermark is 27: what is later than 20 may still be split.
+    const many = [1, 2, 3, 4, 11, 20, 21, 32, 31];
+    expect(await keptRows(definition, many.map(card), [9])).toEqual([
+      pane(10, 4, 4),
+      pane(20, 2, 20),
+      row(21, 21, 21, 1),
+      row(31, null, null, 1),
+      row(32, 32, null, null),
+    ]);
+    // A pane that has been made behind that point is not shown beside its records.
+    const more = [...many, 22, 23, 24, 25];
+    expect((await keptRows(definition, more.map(card), [20])).map(({ eventTimeMs }) => eventTimeMs)).toEqual([
+      10, 20, 21, 22, 23, 24, 25, 31, 32,
+    ]);
+  });
+
+  it('say what they are, for how long they are kept, and what they are laid out by', () => {
+    const told = (definition: RollingDefinition): Record<string, unknown> => ({
+      ...describeRolling(definition, cardSchema),
+    });
+    expect(told({ ...inPanes, aggregates: [aggregate('max', 'max', { where: 'flagged', delayMs: 5 })] })).toMatchObject(
+      {
+        operatorId: 'card',
+        kind: 'rolling',
+        keyFields: ['card'],
+        filedBy: 'key',
+        keepsMs: 48,
+        identity: '',
+      },
+    );
+    const layouts = [
+      inPanes,
+      compacting,
+      { ...inPanes, panes: { sizeMs: 5 } },
+      { ...inPanes, aggregates: inPanes.aggregates.slice(1) },
+      { ...inPanes, aggregates: inPanes.aggregates.map((each) => ({ ...each, where: 'flagged' })) },
+      { ...inPanes, aggregates: [aggregate('max', 'max')] },
+      { ...inPanes, aggregates: [aggregate('max', 'max', { input: 'flagged' })] },
+    ].map((definition) => told(definition)['layout']);
+    expect(new Set(layouts).size).toBe(layouts.length);
+    expect(layouts.at(-2)).toBe(
+      JSON.stringify([
+        [['amount', null, 'number']],
+        '',
+        { sizeMs: 10 },
+        [
+          { column: -1, count: 0, sum: -1, squares: -1, minimum: -1, maximum: -1, first: -1, last: -1 },
+          { column: 0, count: 1, sum: -1, squares: -1, minimum: -1, maximum: 2, first: -1, last: -1 },
+        ],
+      ]),
+    );
+    expect(told({ ...inPanes, aggregates: [aggregate('again', 'max', { overMs: 30 })] })['layout']).toBe(
+      layouts.at(-2),
+    );
+  });
+
   it('read the same whenever they were stored, whatever of them is still kept record by record', async () => {
     await fc.assert(
       fc.asyncProperty(
