@@ -282,7 +282,7 @@ function describeDuplicates({ source }: CheckedJob): readonly DedupeDescription[
   const of = (id: string, duplicates: CheckedJob['source']['duplicates']): readonly DedupeDescription[] => {
     if (duplicates === null) return [];
     const { by, withinMs } = duplicates;
-    const formula = `${dedupeBytes} + the bytes of ${by}, for each record of the last ${withinMs} ms`;
+    const formula = `${dedupeBytes} + the bytes of ${by}, for each record ${withinMs === Infinity ? 'that there ever was' : `of the last ${withinMs} ms`}`;
     return [{ operator: 'dedupe', id, by, withinMs, bytes: { perRecord: dedupeBytes, formula } }];
   };
   if (source.kind !== 'inputs') return of('duplicates', source.duplicates);

@@ -88,7 +88,10 @@ function node(shape: Shape, text: readonly string[]): string {
 function operatorText(operator: OperatorDescription): readonly string[] {
   switch (operator.operator) {
     case 'dedupe':
-      return [`dedupe by ${operator.by}`, `within ${formatDuration(operator.withinMs)}`];
+      return [
+        `dedupe by ${operator.by}`,
+        operator.withinMs === Infinity ? 'for ever' : `within ${formatDuration(operator.withinMs)}`,
+      ];
     case 'derive':
       return ['derive', ...operator.columns.map(({ name }) => name)];
     case 'enrich':

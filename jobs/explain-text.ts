@@ -134,11 +134,12 @@ function operatorSection(operator: OperatorDescription): readonly string[] {
 }
 
 function dedupeSection({ id, by, withinMs, bytes }: DedupeDescription): readonly string[] {
-  const within = formatDuration(withinMs);
+  const isForEver = withinMs === Infinity;
+  const within = isForEver ? '' : formatDuration(withinMs);
   return [
     `dedupe  ${id}`,
-    `  drops a record whose ${by} came before, less than ${within} of event time away`,
-    `  state  ${bytes.perRecord} bytes + the ${by}, for each record of the last ${within}`,
+    `  drops a record whose ${by} came before${isForEver ? '' : `, less than ${within} of event time away`}`,
+    `  state  ${bytes.perRecord} bytes + the ${by}, for each record ${isForEver ? 'that there ever was: unbounded, in memory, too' : `of the last ${within}`}`,
   ];
 }
 

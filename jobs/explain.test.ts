@@ -264,6 +264,15 @@ describe('the plan as text', () => {
     expect(text).toContain('0 feature columns');
   });
 
+  it('says that ids which are remembered for ever have no bound', async () => {
+    const forEver: Change = [job, 'within: 1h }', 'within: forever }'];
+    const text = explainJob(await jobOf(forEver), 'text');
+    expect(text).toContain('drops a record whose id came before\n');
+    expect(text).toContain('for each record that there ever was: unbounded');
+    expect(text).not.toContain('Infinity');
+    expect(explainJob(await jobOf(forEver), 'mermaid')).toContain('dedupe by id<br/>for ever');
+  });
+
   it('keeps its lists within the width', async () => {
     const many = Array.from({ length: 30 }, (_, i) => `  count_of_${i + 1}h: { count: true, over: ${i + 1}h }`);
     const text = explainJob(await jobOf([card, 'features:', `features:\n${many.join('\n')}`]), 'text');

@@ -203,9 +203,12 @@ export const sourceParts: PartSchemas<SourceParts> = {
     .optional()
     .meta({ description: 'of a table: what the job fills its topic from, row by row as they change' }),
   duplicates: z
-    .strictObject({ by: name, within: durationText('positive') })
+    .strictObject({ by: name, within: durationText('positive', 'forever') })
     .optional()
-    .meta({ description: 'a record with the same id, less than "within" from one let through before it, is dropped' }),
+    .meta({
+      description:
+        'a record with the same id, less than "within" from one let through before it, is dropped; "forever" keeps every id',
+    }),
 };
 
 const score: z.ZodType<ScorePart> = z.strictObject({

@@ -56,7 +56,7 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
     const { by, withinMs } = source.duplicates;
     duplicatesMs = withinMs;
     const describer = describeDedupe({ operatorId: 'duplicates', by: [by], withinMs });
-    operators.push({ describer, inputSchema: schema, reachMs: withinMs });
+    operators.push({ describer, inputSchema: schema, reachMs: withinMs === Infinity ? null : withinMs });
   }
   if (source.kind === 'inputs') operators.push(...inputOperators(source.plan));
   if (job.sessions !== null) {

@@ -32,13 +32,13 @@ function batchOf(rows: readonly Row[]): RecordBatch {
 }
 
 /** Offsets of the records that a list of all kept ones lets through. */
-function naive(rows: readonly Row[], batch: RecordBatch): number[] {
+function naive(rows: readonly Row[], batch: RecordBatch, within: number): number[] {
   const newest = new Map<string, number>();
   return rows.flatMap(({ id, t }, row) => {
     if (id === null) return [row];
     const keptMs = newest.get(id) ?? -Infinity;
-    const remembered = keptMs > (batch.watermarksMs[row] ?? 0) - withinMs;
-    if (remembered && Math.abs(t - keptMs) < withinMs) return [];
+    const remembered = keptMs > (batch.watermarksMs[row] ?? 0) - within;
+    if (remembered && Math.abs(t - keptMs) < within) return [];
     newest.set(id, Math.max(keptMs, t));
     return [row];
   });
@@ -78,37 +78,55 @@ const streamArbitrary = fc
   });
 
 describe('deduplication', () => {
-  it('lets through what a list of everything let through would, whatever the batches and restarts', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        streamArbitrary,
-        fc.array(fc.tuple(fc.integer({ min: 1, max: 30 }), fc.boolean())),
-        async (rows, cuts) => {
-          const whole = batchOf(rows);
-          const store = new MapStore();
-          let watermarks = new PartitionWatermarks();
-          let logic = new DedupeLogic(definition, { state: 'empty', watermarks });
-          const kept: number[] = [];
-          for (let at = 0, step = 0; at < rows.length; step++) {
-            const [size, restart] = cuts[step % Math.max(1, cuts.length)] ?? [7, true];
-            const part = selectRows(
-              whole,
-              Int32Array.from({ length: Math.min(size, rows.length - at) }, (_, i) => at + i),
-            );
-            await logic.prefetch(part, store);
-            kept.push(...logic.apply(part).offsets);
-            at += part.rowCount;
-            watermarks = watermarks.copy();
-            watermarks.observe(part);
-            if (!restart) continue;
-            store.write(logic.takeChanges());
-            logic = new DedupeLogic(definition, { state: 'stored', watermarks });
-          }
-          expect(kept).toEqual(naive(rows, whole));
-        },
-      ),
-      { numRuns: 1_000 },
-    );
+  it.each([
+    ['for a while', withinMs],
+    ['for ever', Infinity],
+  ])(
+    '%s lets through what a list of everything let through would, whatever the batches and restarts',
+    async (_length, within) => {
+      const remembered = { ...definition, withinMs: within };
+      await fc.assert(
+        fc.asyncProperty(
+          streamArbitrary,
+          fc.array(fc.tuple(fc.integer({ min: 1, max: 30 }), fc.boolean())),
+          async (rows, cuts) => {
+            const whole = batchOf(rows);
+            const store = new MapStore();
+            let watermarks = new PartitionWatermarks();
+            let logic = new DedupeLogic(remembered, { state: 'empty', watermarks });
+            const kept: number[] = [];
+            for (let at = 0, step = 0; at < rows.length; step++) {
+              const [size, restart] = cuts[step % Math.max(1, cuts.length)] ?? [7, true];
+              const part = selectRows(
+                whole,
+                Int32Array.from({ length: Math.min(size, rows.length - at) }, (_, i) => at + i),
+              );
+              await logic.prefetch(part, store);
+              kept.push(...logic.apply(part).offsets);
+              at += part.rowCount;
+              watermarks = watermarks.copy();
+              watermarks.observe(part);
+              if (!restart) continue;
+              store.write(logic.takeChanges());
+              logic = new DedupeLogic(remembered, { state: 'stored', watermarks });
+            }
+            expect(kept).toEqual(naive(rows, whole, within));
+          },
+        ),
+        { numRuns: 1_000 },
+      );
+    },
+  );
+
+  it('for ever forgets nothing, also where the watermark has passed everything', () => {
+    const remembered = { ...definition, withinMs: Infinity };
+    const logic = new DedupeLogic(remembered, { state: 'empty', watermarks: new PartitionWatermarks() });
+    logic.apply(batchOf(Array.from({ length: 5_000 }, (_, i) => ({ id: `id ${i}`, t: i }))));
+    const last = batchOf([{ id: 'id 0', t: 9_000_000 }]);
+    last.watermarksMs.fill(Infinity);
+    expect(logic.apply(last).rowCount).toBe(0);
+    expect(logic.keyCount).toBe(5_000);
+    expect(logic.takeChanges().filter(({ value }) => value === null)).toEqual([]);
   });
 
   it('forgets what the watermark has passed, and keeps only the open chunk of a stream that went on without its ids', () => {

@@ -23,12 +23,13 @@ export interface DedupeDefinition {
   readonly operatorId: string;
   /** The columns that identify a record. */
   readonly by: readonly string[];
+  /** `Infinity`: for ever, which takes state for every record that there ever was. */
   readonly withinMs: number;
 }
 
 /**
  * Drops a record that repeats one that was let through before it and whose event time is less than `withinMs` from its own (as Spark's
- * `dropDuplicatesWithinWatermark`, but exact in event time). A record with a null key is never a duplicate.
+ * `dropDuplicatesWithinWatermark`, but exact in event time; for ever, as its `dropDuplicates` without a watermark). A record with a null key is never a duplicate.
  *
  * State is the log of what was let through, cut into chunks of 256 by arrival: the same chunks however the input is cut into batches,
  * and a flush writes only the new ones. A record is forgotten once the watermark is `withinMs` past it.
@@ -89,7 +90,7 @@ export class DedupeLogic implements StatefulLogic {
         const slot = this.#keys.findOrInsert(slab, row);
         const keptMs = this.#keys.size > size ? -Infinity : (this.#times[slot] ?? -Infinity);
         // Whatever the watermark has passed counts as forgotten, whether or not it has been swept yet.
-        const isRemembered = keptMs > (batch.watermarksMs[row] ?? -Infinity) - withinMs;
+        const isRemembered = keptMs > horizonOf(batch.watermarksMs[row] ?? -Infinity, withinMs);
         if (isRemembered && Math.abs(eventTimeMs - keptMs) < withinMs) continue;
         this.#append(slab, row, eventTimeMs);
         this.#remember(slot, keptMs, eventTimeMs);
@@ -97,7 +98,7 @@ export class DedupeLogic implements StatefulLogic {
       kept.push(row);
     }
     this.#watermarks.observe(batch);
-    this.#forget(this.#watermarks.minimumMs() - withinMs);
+    this.#forget(horizonOf(this.#watermarks.minimumMs(), withinMs));
     return kept.length === batch.rowCount ? batch : selectRows(batch, Int32Array.from(kept));
   }
 
@@ -160,4 +161,9 @@ export class DedupeLogic implements StatefulLogic {
       if (slot >= 0 && (this.#times[slot] ?? Infinity) <= horizonMs) this.#keys.delete(slot);
     }
   }
+}
+
+/** Up to where records are forgotten; a watermark that has passed everything is infinite, and so may be how long they are remembered. */
+function horizonOf(watermarkMs: number, withinMs: number): number {
+  return withinMs === Infinity ? -Infinity : watermarkMs - withinMs;
 }

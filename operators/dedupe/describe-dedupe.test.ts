@@ -3,6 +3,7 @@ import type { StateEntry } from '../../engine/state/state-store.ts';
 import { addToChunk, chunkKey, emptyChunk, encodeChunk } from './chunk-format.ts';
 import { describeDedupe } from './describe-dedupe.ts';
 
+const forEver = describeDedupe({ operatorId: 'once', by: ['id'], withinMs: Infinity });
 const describer = describeDedupe({ operatorId: 'once', by: ['card', 'id'], withinMs: 60 });
 
 /** A log of ids, cut into chunks of so many records. */
@@ -67,5 +68,9 @@ describe('remembered ids, read as rows', () => {
 
   it('are left out where their key belongs to none of the stores', () => {
     expect(describer.redistribute?.([logOf([['a', 1]], 1)], 1, () => 1)).toEqual([[]]);
+  });
+
+  it('are kept without an end where they are remembered for ever', () => {
+    expect([describer.keepsMs, forEver.keepsMs]).toEqual([60, null]);
   });
 });

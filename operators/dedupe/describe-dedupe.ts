@@ -18,7 +18,7 @@ export function describeDedupe({ operatorId, by, withinMs }: DedupeDefinition): 
     kind: 'duplicates',
     keyFields: by,
     filedBy: 'inside',
-    keepsMs: withinMs,
+    keepsMs: withinMs === Infinity ? null : withinMs,
     identity: JSON.stringify(by),
     layout: '',
     rowsOf: ({ key, value }) => rowsOf(decodeChunk(key, value)),

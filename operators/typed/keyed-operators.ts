@@ -65,7 +65,7 @@ export function rolling<S extends KeyedShape, const A extends Readonly<Record<st
 
 /**
  * Drops a record that repeats one that was let through before it: the same values of these fields, and less than so long apart in event time. Spark's `dropDuplicatesWithinWatermark`,
- * but exact.
+ * but exact; `within: 'forever'`, which keeps every id in memory and in state, is its `dropDuplicates` without a watermark.
  *
  * @throws {SluiceError} `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN` when it is piped.
  */
@@ -74,7 +74,7 @@ export function dropDuplicates<S extends Shape>(
   { within, id = 'duplicates' }: StatefulOptions & { readonly within: string },
 ): StreamOperator<S, S> {
   const fields = typeof by === 'string' ? [by] : by;
-  const definition = { operatorId: id, by: fields, withinMs: parseDuration(within) };
+  const definition = { operatorId: id, by: fields, withinMs: within === 'forever' ? Infinity : parseDuration(within) };
   return streamOperator((before) => {
     delayOf(before, 'dropDuplicates');
     checkFields(before, fields, 'dropDuplicates');

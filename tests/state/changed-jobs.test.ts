@@ -45,6 +45,7 @@ const sound: readonly (readonly [what: string, changes: Changes, fates: string])
   ['a longer delay', changed('job.yaml', 'delay: 10s', 'delay: 20m'), '~~~~~'],
   ['a shorter delay', changed('job.yaml', 'delay: 10s', 'delay: 1s'), '~~~~~'],
   ['a longer memory of duplicates', changed('job.yaml', 'within: 10m', 'within: 2h'), '~~~~~'],
+  ['a memory of duplicates without an end', changed('job.yaml', 'within: 10m', 'within: forever'), '~~~~~'],
   ['no duplicates out', changed('job.yaml', '  duplicates: { by: id, within: 10m }\n', ''), '~~~~'],
   ['a lateness that is allowed', { 'job.yaml': `${files['job.yaml']}late: { allowedLateness: 30m }\n` }, '~~~~~'],
 ];
