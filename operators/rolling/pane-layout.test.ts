@@ -3,7 +3,14 @@ import { tilingProblem, type PanePart } from './pane-layout.ts';
 import { paneAggregate, paneLayout } from './testing/pane-stores.ts';
 
 const part = (column: number, count: number, more: Partial<PanePart> = {}): PanePart => ({
-  ...{ column, count, sum: -1, squares: -1, minimum: -1, maximum: -1, first: -1, last: -1 },
+  column,
+  count,
+  sum: -1,
+  squares: -1,
+  minimum: -1,
+  maximum: -1,
+  first: -1,
+  last: -1,
   ...more,
 });
 

@@ -8,7 +8,14 @@ const nothing = -1_000;
 
 /** A part with only these columns. */
 const part = (count: number, more: Partial<PanePart> = {}): PanePart => ({
-  ...{ column: 0, count, sum: -1, squares: -1, minimum: -1, maximum: -1, first: -1, last: -1 },
+  column: 0,
+  count,
+  sum: -1,
+  squares: -1,
+  minimum: -1,
+  maximum: -1,
+  first: -1,
+  last: -1,
   ...more,
 });
 
