@@ -52,7 +52,13 @@ async function keptRows(
     store.write(logic.takeChanges());
     at += size;
   }
-  const horizonMs = watermarks.minimumMs() - (describer.keepsMs ?? 0);
+  // The lowest watermark falls where a partition is heard for the first time: what it had passed before may be gone, however batches are cut.
+  const heard = new PartitionWatermarks();
+  const minimaMs = rows.map((_, row) => {
+    heard.observe(selectRows(whole, Int32Array.of(row)));
+    return heard.minimumMs();
+  });
+  const horizonMs = Math.max(...minimaMs) - (describer.keepsMs ?? 0);
   const entries = [...store.values].toSorted(([a], [b]) => (a < b ? -1 : 1));
   return entries
     .flatMap(([key, value]) => describer.rowsOf({ key: Buffer.from(key, 'hex'), value }))
