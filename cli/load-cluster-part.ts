@@ -1,4 +1,5 @@
 import { messageOf, SluiceError } from '../engine/error.ts';
+import { loadKafkaClient } from '../engine/source/kafka/load-client.ts';
 
 /**
  * Loads a part of the program that needs the Kafka client, once a command is given that does. The client's binary is left out by `make setup`, and every other command must work without it.
@@ -7,6 +8,7 @@ import { messageOf, SluiceError } from '../engine/error.ts';
  */
 export async function loadClusterPart<T>(load: () => Promise<T>): Promise<T> {
   try {
+    await loadKafkaClient();
     return await load();
   } catch (thrown) {
     const message = messageOf(thrown);

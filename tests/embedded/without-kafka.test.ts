@@ -1,19 +1,34 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Ended } from './sluice-process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const moduleOf = (source: string): string => `data:text/javascript;base64,${Buffer.from(source).toString('base64')}`;
 
-/** Says of the Kafka client what Node says where its binary was left out. */
-const hook = moduleOf(`export async function resolve(specifier, context, next) {
-  if (specifier === '@confluentinc/kafka-javascript') throw new Error('Could not locate the bindings file');
-  return next(specifier, context);
-}`);
-const loader = moduleOf(`import { register } from 'node:module'; register('${hook}');`);
+let folder: string;
+let loader: string;
+
+/** Loads, in the place of the Kafka client, what ends as the client does where its binary was left out: a CommonJS module that throws while it is evaluated. */
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sluice-without-kafka-'));
+  const client = join(folder, 'client.cjs');
+  writeFileSync(client, "throw new Error('Could not locate the bindings file');");
+  const hook = moduleOf(`export async function resolve(specifier, context, next) {
+    if (specifier !== '@confluentinc/kafka-javascript') return next(specifier, context);
+    return { url: '${pathToFileURL(client).href}', format: 'commonjs', shortCircuit: true };
+  }`);
+  loader = moduleOf(`import { register } from 'node:module'; register('${hook}');`);
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
 
 async function sluiceWithoutKafka(...args: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, ['--import', 'tsx', '--import', loader, 'cli/main.ts', ...args], {
@@ -50,6 +65,8 @@ describe('the command where the Kafka client was left out', () => {
       expect(code).toBe(1);
       expect(stderr).toContain('KAFKA_CLIENT_MISSING');
       expect(stderr).toContain('make setup-cluster');
+      // Nothing but this: no stack of a second error behind it.
+      expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     }
   });
 });
