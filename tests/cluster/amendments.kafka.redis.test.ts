@@ -1,47 +1,23 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import type { MessageInput } from '../../engine/storage/message-batch-builder.ts';
-import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
-import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
-import { SluiceCommand, TopicReader, type CardServices } from './card-job.ts';
+import { TopicReader } from './card-job.ts';
+import { CommandCluster } from './command-cluster.ts';
 import { embeddedAnswers } from './embedded-answers.ts';
 import { byField, keyed, newJob, produce, shopPartitions } from './shop-records.ts';
 
-let dir: string;
-let broker: KafkaService;
-let redis: RedisService;
-let services: CardServices;
-const running: SluiceCommand[] = [];
+let services: CommandCluster;
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'sluice-amend-cluster-'));
-  broker = await startKafka({ dir: join(dir, 'kafka'), settings: { 'group.min.session.timeout.ms': '1000' } });
-  redis = await startRedis({ dir: join(dir, 'redis') });
-  const environment = {
-    SLUICE_KAFKA_BROKERS: broker.bootstrap,
-    SLUICE_REDIS_URL: `redis://${redis.host}:${redis.port}`,
-  };
-  services = { dir, bootstrap: broker.bootstrap, environment };
+  services = await CommandCluster.start();
 });
 
 afterEach(() => {
-  for (const command of running.splice(0)) command[Symbol.dispose]();
+  services.endCommands();
 });
 
 afterAll(async () => {
-  await redis.kill();
-  await broker.kill();
-  rmSync(dir, { recursive: true, force: true });
+  await services[Symbol.asyncDispose]();
 });
-
-function run(job: string, ...args: readonly string[]): SluiceCommand {
-  const command = new SluiceCommand(services, ['run', job, '--profile', 'cluster', ...args]);
-  running.push(command);
-  return command;
-}
 
 const startMs = 1_700_000_000_000;
 
@@ -102,7 +78,7 @@ describe('amendments on a cluster', () => {
     expect(corrections.length).toBeGreaterThan(100);
 
     await produce(services, 'amended.in', sent.slice(0, 900));
-    const first = run(file, '--workers', '2');
+    const first = services.run(file, '--workers', '2');
     const reader = await TopicReader.open(services, 'amended.corrections');
     await reader.until(({ length }) => length >= 20);
     const [victim = 0] = await first.workers();
@@ -113,11 +89,9 @@ describe('amendments on a cluster', () => {
     first.child.kill('SIGTERM');
     expect([await first.ended, first.stderr]).toEqual([0, expect.stringContaining('has died by SIGKILL')]);
 
-    const client = connectRedis({ topology: { kind: 'single', host: redis.host, port: redis.port } }, () => undefined);
-    await client.flushall();
-    client.disconnect();
+    await services.loseRedis();
     await produce(services, 'amended.in', sent.slice(1_800));
-    const second = run(file, '--trigger', 'availableNow');
+    const second = services.run(file, '--trigger', 'availableNow');
     expect([await second.ended, second.stderr]).toEqual([0, expect.any(String)]);
     expect(second.figures).toMatchObject({ read: 600, replayed: 1_800, deadLettered: 0 });
     expect(second.figures).toHaveProperty('amended', expect.any(Number));
@@ -134,7 +108,7 @@ describe('amendments on a cluster', () => {
   it('are refused at the start where a job is split into stages, by name', async () => {
     const text = `${source('split')}features: [card, shop]\n`;
     const { file } = await newJob(services, 'split', text, { 'features/card.yaml': card, 'features/shop.yaml': shop });
-    const command = run(file, '--trigger', 'availableNow');
+    const command = services.run(file, '--trigger', 'availableNow');
     expect(await command.ended).toBe(1);
     expect(command.stderr).toContain('AMENDMENTS_ON_CLUSTER');
     expect(command.stderr).toContain("must have card, the topic's key, in the key of every feature");

@@ -1,47 +1,23 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import type { MessageInput } from '../../engine/storage/message-batch-builder.ts';
-import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
-import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
-import { SluiceCommand, TopicReader, type CardServices } from './card-job.ts';
+import { TopicReader } from './card-job.ts';
+import { CommandCluster } from './command-cluster.ts';
 import { embeddedAnswers } from './embedded-answers.ts';
 import { keyed, newJob, produce, shopPartitions, verifiedState } from './shop-records.ts';
 
-let dir: string;
-let broker: KafkaService;
-let redis: RedisService;
-let services: CardServices;
-const running: SluiceCommand[] = [];
+let services: CommandCluster;
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'sluice-inputs-cluster-'));
-  broker = await startKafka({ dir: join(dir, 'kafka'), settings: { 'group.min.session.timeout.ms': '1000' } });
-  redis = await startRedis({ dir: join(dir, 'redis') });
-  const environment = {
-    SLUICE_KAFKA_BROKERS: broker.bootstrap,
-    SLUICE_REDIS_URL: `redis://${redis.host}:${redis.port}`,
-  };
-  services = { dir, bootstrap: broker.bootstrap, environment };
+  services = await CommandCluster.start();
 });
 
 afterEach(() => {
-  for (const command of running.splice(0)) command[Symbol.dispose]();
+  services.endCommands();
 });
 
 afterAll(async () => {
-  await redis.kill();
-  await broker.kill();
-  rmSync(dir, { recursive: true, force: true });
+  await services[Symbol.asyncDispose]();
 });
-
-function run(job: string, ...args: readonly string[]): SluiceCommand {
-  const command = new SluiceCommand(services, ['run', job, '--profile', 'cluster', ...args]);
-  running.push(command);
-  return command;
-}
 
 const startMs = 1_700_000_000_000;
 
@@ -125,7 +101,7 @@ state: { flushEvery: 200ms }
 
     await produce(services, 'paid.orders', orders(0, 600));
     await produce(services, 'paid.payments', payments(0, 600));
-    const first = run(file, '--workers', '2');
+    const first = services.run(file, '--workers', '2');
     const reader = await TopicReader.open(services, 'paid.out');
     await reader.until(({ length }) => length >= 100);
     const [victim = 0] = await first.workers();
@@ -138,11 +114,9 @@ state: { flushEvery: 200ms }
     await reader.toEnd();
     expect(answers(reader.values)).toEqual(embedded);
 
-    const client = connectRedis({ topology: { kind: 'single', host: redis.host, port: redis.port } }, () => undefined);
-    await client.flushall();
-    client.disconnect();
+    await services.loseRedis();
     // A late partner finds what was before Redis lost it: the state is made anew from the exchange.
-    const second = run(file, '--trigger', 'availableNow');
+    const second = services.run(file, '--trigger', 'availableNow');
     expect([await second.ended, second.stderr]).toEqual([0, expect.any(String)]);
     expect(second.figures).toMatchObject({ read: 0, deadLettered: 0 });
     expect(second.figures['replayed']).toBeGreaterThanOrEqual(allOrders.length + allPayments.length);
@@ -192,7 +166,7 @@ windows: { key: customer, tumbling: 1m, aggregates: { orders: { count: true }, v
       const inputs = { ...other, [`${name}.orders`]: sent };
       const expected = await embeddedAnswers(job, inputs, shopPartitions);
       for (const [topic, messages] of Object.entries(inputs)) await produce(services, topic, messages);
-      const command = run(file);
+      const command = services.run(file);
       const results = (texts: readonly string[]): readonly string[] =>
         texts.filter((value) => !value.includes('"end')).toSorted();
       const embedded = results(expected.get(`${name}.out`)?.flat() ?? []);

@@ -1,43 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
-import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
-import {
-  expectCardsAnsweredOnce,
-  newCardJob,
-  produceCards,
-  SluiceCommand,
-  TopicReader,
-  type CardServices,
-} from './card-job.ts';
+import { expectCardsAnsweredOnce, newCardJob, produceCards, TopicReader } from './card-job.ts';
+import { CommandCluster } from './command-cluster.ts';
 
-let dir: string;
-let broker: KafkaService;
-let redis: RedisService;
-let services: CardServices;
-const running: SluiceCommand[] = [];
+let services: CommandCluster;
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'sluice-run-cluster-'));
-  broker = await startKafka({ dir: join(dir, 'kafka'), settings: { 'group.min.session.timeout.ms': '1000' } });
-  redis = await startRedis({ dir: join(dir, 'redis') });
-  const environment = {
-    SLUICE_KAFKA_BROKERS: broker.bootstrap,
-    SLUICE_REDIS_URL: `redis://${redis.host}:${redis.port}`,
-  };
-  services = { dir, bootstrap: broker.bootstrap, environment };
+  services = await CommandCluster.start();
 });
 
 afterEach(() => {
-  for (const command of running.splice(0)) command[Symbol.dispose]();
+  services.endCommands();
 });
 
 afterAll(async () => {
-  await redis.kill();
-  await broker.kill();
-  rmSync(dir, { recursive: true, force: true });
+  await services[Symbol.asyncDispose]();
 });
 
 interface ShopAnswer {
@@ -45,17 +22,11 @@ interface ShopAnswer {
   readonly features: { readonly shop_count_30d: number };
 }
 
-function run(job: string, ...args: readonly string[]): SluiceCommand {
-  const command = new SluiceCommand(services, ['run', job, '--profile', 'cluster', ...args]);
-  running.push(command);
-  return command;
-}
-
 describe('sluice run --profile cluster', () => {
   it('answers each record once over two workers, a kill, a stop and a new start', async () => {
     const job = await newCardJob(services, 'payments');
     await produceCards(services, 'payments', 0, 4_000, ['{"id": "bad"']);
-    const first = run(job, '--workers', '2');
+    const first = services.run(job, '--workers', '2');
     const reader = await TopicReader.open(services, 'payments.out');
     await reader.until(({ length }) => length >= 1_000);
     const workers = await first.workers();
@@ -70,7 +41,7 @@ describe('sluice run --profile cluster', () => {
     ]);
     expect(first.stderr).toContain('created topic payments.out');
 
-    const second = run(job, '--workers', '2');
+    const second = services.run(job, '--workers', '2');
     await produceCards(services, 'payments', 8_000, 9_000);
     await reader.until(({ length }) => length >= 9_000);
     second.child.kill('SIGTERM');
@@ -88,7 +59,7 @@ describe('sluice run --profile cluster', () => {
   it("answers each record once over two stages, for features of an entity that is not the topic's key", async () => {
     const job = await newCardJob(services, 'entities', 'of two entities');
     await produceCards(services, 'entities', 0, 2_000);
-    const first = run(job, '--workers', '2');
+    const first = services.run(job, '--workers', '2');
     const reader = await TopicReader.open(services, 'entities.out');
     await reader.until(({ length }) => length >= 500);
     const [victim = 0] = await first.workers();
@@ -117,7 +88,7 @@ describe('sluice run --profile cluster', () => {
     const job = await newCardJob(services, 'stops');
     writeFileSync(job, readFileSync(job, 'utf8').replace('deadLetters: { topic: stops.bad }', 'deadLetters: fail'));
     await produceCards(services, 'stops', 0, 200, ['{"id": "bad"']);
-    const child = run(job, '--workers', '2');
+    const child = services.run(job, '--workers', '2');
     expect(await child.ended).toBe(1);
     expect(child.stderr).toContain('error BAD_RECORD');
     expect(child.stderr).toContain('error WORKER_FAILED');
@@ -134,12 +105,12 @@ describe('sluice run --profile cluster', () => {
     const further = '{ topic: nightly.out }, { clickhouse: predictions }, { jsonl: out.jsonl }';
     writeFileSync(job, readFileSync(job, 'utf8').replace('{ topic: nightly.out }', further));
     await produceCards(services, 'nightly', 0, 2_000);
-    const first = run(job, '--trigger', 'availableNow');
+    const first = services.run(job, '--trigger', 'availableNow');
     expect([await first.ended, first.figures]).toMatchObject([0, { read: 2_000, scored: 2_000, replayed: 0 }]);
     // What the job leaves to others is said, by name.
     for (const sink of ['sink clickhouse predictions', 'sink jsonl']) expect(first.stderr).toContain(sink);
     expect(first.stderr).toContain('sluice sink');
-    const again = run(job, '--trigger', 'availableNow');
+    const again = services.run(job, '--trigger', 'availableNow');
     expect([await again.ended, again.figures]).toMatchObject([0, { read: 0, replayed: 0 }]);
     const reader = await TopicReader.open(services, 'nightly.out');
     await reader.toEnd();
@@ -151,12 +122,12 @@ describe('sluice run --profile cluster', () => {
   it('ends in time, and says why so, when it is told to while the broker is gone for good', async () => {
     const job = await newCardJob(services, 'bereft');
     await produceCards(services, 'bereft', 0, 20_000);
-    const child = run(job, '--workers', '2', '--stop-timeout', '3s');
+    const child = services.run(job, '--workers', '2', '--stop-timeout', '3s');
     const reader = await TopicReader.open(services, 'bereft.out');
     await reader.until(({ length }) => length >= 500);
     await reader[Symbol.asyncDispose]();
     const workers = await child.workers();
-    await broker.kill();
+    await services.broker.kill();
     child.child.kill('SIGTERM');
     // Whoever had a transaction open cannot know what became of it, and its client does not return.
     expect(await child.ended).toBe(1);

@@ -1,47 +1,23 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import type { MessageInput } from '../../engine/storage/message-batch-builder.ts';
-import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
-import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
-import { SluiceCommand, TopicReader, type CardServices } from './card-job.ts';
+import { TopicReader } from './card-job.ts';
+import { CommandCluster } from './command-cluster.ts';
 import { embeddedAnswers } from './embedded-answers.ts';
 import { byField, keyed, newJob, produce, shopPartitions, verifiedState } from './shop-records.ts';
 
-let dir: string;
-let broker: KafkaService;
-let redis: RedisService;
-let services: CardServices;
-const running: SluiceCommand[] = [];
+let services: CommandCluster;
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'sluice-windows-cluster-'));
-  broker = await startKafka({ dir: join(dir, 'kafka'), settings: { 'group.min.session.timeout.ms': '1000' } });
-  redis = await startRedis({ dir: join(dir, 'redis') });
-  const environment = {
-    SLUICE_KAFKA_BROKERS: broker.bootstrap,
-    SLUICE_REDIS_URL: `redis://${redis.host}:${redis.port}`,
-  };
-  services = { dir, bootstrap: broker.bootstrap, environment };
+  services = await CommandCluster.start();
 });
 
 afterEach(() => {
-  for (const command of running.splice(0)) command[Symbol.dispose]();
+  services.endCommands();
 });
 
 afterAll(async () => {
-  await redis.kill();
-  await broker.kill();
-  rmSync(dir, { recursive: true, force: true });
+  await services[Symbol.asyncDispose]();
 });
-
-function run(job: string, ...args: readonly string[]): SluiceCommand {
-  const command = new SluiceCommand(services, ['run', job, '--profile', 'cluster', ...args]);
-  running.push(command);
-  return command;
-}
 
 const startMs = 1_700_000_000_000;
 
@@ -86,12 +62,6 @@ async function texts(topic: string, count: number): Promise<readonly string[]> {
   return reader.values;
 }
 
-async function loseRedis(): Promise<void> {
-  const client = connectRedis({ topology: { kind: 'single', host: redis.host, port: redis.port } }, () => undefined);
-  await client.flushall();
-  client.disconnect();
-}
-
 describe('windows on a cluster', () => {
   it('close as on the embedded profile, over two workers, a kill, a new start, and a Redis that has lost everything', async () => {
     const { file, job } = await newJob(
@@ -117,7 +87,7 @@ sinks:
     expect(countOf(expected, 'spent-late')).toBeGreaterThan(10);
 
     await produce(services, 'spent.in', sent.slice(0, 1_200));
-    const first = run(file, '--workers', '2');
+    const first = services.run(file, '--workers', '2');
     const reader = await TopicReader.open(services, 'spent.out');
     await reader.until(({ length }) => length >= 100);
     const [victim = 0] = await first.workers();
@@ -128,9 +98,9 @@ sinks:
     first.child.kill('SIGTERM');
     expect([await first.ended, first.stderr]).toEqual([0, expect.stringContaining('has died by SIGKILL')]);
 
-    await loseRedis();
+    await services.loseRedis();
     await produce(services, 'spent.in', sent.slice(2_400));
-    const second = run(file, '--trigger', 'availableNow');
+    const second = services.run(file, '--trigger', 'availableNow');
     expect([await second.ended, second.stderr]).toEqual([0, expect.any(String)]);
     expect(second.figures).toMatchObject({ read: 600, replayed: 2_400, deadLettered: 0 });
 
@@ -175,7 +145,7 @@ sinks: [{ topic: tagged.out }, { topic: tagged.often, where: tag_count > 3 }]
       const { file, job } = await newJob(services, name, source(name) + text, { 'features/tag.yaml': tag });
       const expected = await embeddedAnswers(job, { [`${name}.in`]: sent }, shopPartitions);
       await produce(services, `${name}.in`, sent);
-      const command = run(file, '--trigger', 'availableNow');
+      const command = services.run(file, '--trigger', 'availableNow');
       expect([await command.ended, command.stderr]).toEqual([0, expect.any(String)]);
       for (const [topic, of] of expected) {
         const embedded = of.flat();
@@ -216,7 +186,7 @@ sinks: [{ topic: shops.out }]
     const embedded = results(expected.get('shops.out')?.flat() ?? []);
 
     await produce(services, 'shops.in', inTime.slice(0, 1_000));
-    const first = run(file, '--workers', '2');
+    const first = services.run(file, '--workers', '2');
     const reader = await TopicReader.open(services, 'shops.out');
     await reader.until(({ length }) => length >= 20);
     const [victim = 0] = await first.workers();
@@ -230,13 +200,12 @@ sinks: [{ topic: shops.out }]
     expect(results(reader.values)).toEqual(embedded);
     await reader[Symbol.asyncDispose]();
 
-    await loseRedis();
-    const second = run(file, '--trigger', 'availableNow');
+    await services.loseRedis();
+    const second = services.run(file, '--trigger', 'availableNow');
     expect([await second.ended, second.stderr]).toEqual([0, expect.any(String)]);
     expect(second.figures).toMatchObject({ read: 0, deadLettered: 0 });
     expect(await texts('shops.out', reader.values.length)).toHaveLength(reader.values.length);
-    const doctor = new SluiceCommand(services, ['doctor', file]);
-    running.push(doctor);
+    const doctor = services.command('doctor', file);
     await doctor.ended;
     for (const words of ['passes records on', 'computes windows']) expect(doctor.stdout).toContain(words);
     expect(await verifiedState(services, file)).toMatchObject({ drift: 0 });
