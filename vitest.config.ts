@@ -14,6 +14,7 @@ const config: ViteUserConfig = defineConfig({
     include: ['{engine,operators,features,learning,simulation,jobs,cli,service,schemas,tests,tools}/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'dist/**', ...missingServices().flatMap(({ service }) => testsThatNeed(service))],
     globalSetup: ['tools/check/announce-services.ts'],
+    setupFiles: ['tools/check/test-seed.ts'],
     // Against what hangs, not what is slow: a property that fails shrinks its example for minutes before it can tell of it.
     testTimeout: 240_000,
     hookTimeout: 240_000,
