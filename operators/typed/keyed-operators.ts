@@ -2,7 +2,7 @@ import { SluiceError } from '../../engine/error.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import { formatDuration, parseDuration } from '../../engine/time/duration.ts';
 import { DedupeLogic } from '../dedupe/dedupe-logic.ts';
-import type { RollingAggregate, RollingDefinition } from '../rolling/rolling-definition.ts';
+import type { PaneRule, RollingAggregate, RollingDefinition } from '../rolling/rolling-definition.ts';
 import { rollingFields } from '../rolling/rolling-layout.ts';
 import { openRolling } from '../rolling/open-rolling.ts';
 import { tilingProblem } from '../rolling/pane-layout.ts';
@@ -27,6 +27,11 @@ export interface RollingOptions extends StatefulOptions {
    * Not for `distinct` and `decayedSum`, nor for the first and last of texts.
    */
   readonly resolution?: string;
+  /**
+   * Instead of `resolution`: keys are exact until they hold more than so many records, and only those that do are kept in panes of the size `to`. For streams in which few keys are hot; the same
+   * features are refused.
+   */
+  readonly compact?: { readonly above: number; readonly to: string };
 }
 
 /**
@@ -34,22 +39,22 @@ export interface RollingOptions extends StatefulOptions {
  *
  *     rolling({ avg_7d: avg('amount').over('7d'), payments_1h: count().over('1h', { current: 'include' }) })
  *
- * @throws {SluiceError} `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN`, `RESOLUTION_INVALID` when it is piped; `DURATION_INVALID`.
+ * @throws {SluiceError} `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN`, `RESOLUTION_INVALID` when it is piped; `DURATION_INVALID`, `RESOLUTION_INVALID`.
  */
 export function rolling<S extends KeyedShape, const A extends Readonly<Record<string, RollingFor<S['row']>>>>(
   features: A,
-  { id = 'rolling', allowedLateness = '0s', resolution = 'exact' }: RollingOptions = {},
+  { id = 'rolling', allowedLateness = '0s', ...kept }: RollingOptions = {},
 ): StreamOperator<S, { row: Flat<S['row'] & AnswersOf<S['row'], A>>; key: S['key'] }> {
   const allowedLatenessMs = parseDuration(allowedLateness);
   const aggregates = Object.entries(features).map(([name, feature]) => aggregateOf(name, feature));
-  const sizeMs = resolution === 'exact' ? null : parseDuration(resolution);
+  const rule = paneRuleOf(kept);
   return streamOperator((before) => {
     const key = keyOf(before, 'rolling');
     delayOf(before, 'rolling');
     checkFields(before, namesRead(aggregates), 'rolling');
     const { schema } = before;
-    if (sizeMs !== null) checkPanes(aggregates, sizeMs, schema);
-    const panes = sizeMs === null ? {} : { panes: { sizeMs } };
+    if (rule !== null) checkPanes(aggregates, rule.sizeMs, schema);
+    const panes = rule === null ? {} : { panes: rule };
     const definition: RollingDefinition = { operatorId: id, key, aggregates, allowedLatenessMs, ...panes };
     const after = { ...withOperator(before, id), schema: schema.with(...rollingFields(definition, schema)) };
     return {
@@ -87,6 +92,23 @@ export function dropDuplicates<S extends Shape>(
       },
     };
   });
+}
+
+/** How records are kept; `null`: each for itself. @throws {SluiceError} `RESOLUTION_INVALID`, `DURATION_INVALID` */
+function paneRuleOf({
+  resolution = 'exact',
+  compact,
+}: Pick<RollingOptions, 'resolution' | 'compact'>): PaneRule | null {
+  if (compact === undefined) return resolution === 'exact' ? null : { sizeMs: parseDuration(resolution) };
+  const { above, to } = compact;
+  if (resolution === 'exact' && Number.isSafeInteger(above) && above >= 1) {
+    return { sizeMs: parseDuration(to), aboveRecords: above };
+  }
+  const got = resolution === 'exact' ? `above: ${above}` : `a resolution of ${resolution} beside it`;
+  throw new SluiceError(
+    'RESOLUTION_INVALID',
+    `compact must say above how many records, 1 or more, a key that is exact is kept in panes; got ${got}`,
+  );
 }
 
 /** @throws {SluiceError} `RESOLUTION_INVALID` where panes of this size cannot answer one of the features. */
