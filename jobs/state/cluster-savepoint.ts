@@ -10,6 +10,7 @@ import { SavepointWriter } from '../../engine/state/savepoint-file.ts';
 import { StoredTaskState } from '../../engine/state/redis/stored-task-state.ts';
 import { readTaskHeader } from '../../engine/state/redis/task-header.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { keepsState } from '../runtime/stages.ts';
 import { patient, taskOf, withStages, type ClusterStage, type ClusterStore } from './cluster-stages.ts';
 import { jobOperators } from './job-operators.ts';
 import { layoutOf } from './job-layout.ts';
@@ -26,7 +27,7 @@ import {
  * Writes a savepoint of a job on a cluster: the state of each task of each stage, where it is that of the last commit and nothing is under way between stages, as it is when the job's workers have worked off
  * what was there and were stopped.
  *
- * @throws {SluiceError} `SAVEPOINT_STAGES` for a job of several inputs; `STATE_NONE`, `STATE_BEHIND`, `STATE_BUSY`, `JOB_CHANGED`, `SAVEPOINT_UNWRITABLE`; what Kafka and Redis say.
+ * @throws {SluiceError} `STATE_NONE`, `STATE_BEHIND`, `STATE_BUSY`, `JOB_CHANGED`, `SAVEPOINT_UNWRITABLE`; what Kafka and Redis say.
  */
 export async function saveCluster(
   job: CheckedJob,
@@ -41,7 +42,9 @@ export async function saveCluster(
         names.push(taskOf(cluster, task.partition));
         tasks.push(stages.length === 1 ? withoutPlace(task) : { ...task, stage });
       }
-      if (stage === 0 && tasks.length < cluster.partitions) throw incomplete(job, tasks.length, cluster.partitions);
+      // Of several inputs one may be quiet still: where it begins is known.
+      const needed = job.source.kind === 'inputs' ? 1 : cluster.partitions;
+      if (stage === 0 && tasks.length < needed) throw incomplete(job, tasks.length, cluster.partitions);
     }
     const manifest: SavepointManifest = {
       manifestVersion,
@@ -59,8 +62,10 @@ export async function saveCluster(
     await using writer = await SavepointWriter.open(path, manifest);
     let keys = 0;
     for (const [index, task] of names.entries()) {
-      const redis = stages[0]?.redis;
-      assert(redis !== undefined, 'a job has a stage');
+      const cluster = stages[tasks[index]?.stage ?? 0];
+      assert(cluster !== undefined, 'a task is of a stage');
+      const { redis, stage } = cluster;
+      if (!keepsState(job, stage)) continue;
       const reader = new StoredTaskState(redis, task);
       await checkAllKnown(job, await reader.operators(), reader);
       for (const { describer } of jobOperators(job)) {
@@ -69,9 +74,29 @@ export async function saveCluster(
       const { offset } = await readTaskHeader(redis, task);
       if (offset !== tasks[index]?.committed[0]?.offset) throw busy(job, task);
     }
+    for (const [stage, cluster] of stages.entries()) {
+      await checkUnmoved(
+        cluster,
+        tasks.filter((task) => (task.stage ?? 0) === stage),
+        store,
+      );
+    }
     await writer.finish();
     return { path, name, keys, tasks: tasks.length };
   });
+}
+
+/** A stage without state has its positions alone to tell by whether anybody works on it. @throws {SluiceError} `STATE_BUSY` */
+async function checkUnmoved(
+  { job, name, topic, partitions, kafka }: ClusterStage,
+  tasks: readonly SavepointTask[],
+  { clock }: ClusterStore,
+): Promise<void> {
+  const now = await patient(clock, () => committedPositions(kafka, name, topic, partitions));
+  const saved = new Map(tasks.flatMap(({ committed }) => committed).map((at) => [at.partition, at.offset]));
+  for (const [partition, { offset }] of now) {
+    if (saved.get(partition) !== offset) throw busy(job, taskOf({ name, topic }, partition));
+  }
 }
 
 /** The tasks of a stage that have read something, in the order of their partitions. */
@@ -86,7 +111,7 @@ async function savedTasks(
     const header = await readTaskHeader(redis, task);
     const note = readNote(metadata, `the position of task ${task}`);
     if (note.metadata.jobDigest !== stage.digest) throw anotherJob(job, task);
-    if (header.offset !== offset) throw behind(job, task, header.offset, offset);
+    if (keepsState(job, stage) && header.offset !== offset) throw behind(job, task, header.offset, offset);
     tasks.push({ partition, committed: [{ partition, offset }], metadata: storedMetadata(note.metadata) });
   }
   if (stage.input !== 'source') {

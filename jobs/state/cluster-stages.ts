@@ -36,9 +36,9 @@ export function taskOf({ name, topic }: Pick<ClusterStage, 'name' | 'topic'>, pa
 }
 
 /**
- * Looks up the stages of a job of one input on a cluster, in the order in which records go through them, for whoever saves or restores their state.
+ * Looks up the stages of a job on a cluster, in the order in which records go through them, for whoever saves or restores their state.
  *
- * @throws {SluiceError} `SAVEPOINT_STAGES` for a job of several inputs; `TOPIC_MISSING`; what the services say.
+ * @throws {SluiceError} `TOPIC_MISSING`; what {@link topicOf} throws; what the services say.
  */
 export async function withStages<T>(
   job: CheckedJob,
@@ -47,7 +47,6 @@ export async function withStages<T>(
 ): Promise<T> {
   const { kafka, redis: redisSettings } = neededServices(settings);
   const stages = planStages(job);
-  if (stages.length > 1 && job.source.kind === 'inputs') throw severalInputs(job);
   using admin = new KafkaAdmin(kafka.client);
   const redis = connectRedis(redisSettings, () => undefined);
   try {
@@ -83,12 +82,4 @@ export async function patient<T>(clock: Clock, call: () => Promise<T>): Promise<
       await clock.sleep(tryAgainMs);
     }
   }
-}
-
-function severalInputs({ name }: CheckedJob): SluiceError {
-  return new SluiceError(
-    'SAVEPOINT_STAGES',
-    `a savepoint on a cluster must be of a job of one input; job ${name} reads several, which meet in an exchange topic. Keep it on the embedded profile, or let it run from the beginning of its topics`,
-    { fields: { job: name } },
-  );
 }

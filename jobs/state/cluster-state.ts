@@ -11,7 +11,7 @@ import { clusterRegistry } from '../runtime/cluster/cluster-registry.ts';
 import { topicOf } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { openStageDecoder } from '../runtime/stage-decoder.ts';
-import { planStages, type Stage } from '../runtime/stages.ts';
+import { keepsState, planStages, type Stage } from '../runtime/stages.ts';
 import type { ClusterStore } from './cluster-stages.ts';
 import { jobOperators } from './job-operators.ts';
 import { MemoryState } from './memory-state.ts';
@@ -73,7 +73,8 @@ export async function verifyCluster(job: CheckedJob, store: ClusterStore, share:
   const drifts: Drift[] = [];
   try {
     for (const stored of await storedTasks(job, redis)) {
-      const { task, offset, note } = stored;
+      const { task, stage, offset, note } = stored;
+      if (!keepsState(job, stage)) continue;
       const operators = jobOperators(job);
       const { watermarksMs } = note.metadata;
       const found = await sampleOf({ operators, reader: new StoredTaskState(redis, task), watermarksMs }, share);

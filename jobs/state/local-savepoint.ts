@@ -101,7 +101,7 @@ export async function restoreLocal(
   path: string,
   existing: 'refuse' | 'replace',
 ): Promise<SavepointFigures> {
-  const opened = await openJobSavepoint(job, path);
+  const opened = await openJobSavepoint(job, path, 'local');
   const { manifest } = opened;
   const claim = await storage.claims.take(`job ${job.name}`);
   try {

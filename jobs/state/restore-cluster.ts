@@ -18,7 +18,7 @@ import { stagesToRestore } from './stages-to-restore.ts';
  * savepoint's position in a transaction and then its state, at once. Behind an exchange the position is the exchange's end. A restore that dies is made again.
  *
  * @param existing `refuse` a job that has positions already, or `replace` its state.
- * @throws {SluiceError} `SAVEPOINT_STAGES`, `STATE_EXISTS`, `SAVEPOINT_POSITIONS`, `JOB_RUNNING` where other workers keep its partitions; what {@link openJobSavepoint}, {@link tasksToRestore} and
+ * @throws {SluiceError} `STATE_EXISTS`, `SAVEPOINT_POSITIONS`, `JOB_RUNNING` where other workers keep its partitions; what {@link openJobSavepoint}, {@link tasksToRestore} and
  *   {@link stagesToRestore} throw; what Kafka and Redis say.
  */
 export async function restoreCluster(
@@ -27,7 +27,7 @@ export async function restoreCluster(
   path: string,
   existing: 'refuse' | 'replace',
 ): Promise<SavepointFigures> {
-  const opened = await openJobSavepoint(job, path);
+  const opened = await openJobSavepoint(job, path, 'cluster');
   await patient(store.clock, () => makeTopics(job, store));
   return withStages(job, store, async (stages) => {
     const [first] = stages;

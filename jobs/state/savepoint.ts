@@ -105,11 +105,14 @@ export async function checkAllKnown(
 /**
  * Opens a savepoint for a job: reads it from end to end, and checks that its state is the job's.
  *
- * @throws {SluiceError} `SAVEPOINT_DAMAGED`, `SAVEPOINT_MISSING`, `SAVEPOINT_VERSION`; `SAVEPOINT_OF_ANOTHER_JOB` where the job's files have changed in a way that its state does not survive as it is.
+ * @param profile where it is to be restored.
+ * @throws {SluiceError} `SAVEPOINT_DAMAGED`, `SAVEPOINT_MISSING`, `SAVEPOINT_VERSION`; `SAVEPOINT_OF_ANOTHER_JOB` where the job's files have changed in a way that its state does not survive as it is; `SAVEPOINT_STAGES` for one
+ *   of several inputs that is of the other profile.
  */
 export async function openJobSavepoint(
   job: CheckedJob,
   path: string,
+  profile: SavepointManifest['profile'],
 ): Promise<{ readonly savepoint: Savepoint; readonly manifest: SavepointManifest }> {
   const savepoint = await openSavepoint(path);
   const manifest = savepoint.manifest as SavepointManifest;
@@ -133,7 +136,17 @@ export async function openJobSavepoint(
       `another version of it: ${[...diff.refusals, ...words].join('; ')}`,
     );
   }
+  if (job.source.kind === 'inputs' && manifest.profile !== profile) throw ofAnotherProfile(job, path, manifest.profile);
   return { savepoint, manifest };
+}
+
+/** What several inputs have left is one task's on the embedded profile, and that of an exchange on a cluster. */
+function ofAnotherProfile({ name }: CheckedJob, path: string, profile: string): SluiceError {
+  return new SluiceError(
+    'SAVEPOINT_STAGES',
+    `a savepoint of a job of several inputs must be restored to the profile that it is of; ${path} is of job ${name} on the profile ${profile}. Restore it there, or let the job run from the beginning of its topics`,
+    { fields: { job: name, path } },
+  );
 }
 
 /**

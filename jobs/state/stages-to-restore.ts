@@ -56,7 +56,7 @@ function asWritten(
       if (task === undefined) return null;
       const watermarksMs = task.metadata.watermarksMs.map(finite);
       return {
-        committed: stageIndex === 0 ? task.committed : [],
+        committed: stage.input === 'source' ? task.committed : [],
         metadata: { ...task.metadata, jobDigest: stage.digest, watermarksMs },
         state: stored[index] ?? new Map<string, readonly StateEntry[]>(),
       };

@@ -19,11 +19,12 @@ import { files, type Payment, type StateUnderTest } from './state-under-test.ts'
 export class PaymentsCluster implements AsyncDisposable {
   readonly settings: ClusterSettings;
   readonly redis: RedisService;
+  /** For whatever a test writes; gone with the cluster. */
+  readonly folder: string;
   readonly #broker: KafkaService;
-  readonly #folder: string;
 
   private constructor(folder: string, broker: KafkaService, redis: RedisService) {
-    this.#folder = folder;
+    this.folder = folder;
     this.#broker = broker;
     this.redis = redis;
     this.settings = {
@@ -46,14 +47,18 @@ export class PaymentsCluster implements AsyncDisposable {
     return { settings: this.settings, clock: systemClock };
   }
 
+  get bootstrap(): string {
+    return this.#broker.bootstrap;
+  }
+
   async newTopic(topic: string, partitions: number = 4): Promise<void> {
-    using admin = new KafkaAdmin({ brokers: [this.#broker.bootstrap], clientId: 'test' });
+    using admin = new KafkaAdmin({ brokers: [this.bootstrap], clientId: 'test' });
     await admin.createTopic({ topic, partitions });
   }
 
   /** Sends payments, each to the partition where Kafka's default and the embedded topic have its card. */
   async produce(topic: string, some: readonly Payment[], partitions: number = 4): Promise<void> {
-    const producer = new kafka.Producer({ 'bootstrap.servers': this.#broker.bootstrap, 'enable.idempotence': true });
+    const producer = new kafka.Producer({ 'bootstrap.servers': this.bootstrap, 'enable.idempotence': true });
     await kafkaCall<kafka.Metadata>((done) => producer.connect({}, done));
     for (const payment of some) {
       const partition = defaultPlace(Buffer.from(payment.card), partitions);
@@ -77,7 +82,7 @@ export class PaymentsCluster implements AsyncDisposable {
 
   /** All that a job has answered. */
   async answersOf(name: string): Promise<readonly string[]> {
-    await using reader = await TopicReader.open({ bootstrap: this.#broker.bootstrap }, `${name}-answers`);
+    await using reader = await TopicReader.open(this, `${name}-answers`);
     await reader.toEnd();
     return reader.values;
   }
@@ -85,7 +90,7 @@ export class PaymentsCluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.redis.kill();
     await this.#broker.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
