@@ -36,7 +36,10 @@ export function arrivedSchema(schema: Schema): Schema {
 }
 
 /** Each record's broker timestamp. Records are a subsequence of their messages, told by their positions there. */
-export function arrivalsOf({ rowCount, partitions, offsets }: RecordBatch, messages: MessageBatch): Float64Array {
+export function arrivalsOf(
+  { rowCount, partitions, offsets }: RecordBatch,
+  messages: Pick<MessageBatch, 'messageCount' | 'partitions' | 'offsets' | 'timestampsMs'>,
+): Float64Array {
   if (rowCount === messages.messageCount) return messages.timestampsMs.slice();
   const arrivals = new Float64Array(rowCount);
   let message = 0;

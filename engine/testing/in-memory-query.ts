@@ -1,5 +1,6 @@
 import { defaultBounds, type QueryBounds, type Scored, type SectionStart } from '../execution/query-definition.ts';
 import type { Section } from '../execution/section.ts';
+import { ArrivalDecoder } from '../exchange/arrivals.ts';
 import { utf8ColumnOf } from '../record/column.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
 import { DEGRADED, LATE, toRows, type RecordBatch } from '../record/record-batch.ts';
@@ -25,6 +26,8 @@ export interface InMemoryQuery {
   readonly bounds?: Partial<QueryBounds>;
   /** For a query of several inputs: each, in the order of their numbers, and what reads and decodes them all from a source that has them in one numbering of partitions. */
   readonly several?: SeveralInputs;
+  /** Whether the operators are given when the log took each record, as a further column; default: not. Of a query of one input. */
+  readonly arrivals?: 'told' | 'not told';
   /** The output topics beside the first, and which rows of a batch go to each; the first, too, where it is named. Absent: all go to the one topic `output`. */
   readonly branches?: readonly Branch[];
   /** The operators, built anew for each life of the process: as `QueryDefinition.openSection`. */
@@ -91,9 +94,7 @@ export function inMemoryQuery(query: InMemoryQuery): QueryUnderTest {
       jobDigest: name,
       modelDigest: '',
       ...parts,
-      ...(several === undefined
-        ? { decoder: new JsonDecoder({ schema, eventTimeField: eventTime.field, keyFields: key }) }
-        : several.read(parts.source)),
+      ...(several === undefined ? { decoder: decoderOf(query) } : several.read(parts.source)),
       watermark:
         several === undefined
           ? { delayMs: eventTime.delayMs, maxFutureSkewMs }
@@ -111,6 +112,11 @@ export function inMemoryQuery(query: InMemoryQuery): QueryUnderTest {
       encodeDeadLetters: (letters) => encodeDeadLetters(deadLetters.topic, letters, partitions),
     }),
   };
+}
+
+function decoderOf({ schema, eventTime, key, arrivals }: InMemoryQuery): Decoder {
+  const decoder = new JsonDecoder({ schema, eventTimeField: eventTime.field, keyFields: key });
+  return arrivals === 'told' ? new ArrivalDecoder(decoder, schema) : decoder;
 }
 
 const everything: Branch = { topic: 'output', choose: (records) => ({ records, deadLetters: [] }) };

@@ -105,7 +105,7 @@ export function enrich<
   return new Stream(
     {
       source: null,
-      plan: { ...stream.plan, schema: outputSchema, operatorIds },
+      plan: { ...stream.plan, schema: outputSchema, operatorIds, again: { notAgain: 'enrich' } },
       meaning: ['enrich', stream.meaning, table.meaning, definition, Object.keys(names)],
       inputs,
       open: (parts) => openEnriched(parts, stream, table, { definition, schema: met, outputSchema }),

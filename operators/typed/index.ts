@@ -27,6 +27,7 @@ export {
   topK,
   variance,
 } from './aggregates.ts';
+export { amendments } from './amendments.ts';
 export { batchesOf, collect, rows } from './batches.ts';
 export type { Fields, RowOf } from './fields.ts';
 export { keyAll, keyBy } from './key-by.ts';

@@ -88,6 +88,8 @@ export function joinOrigin(left: Stream<Shape>, right: Stream<Shape>, options: A
       of: 'results',
       emits: 1,
       operatorIds,
+      again: { notAgain: 'join' },
+      arrivals: 'not told',
     },
     meaning: [
       'join',

@@ -18,6 +18,7 @@ export function keyBy<S extends Shape, const K extends NamesOf<S['row'], string 
     return {
       plan: { ...before, key: fields },
       meaning: ['key', fields],
+      again: 'anywhere',
       open: () => ({ kind: 'step', step: { operator: map((batch: RecordBatch) => batch), fate: 'keeps' }, logics: [] }),
     };
   });
@@ -30,6 +31,7 @@ export function keyAll<S extends Shape>(): StreamOperator<S, { row: S['row']; ke
   return streamOperator((before) => ({
     plan: { ...before, key: [] },
     meaning: ['key', []],
+    again: 'anywhere',
     open: () => ({ kind: 'step', step: { operator: map((batch: RecordBatch) => batch), fate: 'keeps' }, logics: [] }),
   }));
 }

@@ -60,6 +60,7 @@ export function rolling<S extends KeyedShape, const A extends Readonly<Record<st
     return {
       plan: after,
       meaning: ['rolling', definition],
+      ...(rule === null ? { again: { kind: 'rolling', definition } as const } : {}),
       open: ({ start, state }) => {
         const logic = openRolling(definition, schema, start);
         return { kind: 'step', step: { operator: applyLogic(logic, state), fate: 'keeps' }, logics: [logic] };
@@ -86,6 +87,7 @@ export function dropDuplicates<S extends Shape>(
     return {
       plan: withOperator(before, id),
       meaning: ['duplicates', definition],
+      again: 'before windows',
       open: ({ start, state }) => {
         const logic = new DedupeLogic(definition, start);
         return { kind: 'step', step: { operator: applyLogic(logic, state), fate: 'duplicate' }, logics: [logic] };

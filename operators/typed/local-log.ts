@@ -9,6 +9,7 @@ import {
 } from '../../engine/execution/query-definition.ts';
 import { StreamingQuery, type QueryTotals, type Trigger } from '../../engine/execution/streaming-query.ts';
 import type { DeadLetter } from '../../engine/record/dead-letter.ts';
+import { ArrivalDecoder } from '../../engine/exchange/arrivals.ts';
 import { messageValue } from '../../engine/record/message-batch.ts';
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import type { Schema } from '../../engine/record/schema.ts';
@@ -185,7 +186,8 @@ export class LocalLog implements AsyncDisposable {
       const { schema, key, eventTime } = first;
       const [source] = sources;
       assert(source !== undefined);
-      return { source, decoder: new JsonDecoder({ schema, eventTimeField: eventTime.field, keyFields: key }) };
+      const decoder = new JsonDecoder({ schema, eventTimeField: eventTime.field, keyFields: key });
+      return { source, decoder: first.arrivals === 'told' ? new ArrivalDecoder(decoder, schema) : decoder };
     }
     const merged = new MergedSource(sources, inputs.filter(({ read }) => read === 'first').length);
     const reader = readSeveral(inputs, merged, (input, newestMs) => {

@@ -7,11 +7,17 @@ import type { StreamInput } from './stream-origin.ts';
 /**
  * The topics of several streams that meet, tables first: in this order they are numbered.
  *
- * @throws {SluiceError} `INPUT_TWICE` where two have the same name; `STREAM_WITHOUT_TIME`.
+ * @throws {SluiceError} `INPUT_TWICE` where two have the same name; `AMENDMENTS_MEET` where one is of amendments; `STREAM_WITHOUT_TIME`.
  */
 export function inputsOf(streams: readonly Pick<Stream<Shape>, 'inputs'>[]): readonly StreamInput[] {
   const all = streams.flatMap(({ inputs }) => inputs);
-  for (const { name } of all) {
+  for (const { name, arrivals } of all) {
+    if (arrivals === 'told') {
+      throw new SluiceError(
+        'AMENDMENTS_MEET',
+        `a stream of amendments must not meet others in one job; that of topic ${name} does: run it to a topic of its own, and begin with that`,
+      );
+    }
     if (all.filter((other) => other.name === name).length === 1) continue;
     throw new SluiceError(
       'INPUT_TWICE',

@@ -30,11 +30,11 @@ export function openInput({ name, schema }: StreamSource, { inputs, start }: Nod
 /** Builds planned operators over a flow, one behind the other. */
 export function openSteps(origin: OpenNode, steps: readonly PlannedStep[], parts: NodeParts): OpenNode {
   let { node, gives, watermarks, partitionOf } = origin;
-  const { state } = parts;
+  const { state, arrivals } = parts;
   for (const planned of steps) {
     const rejected = gives === 'records' ? parts.rejected : new RejectedRecords('');
     const start = { ...parts.start, watermarks: new PartitionWatermarks(watermarks) };
-    const opened = planned.open({ start, state, rejected });
+    const opened = planned.open({ start, state, rejected, arrivals });
     const { logics } = opened;
     if (opened.kind === 'step') {
       node = new StepFlow({ node, gives, step: opened.step, logics, rejected });

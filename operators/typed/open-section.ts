@@ -5,6 +5,7 @@ import type { Emitted, Section, SectionStep } from '../../engine/execution/secti
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { PlannedStep } from './stream-plan.ts';
 
 /**
@@ -18,6 +19,7 @@ export function openSection(
   start: SectionStart,
   state: StateReader,
   reject: () => RejectedRecords,
+  arrivals: Arrivals,
 ): Section {
   const rejected = reject();
   const spoiled = reject();
@@ -26,7 +28,7 @@ export function openSection(
   const logics: StatefulLogic[] = [];
   let emit: Section['emit'];
   for (const step of planned) {
-    const opened = step.open({ start, state, rejected: emit === undefined ? rejected : spoiled });
+    const opened = step.open({ start, state, arrivals, rejected: emit === undefined ? rejected : spoiled });
     logics.push(...opened.logics);
     if (opened.kind === 'emit') emit = opened.operator;
     else if (emit === undefined) steps.push(opened.step);

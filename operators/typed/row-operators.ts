@@ -152,7 +152,8 @@ function deriveExpressions(
   });
   const add = deriveColumns(columns, before.schema);
   const meaning = ['derive', columns.map(({ name, expression: { canonical } }) => [name, canonical])];
-  return stateless(before, meaning, 'keeps', () => add, { ...before, schema });
+  const planned = stateless(before, meaning, 'keeps', () => add, { ...before, schema });
+  return { ...planned, again: { kind: 'derive', columns } };
 }
 
 /** An expression over records of a schema, of the type that it is said to have. @throws {SluiceError} `EXPRESSION_INVALID` */
@@ -228,6 +229,7 @@ function stateless(
   return {
     plan,
     meaning,
+    again: 'before windows',
     open: ({ rejected }) => ({ kind: 'step', step: { operator: mapBatches(make(rejected)), fate }, logics: [] }),
   };
 }

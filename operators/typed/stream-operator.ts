@@ -5,6 +5,8 @@ import { runSection, type Section } from '../../engine/execution/section.ts';
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import { Arrivals } from './arrivals.ts';
+import { stepsBehind } from './steps-again.ts';
 import type { OpenStep, PlanStep, StreamPlan } from './stream-plan.ts';
 
 /** What the types know of a stream: its records, and by which fields it is keyed (`null` before `keyBy`). */
@@ -46,7 +48,11 @@ export interface StreamOperator<A extends Shape, B extends Shape> {
 }
 
 /** Makes an operator of its plan. In a plain `pipe` it is built when its first batch comes, over state in memory alone. */
-export function streamOperator<A extends Shape, B extends Shape>(plan: PlanStep): StreamOperator<A, B> {
+export function streamOperator<A extends Shape, B extends Shape>(planStep: PlanStep): StreamOperator<A, B> {
+  const plan: PlanStep = (before) => {
+    const planned = planStep(before);
+    return { ...planned, plan: { ...planned.plan, again: stepsBehind(before.again, planned) } };
+  };
   const operator = (source: Observable<Batch<A>>): Observable<Batch<B>> => defer(() => runAlone<A, B>(source, plan));
   return Object.assign(operator, { plan });
 }
@@ -68,7 +74,7 @@ function runAlone<A extends Shape, B extends Shape>(
             'a plain pipe passes on no watermark behind an operator that gives records of its own, so that another one cannot wait for it: pipe both on a stream, and collect or run that',
           );
         }
-        const step = planned.open({ start: emptyStart(), state: noState, rejected });
+        const step = planned.open({ start: emptyStart(), state: noState, rejected, arrivals: new Arrivals() });
         opened = { plan: planned.plan, section: sectionOf(step, rejected) };
       }
       const { plan: after, section } = opened;

@@ -5,6 +5,7 @@ import type { StateReader } from '../../engine/state/state-store.ts';
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import type { FlowRows } from '../flow/emit-flow.ts';
 import type { FlowNode } from '../flow/flow.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { Fields } from './fields.ts';
 import type { EventTime, StreamPlan } from './stream-plan.ts';
 
@@ -23,6 +24,8 @@ export interface StreamInput extends StreamSource {
   readonly eventTime: EventTime;
   /** Tables are read first, whenever they have something: others are looked up in them. */
   readonly read: 'in turn' | 'first';
+  /** Whether the stream tells when the log took its records. */
+  readonly arrivals: StreamPlan['arrivals'];
 }
 
 /** What several inputs are built from. */
@@ -31,6 +34,8 @@ export interface NodeParts {
   readonly state: StateReader;
   /** Where records that were read go that a person's function throws on. */
   readonly rejected: RejectedRecords;
+  /** When the log took the records at hand, of a query of one topic. */
+  readonly arrivals: Arrivals;
   /** Of all that the query reads, in the order of their numbers. */
   readonly inputs: readonly StreamInput[];
 }

@@ -9,6 +9,8 @@ import type { StateReader } from '../../engine/state/state-store.ts';
 import type { OperatorFunction } from 'rxjs';
 import type { FlowRows } from '../flow/emit-flow.ts';
 import type { WatermarkScope } from '../keyed/scoped-watermarks.ts';
+import type { Arrivals } from './arrivals.ts';
+import type { Again, StepsAgain } from './steps-again.ts';
 
 /** What is known of a stream at one place of its way, before anything has run. Frozen plain data. */
 export interface StreamPlan {
@@ -29,6 +31,10 @@ export interface StreamPlan {
   readonly emits: number;
   /** The ids of the stateful operators so far. */
   readonly operatorIds: readonly string[];
+  /** How its columns were computed, for amendments. */
+  readonly again: StepsAgain;
+  /** Whether an operator tells when the log took the records. */
+  readonly arrivals: 'told' | 'not told';
 }
 
 /** Which field is a record's event time, and how far behind the newest of its partition the watermark is. */
@@ -43,6 +49,8 @@ export interface StepParts {
   readonly state: StateReader;
   /** Where records go that a person's function throws on. */
   readonly rejected: RejectedRecords;
+  /** When the log took the records at hand. */
+  readonly arrivals: Arrivals;
 }
 
 /** An operator, built. */
@@ -69,6 +77,8 @@ export interface PlannedStep {
   readonly plan: StreamPlan;
   /** What decides its state and results, for the job's digest; functions are in `version` only, which a person raises. */
   readonly meaning: unknown;
+  /** What it is to amendments behind it; absent for what they cannot tell anew. */
+  readonly again?: Again;
   /** Builds it anew, over the state that its task has. */
   open(parts: StepParts): OpenStep;
 }

@@ -1,11 +1,12 @@
-import { concatMap } from 'rxjs';
+import { concatMap, map } from 'rxjs';
 import { SluiceError } from '../../engine/error.ts';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import { RejectedRecords } from '../../engine/execution/rejected-records.ts';
-import type { Section } from '../../engine/execution/section.ts';
+import type { Section, SectionStep } from '../../engine/execution/section.ts';
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
 import { emittedOf } from '../flow/emit-flow.ts';
+import { Arrivals } from './arrivals.ts';
 import { schemaOf, type Fields, type Flat, type RowOf } from './fields.ts';
 import { openInput, openSteps } from './open-node.ts';
 import { openSection } from './open-section.ts';
@@ -43,7 +44,8 @@ export class Stream<S extends Shape> {
   /** The topics that it reads, tables first. @throws {SluiceError} `STREAM_WITHOUT_TIME` for one without `withWatermark`. */
   get inputs(): readonly StreamInput[] {
     const { source, inputs } = this.#origin;
-    return source === null ? inputs : [{ ...source, eventTime: this.#eventTimeOf(source), read: 'in turn' }];
+    const { arrivals } = this.#plan;
+    return source === null ? inputs : [{ ...source, eventTime: this.#eventTimeOf(source), read: 'in turn', arrivals }];
   }
 
   /** What is known of the records that come out. */
@@ -63,14 +65,20 @@ export class Stream<S extends Shape> {
   /** Builds the operators, as a query does for each life of its task. */
   openSection(start: SectionStart, state: StateReader): Section {
     const { source } = this.#origin;
+    const arrivals = new Arrivals();
+    const before: readonly SectionStep[] =
+      this.#plan.arrivals === 'not told'
+        ? []
+        : [{ operator: map((batch: RecordBatch) => arrivals.takeFrom(batch)), fate: 'keeps' }];
     if (source !== null && this.#plan.emits <= 1) {
-      return openSection(this.#steps, start, state, () => new RejectedRecords(source.topic));
+      const section = openSection(this.#steps, start, state, () => new RejectedRecords(source.topic), arrivals);
+      return { ...section, steps: [...before, ...section.steps] };
     }
     const { inputs } = this;
     const rejected = new RejectedRecords(inputs.map(({ name }) => name).join(', '));
-    const { node, gives } = this.openNode({ start, state, rejected, inputs });
+    const { node, gives } = this.openNode({ start, state, rejected, inputs, arrivals });
     return {
-      steps: [],
+      steps: before,
       logics: node.logics,
       rejected,
       emit: concatMap(async (batch: RecordBatch) => emittedOf(await node.run(batch), batch, gives)),

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { noSteps } from './steps-again.ts';
 import type { StreamOrigin, StreamSource } from './stream-origin.ts';
 
 /** The origin of a stream of one topic. */
@@ -13,6 +14,8 @@ export function topicOrigin(source: StreamSource): StreamOrigin {
       of: 'records',
       emits: 0,
       operatorIds: [],
+      again: noSteps(source.schema),
+      arrivals: 'not told',
     },
     meaning: null,
     inputs: [],

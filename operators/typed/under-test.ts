@@ -50,6 +50,7 @@ export function underTest<S extends Shape>(
     schema: first.schema,
     eventTime: first.eventTime,
     key: second === undefined ? first.key : (plan.key ?? []),
+    arrivals: first.arrivals,
     ...others,
     ...(second === undefined ? {} : { several }),
     ...(to === undefined ? {} : { branches: openBranches(to, plan.schema, names) }),

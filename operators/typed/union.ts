@@ -75,6 +75,8 @@ export function union<const I extends Readonly<Record<string, Stream<Shape>>>>(
         of,
         emits: Math.max(0, ...all.map(({ plan }) => plan.emits)),
         operatorIds,
+        again: { notAgain: 'union' },
+        arrivals: 'not told',
       },
       meaning: ['union', named.map(([name, { meaning }]) => [name, meaning])],
       inputs,
