@@ -11,18 +11,21 @@ import type { AmendDefinition } from './amend-definition.ts';
 import { AmendLogic } from './amend-logic.ts';
 import { afterColumn, amendmentColumns as columns, amendmentSchema, beforeColumn } from './amendment-rows.ts';
 
-/** What an amendment has beside the fields that name its decision and the features, as the topic of amendments calls it, and the column that it is of. */
-const headFields: readonly (Field & { readonly from: string | 'event time' | 'partition' | 'offset' })[] = [
+/** Where a field of an amendment comes from: a column of it, or what it is of. */
+type From = { readonly column: string } | 'event time' | 'partition' | 'offset';
+
+/** What an amendment has beside the fields that name its decision and the features, as the topic of amendments calls it, and where that comes from. */
+const headFields: readonly (Field & { readonly from: From })[] = [
   { name: 'event_time', type: 'timestamp', presence: 'required', from: 'event time' },
-  { name: 'decision_time', type: 'timestamp', presence: 'optional', from: columns.decisionTime },
+  { name: 'decision_time', type: 'timestamp', presence: 'optional', from: { column: columns.decisionTime } },
   { name: 'source_partition', type: 'long', presence: 'required', from: 'partition' },
   { name: 'source_offset', type: 'long', presence: 'required', from: 'offset' },
-  { name: 'revision', type: 'long', presence: 'required', from: columns.revision },
-  { name: 'changed', type: 'string', presence: 'required', from: columns.changed },
-  { name: 'cause.event_time', type: 'timestamp', presence: 'required', from: columns.causeEventTime },
-  { name: 'cause.arrival_time', type: 'timestamp', presence: 'optional', from: columns.causeTime },
-  { name: 'cause.source_partition', type: 'long', presence: 'required', from: columns.causePartition },
-  { name: 'cause.source_offset', type: 'long', presence: 'required', from: columns.causeOffset },
+  { name: 'revision', type: 'long', presence: 'required', from: { column: columns.revision } },
+  { name: 'changed', type: 'string', presence: 'required', from: { column: columns.changed } },
+  { name: 'cause.event_time', type: 'timestamp', presence: 'required', from: { column: columns.causeEventTime } },
+  { name: 'cause.arrival_time', type: 'timestamp', presence: 'optional', from: { column: columns.causeTime } },
+  { name: 'cause.source_partition', type: 'long', presence: 'required', from: { column: columns.causePartition } },
+  { name: 'cause.source_offset', type: 'long', presence: 'required', from: { column: columns.causeOffset } },
 ];
 
 /** The fields of amendments that go on as records of their own, in order: what names the decision, when and where it stands and what brought the amendment out, every feature before and after. */
@@ -49,8 +52,8 @@ export class AmendmentResults implements EmittingLogic {
   readonly #logic: AmendLogic;
   readonly #into = new AmendedRecords();
   readonly #schema: Schema;
-  /** For each field of the results, the column of an amendment that it is. */
-  readonly #from: readonly string[];
+  /** For each field of the results, in their order. */
+  readonly #from: readonly From[];
 
   /**
    * @param input as {@link AmendLogic} has it.
@@ -66,12 +69,14 @@ export class AmendmentResults implements EmittingLogic {
     this.#logic = new AmendLogic(definition, input, schema, start, this.#into);
     this.#schema = amendmentFields(definition, schema);
     const told = amendmentSchema(definition, schema).fields.map(({ name }) => name);
-    const { features } = definition;
+    const { identity, features } = definition;
+    const ofColumns = (names: readonly string[]): readonly From[] =>
+      names.filter((name) => told.includes(name)).map((column) => ({ column }));
     this.#from = [
-      ...definition.identity.filter((name) => told.includes(name)),
+      ...ofColumns(identity),
       ...headFields.map(({ from }) => from),
-      ...features.map(beforeColumn).filter((name) => told.includes(name)),
-      ...features.map(afterColumn).filter((name) => told.includes(name)),
+      ...ofColumns(features.map(beforeColumn)),
+      ...ofColumns(features.map(afterColumn)),
     ];
     assert(this.#from.length === this.#schema.fields.length, 'each field of an amendment is of one of its columns');
   }
@@ -105,15 +110,15 @@ export class AmendmentResults implements EmittingLogic {
 
   #resultsOf(amended: RecordBatch): RecordBatch {
     const { partitions, offsets, eventTimesMs } = amended;
-    const ofColumn = (from: string): Column => {
+    const columnFrom = (from: From): Column => {
       if (from === 'event time') return numberColumn(eventTimesMs);
       if (from === 'partition') return numberColumn(Float64Array.from(partitions));
-      return from === 'offset' ? numberColumn(offsets) : columnOf(amended, from);
+      return from === 'offset' ? numberColumn(offsets) : columnOf(amended, from.column);
     };
     return {
       ...amended,
       schema: this.#schema,
-      columns: this.#from.map(ofColumn),
+      columns: this.#from.map(columnFrom),
       partitions: Int32Array.from(numbersOf(amended, columns.causePartition)),
       offsets: Float64Array.from(numbersOf(amended, columns.causeOffset)),
     };

@@ -93,16 +93,29 @@ describe('amendments in TypeScript', () => {
       pay('q1', 75, 8, 'c2'),
       pay('late', 65, 50),
     ]);
-    const common = { card: 'c1', source_partition: 0, revision: 1, decision_time: null };
-    const cause = { event_time: 65_000, arrival_time: null, source_partition: 0, source_offset: 3 };
     expect(told).toEqual([
       {
-        ...{ ...common, id: 'p2', event_time: 70_000, source_offset: 1 },
-        // The late one had no shop, and stands before.
+        card: 'c1',
+        id: 'p2',
+        event_time: 70_000,
+        decision_time: null,
+        source_partition: 0,
+        source_offset: 1,
+        revision: 1,
+        // The late one had no shop.
         changed: '["mean","large"]',
-        ...Object.fromEntries(Object.entries(cause).map(([name, value]) => [`cause.${name}`, value])),
-        ...{ 'before.mean': 10, 'before.large': 0, 'before.shop_before': 's1', 'before.ratio': 3 },
-        ...{ 'after.mean': 30, 'after.large': 1, 'after.shop_before': 's1', 'after.ratio': 1 },
+        'cause.event_time': 65_000,
+        'cause.arrival_time': null,
+        'cause.source_partition': 0,
+        'cause.source_offset': 3,
+        'before.mean': 10,
+        'before.large': 0,
+        'before.shop_before': 's1',
+        'before.ratio': 3,
+        'after.mean': 30,
+        'after.large': 1,
+        'after.shop_before': 's1',
+        'after.ratio': 1,
       },
     ]);
     const plain = batchesOf(payments, [pay('p1', 60, 10), pay('p2', 70, 30), pay('late', 65, 50)]).pipe(
@@ -130,21 +143,21 @@ describe('amendments in TypeScript', () => {
       const stream = made.map(({ seconds, amount, card, shop }, index) =>
         pay(String(index), seconds, amount, card, shop),
       );
-      const last = new Map(
+      const told = new Map(
         (await collect(answers, stream)).map(({ id, mean, shop_before, ratio, large }) => {
           return [id, { mean, shop_before, ratio, large }];
         }),
       );
-      for (const told of await collect(corrections, stream, { batchSize })) {
-        const was = last.get(told.id);
-        const before = [told['before.mean'], told['before.shop_before'], told['before.ratio'], told['before.large']];
+      for (const each of await collect(corrections, stream, { batchSize })) {
+        const was = told.get(each.id);
+        const before = [each['before.mean'], each['before.shop_before'], each['before.ratio'], each['before.large']];
         expect(before).toEqual([was?.mean, was?.shop_before, was?.ratio, was?.large]);
-        last.set(told.id, {
-          mean: told['after.mean'],
-          shop_before: told['after.shop_before'],
-          ratio: told['after.ratio'],
+        told.set(each.id, {
+          mean: each['after.mean'],
+          shop_before: each['after.shop_before'],
+          ratio: each['after.ratio'],
           // A count is never null.
-          large: told['after.large'] ?? NaN,
+          large: each['after.large'] ?? NaN,
         });
       }
       const inOrder = await collect(
@@ -152,7 +165,7 @@ describe('amendments in TypeScript', () => {
         stream.toSorted((a, b) => a.at - b.at || Number(a.id) - Number(b.id)),
       );
       for (const { id, mean, shop_before, ratio, large } of inOrder) {
-        expect(last.get(id)).toEqual({ mean, shop_before, ratio, large });
+        expect(told.get(id)).toEqual({ mean, shop_before, ratio, large });
       }
     });
     await fc.assert(holds, { numRuns: 1_000 });
