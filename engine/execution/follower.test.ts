@@ -2,17 +2,18 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SluiceError } from '../error.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
+import { SlabPool } from '../record/slab-pool.ts';
 import type { Sink } from '../sink/sink.ts';
 import type { PartitionOffset, Source } from '../source/source.ts';
 import { EmbeddedTopicSource } from '../source/embedded/embedded-topic-source.ts';
 import { EmbeddedPositions } from '../storage/embedded-positions.ts';
-import { messageBatchOf } from '../storage/message-batch-builder.ts';
+import { messageBatchOf, MessageBatchBuilder } from '../storage/message-batch-builder.ts';
 import { Storage } from '../storage/storage.ts';
 import { messageTexts } from '../storage/testing/message-texts.ts';
 import { temporaryDirectory } from '../storage/testing/temporary-directory.ts';
 import { systemClock, type Clock } from '../time/clock.ts';
 import { followTopic, type FollowerPositions, type FollowerProgress } from './follower.ts';
-import { coveredRanges, gatherMessages } from './gather-messages.ts';
+import { coveredRanges, gatherMessages, giveBack } from './gather-messages.ts';
 
 /** A sink that keeps its chunks, and does to each what the test says. */
 class ListSink implements Sink {
@@ -29,6 +30,18 @@ class ListSink implements Sink {
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
+  }
+}
+
+/** Memory that is spoilt as soon as it is given back: whoever looks at it afterwards sees so. */
+class SpoilingPool extends SlabPool {
+  constructor() {
+    super(0);
+  }
+
+  override giveBack(slab: Uint8Array): void {
+    slab.fill(0x3f);
+    super.giveBack(slab);
   }
 }
 
@@ -62,9 +75,11 @@ async function rig(messages: number): Promise<Rig> {
       const progress: FollowerProgress[] = [];
       const done = new AbortController();
       await using positions = new EmbeddedPositions(storage, 'group', 'topic');
+      const slabs = new SpoilingPool();
       await followTopic({
-        source: new EmbeddedTopicSource(storage, 'topic'),
+        source: new EmbeddedTopicSource(storage, 'topic', slabs),
         sink,
+        slabs,
         positions,
         clock: systemClock,
         chunkRows: 20,
@@ -284,32 +299,44 @@ describe('a follower', () => {
 });
 
 describe('gathered messages', () => {
-  it('are the same however the polls cut them, and give the ranges to read them again', () => {
+  it('are the same however the polls cut them, wherever their memory is from, and give the ranges to read them again', () => {
+    const pool = new SpoilingPool();
     const message = fc.record({
       partition: fc.nat(3),
       key: fc.string({ maxLength: 3 }),
       value: fc.string({ maxLength: 9 }),
     });
     fc.assert(
-      fc.property(fc.array(message, { maxLength: 40 }), fc.array(fc.nat(40)), (messages, cuts) => {
-        const next = new Map<number, number>();
-        const placed = messages.map((one) => {
-          const offset = next.get(one.partition) ?? 100;
-          next.set(one.partition, offset + 1);
-          return { ...one, offset };
-        });
-        const places = [0, ...cuts.filter((cut) => cut < placed.length).toSorted((a, b) => a - b), placed.length];
-        const polls = places.slice(1).map((to, index) => messageBatchOf('t', placed.slice(places[index], to)));
-        const gathered = gatherMessages('t', polls);
-        const order = [...next.keys()];
-        const expected = placed.toSorted(
-          (a, b) => order.indexOf(a.partition) - order.indexOf(b.partition) || a.offset - b.offset,
-        );
-        expect(messageTexts(gathered)).toEqual(
-          expected.map(({ partition, offset, key, value }) => ({ partition, offset, key, value })),
-        );
-        expect(coveredRanges(gathered)).toEqual([...next].map(([partition, to]) => ({ partition, from: 100, to })));
-      }),
+      fc.property(
+        fc.array(message, { maxLength: 40 }),
+        fc.array(fc.nat(40)),
+        fc.boolean(),
+        (messages, cuts, pooled) => {
+          const next = new Map<number, number>();
+          const placed = messages.map((one) => {
+            const offset = next.get(one.partition) ?? 100;
+            next.set(one.partition, offset + 1);
+            return { ...one, offset };
+          });
+          const places = [0, ...cuts.filter((cut) => cut < placed.length).toSorted((a, b) => a - b), placed.length];
+          const slabs = pooled ? pool : null;
+          const polls = places.slice(1).map((to, index) => {
+            const builder = new MessageBatchBuilder('t', 16, slabs);
+            for (const one of placed.slice(places[index], to)) builder.append(one);
+            return builder.build();
+          });
+          const gathered = gatherMessages('t', polls, slabs);
+          const order = [...next.keys()];
+          const expected = placed.toSorted(
+            (a, b) => order.indexOf(a.partition) - order.indexOf(b.partition) || a.offset - b.offset,
+          );
+          expect(messageTexts(gathered)).toEqual(
+            expected.map(({ partition, offset, key, value }) => ({ partition, offset, key, value })),
+          );
+          expect(coveredRanges(gathered)).toEqual([...next].map(([partition, to]) => ({ partition, from: 100, to })));
+          if (pooled) giveBack(pool, gathered);
+        },
+      ),
     );
   });
 });

@@ -1,11 +1,12 @@
 import { SluiceError } from '../error.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
+import type { SlabPool } from '../record/slab-pool.ts';
 import type { Sink } from '../sink/sink.ts';
 import type { PartitionOffset, PartitionRange, Source } from '../source/source.ts';
 import type { Clock } from '../time/clock.ts';
 import { allEnded } from './all-ended.ts';
 import type { OffsetRange } from './commit-log.ts';
-import { coveredRanges, gatherMessages } from './gather-messages.ts';
+import { coveredRanges, gatherMessages, giveBack } from './gather-messages.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
 
 /** Where a follower stands: at `offsets`, and, where it was about to write a chunk or was in the midst of it, what that chunk covers. */
@@ -52,6 +53,8 @@ export interface FollowOptions {
   readonly chunkBytes?: number;
   /** How many messages one poll brings at most (`chunkRows`): a chunk may be larger than `chunkBytes` by one poll. */
   readonly pollRows?: number;
+  /** Where the source has the memory of what it reads from: a chunk that is written gives its own back. Fresh where there is none. */
+  readonly slabs?: SlabPool | null;
   /**
    * Where the source stands once it has given all that there is: beyond the last message where records of the broker's own follow it (the marks of
    * transactions in Kafka). Without it, a topic written by transactions would never be seen to have been read to its end.
@@ -85,7 +88,7 @@ const idlePollMs = 500;
  * @throws {SluiceError} what the source or the sink rejects with that is not transient; the position is then that of the last chunk written.
  */
 export async function followTopic(options: FollowOptions): Promise<void> {
-  const { source, positions } = options;
+  const { source, positions, slabs = null } = options;
   const { offsets, chunk } = await positions.load();
   const at = new Map((await source.ranges()).map(({ partition, startOffset }) => [partition, startOffset]));
   for (const { partition, offset } of offsets) at.set(partition, offset);
@@ -101,7 +104,9 @@ export async function followTopic(options: FollowOptions): Promise<void> {
     if (first === undefined) await passUnseen(options, at);
     const [next] = await allEnded([
       ended === 'goes on' ? collect(options) : Promise.resolve(null),
-      first === undefined ? Promise.resolve() : writeChunk(options, at, gatherMessages(first.topic, polls), 'first'),
+      first === undefined
+        ? Promise.resolve()
+        : writeChunk(options, at, gatherMessages(first.topic, polls, slabs), 'first'),
     ]);
     if (next === null) return;
     collected = next;
@@ -114,7 +119,7 @@ async function writeChunk(
   messages: MessageBatch,
   repeated: FollowerProgress['repeated'],
 ): Promise<void> {
-  const { source, sink, positions, clock, signal, onProgress, onRetry } = options;
+  const { source, sink, positions, clock, slabs = null, signal, onProgress, onRetry } = options;
   const ranges = coveredRanges(messages);
   if (repeated === 'first') await positions.store({ offsets: offsetsOf(at), chunk: ranges });
   const startedMs = clock.monotonicMs();
@@ -130,6 +135,7 @@ async function writeChunk(
     if (signal.aborted && thrown instanceof SluiceError && thrown.retryable === 'transient') return;
     throw thrown;
   }
+  if (slabs !== null) giveBack(slabs, messages);
   for (const { partition, to } of ranges) at.set(partition, to);
   await positions.store({ offsets: offsetsOf(at), chunk: null });
   if (onProgress === undefined) return;
@@ -193,7 +199,7 @@ async function collect(
 
 /** Reads a chunk again, range by range; `null` when the follower is told to end before it has all. */
 async function readChunk(
-  { source, signal }: FollowOptions,
+  { source, slabs = null, signal }: FollowOptions,
   ranges: readonly OffsetRange[],
 ): Promise<MessageBatch | null> {
   const polls: MessageBatch[] = [];
@@ -210,7 +216,7 @@ async function readChunk(
       offset = messages.messageCount < polled.messages.messageCount ? to : lastOffset(messages) + 1;
     }
   }
-  return gatherMessages(polls[0]?.topic ?? '', polls);
+  return gatherMessages(polls[0]?.topic ?? '', polls, slabs);
 }
 
 /** The messages of a poll of one partition that stand before an offset. */

@@ -1,4 +1,5 @@
 import type { MessageBatch } from '../record/message-batch.ts';
+import type { SlabPool } from '../record/slab-pool.ts';
 import type { OffsetRange } from './commit-log.ts';
 
 /**
@@ -6,8 +7,10 @@ import type { OffsetRange } from './commit-log.ts';
  * came: reading the batch's ranges again, one after another, gives the same batch.
  *
  * Cost: one copy of the messages' bytes; none for a single poll that is so already, as an embedded topic's are.
+ *
+ * @param slabs where the memory of the polls is from, and goes back to once it is copied: they must not be looked at afterwards.
  */
-export function gatherMessages(topic: string, polls: readonly MessageBatch[]): MessageBatch {
+export function gatherMessages(topic: string, polls: readonly MessageBatch[], slabs: SlabPool | null): MessageBatch {
   const [only] = polls;
   if (only !== undefined && polls.length === 1 && isGathered(only)) return only;
   const partitions = new Set(polls.flatMap((poll) => [...new Set(poll.partitions.subarray(0, poll.messageCount))]));
@@ -18,8 +21,8 @@ export function gatherMessages(topic: string, polls: readonly MessageBatch[]): M
     timestampsMs: new Float64Array(messageCount),
     keyOffsets: new Int32Array(messageCount + 1),
     valueOffsets: new Int32Array(messageCount + 1),
-    keys: new Uint8Array(sum(polls.map(({ keys, messageCount: count }) => span(keys.offsets, 0, count)))),
-    values: new Uint8Array(sum(polls.map(({ values, messageCount: count }) => span(values.offsets, 0, count)))),
+    keys: bytesFor(slabs, sum(polls.map(({ keys, messageCount: count }) => span(keys.offsets, 0, count)))),
+    values: bytesFor(slabs, sum(polls.map(({ values, messageCount: count }) => span(values.offsets, 0, count)))),
   };
   let at = 0;
   for (const partition of partitions) {
@@ -34,6 +37,7 @@ export function gatherMessages(topic: string, polls: readonly MessageBatch[]): M
       }
     }
   }
+  if (slabs !== null) for (const poll of polls) giveBack(slabs, poll);
   return {
     topic,
     messageCount,
@@ -43,6 +47,12 @@ export function gatherMessages(topic: string, polls: readonly MessageBatch[]): M
     keys: { data: gathered.keys, offsets: gathered.keyOffsets },
     values: { data: gathered.values, offsets: gathered.valueOffsets },
   };
+}
+
+/** Gives the memory of a batch that is done with back to where it is from. */
+export function giveBack(slabs: SlabPool, { keys, values }: MessageBatch): void {
+  slabs.giveBack(keys.data);
+  slabs.giveBack(values.data);
 }
 
 /** What a gathered batch covers, by partition, in its order. */
@@ -94,6 +104,10 @@ function copyStrings(
   const first = source.offsets[from] ?? 0;
   data.set(source.data.subarray(first, source.offsets[to]), start);
   for (let row = from; row < to; row++) offsets[at + row - from + 1] = (source.offsets[row + 1] ?? 0) - first + start;
+}
+
+function bytesFor(slabs: SlabPool | null, bytes: number): Uint8Array {
+  return slabs === null ? new Uint8Array(bytes) : slabs.take(bytes);
 }
 
 function span(offsets: Int32Array, from: number, to: number): number {

@@ -1,4 +1,5 @@
 import type { MessageBatch } from '../record/message-batch.ts';
+import type { SlabPool } from '../record/slab-pool.ts';
 
 /** Consecutive messages of one partition in the form in which a segment holds them; `ends[i]` is where string `i` ends in its slab. */
 export interface MessageRun {
@@ -30,19 +31,24 @@ export interface MessageInput {
 export class MessageBatchBuilder {
   readonly #topic: string;
   readonly #expectedMessages: number;
+  readonly #slabs: SlabPool | null;
   #count = 0;
   #partitions: Int32Array<ArrayBuffer>;
   #offsets: Float64Array<ArrayBuffer>;
   #timestampsMs: Float64Array<ArrayBuffer>;
   #keyOffsets: Int32Array<ArrayBuffer>;
   #valueOffsets: Int32Array<ArrayBuffer>;
-  #keys: Uint8Array<ArrayBuffer>;
-  #values: Uint8Array<ArrayBuffer>;
+  #keys: Uint8Array;
+  #values: Uint8Array;
 
-  /** @param expectedMessages how many will come, mostly: a right guess spares copies, a wrong one costs nothing else. */
-  constructor(topic: string, expectedMessages = 16) {
+  /**
+   * @param expectedMessages how many will come, mostly: a right guess spares copies, a wrong one costs nothing else.
+   * @param slabs where the memory of keys and values is from; fresh where there is none.
+   */
+  constructor(topic: string, expectedMessages = 16, slabs: SlabPool | null = null) {
     this.#topic = topic;
     this.#expectedMessages = expectedMessages;
+    this.#slabs = slabs;
     this.#partitions = new Int32Array(expectedMessages);
     this.#offsets = new Float64Array(expectedMessages);
     this.#timestampsMs = new Float64Array(expectedMessages);
@@ -122,13 +128,13 @@ export class MessageBatchBuilder {
 
   /** Copies `added` strings behind those that are there; `slab` itself, or a larger one in its place. */
   #appendStrings(
-    slab: Uint8Array<ArrayBuffer>,
+    slab: Uint8Array,
     offsets: Int32Array,
     data: Uint8Array,
     ends: Uint32Array,
     first: number,
     added: number,
-  ): Uint8Array<ArrayBuffer> {
+  ): Uint8Array {
     const at = this.#count;
     const start = offsets[at] ?? 0;
     if (ends.length === 0) {
@@ -141,8 +147,10 @@ export class MessageBatchBuilder {
     if (start + to - from > slab.length) {
       // The first messages tell how large the rest will be.
       const expectedBytes = at === 0 ? Math.ceil(((to - from) / added) * this.#expectedMessages * 1.05) : 0;
-      target = new Uint8Array(Math.max(start + to - from, slab.length * 2, expectedBytes));
+      const bytes = Math.max(start + to - from, slab.length * 2, expectedBytes);
+      target = this.#slabs === null ? new Uint8Array(bytes) : this.#slabs.take(bytes);
       target.set(slab.subarray(0, start));
+      this.#slabs?.giveBack(slab);
     }
     target.set(data.subarray(from, to), start);
     const shift = start - from;

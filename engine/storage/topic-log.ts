@@ -1,6 +1,7 @@
 import { SluiceError } from '../error.ts';
 import type { OffsetRange } from '../execution/commit-log.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
+import type { SlabPool } from '../record/slab-pool.ts';
 import type { PartitionOffset, PartitionRange } from '../source/source.ts';
 import type { LmdbEnvironment } from './lmdb-environment.ts';
 import { MessageBatchBuilder } from './message-batch-builder.ts';
@@ -13,7 +14,7 @@ import type { Topic } from './topic-catalog.ts';
 const segmentTargetBytes = 256 * 1024;
 const maxMessageBytes = 16 * 1024 * 1024;
 /** Room is made for no more messages than this beforehand, however many are asked for. */
-const maxExpectedMessages = 16_384;
+const maxExpectedMessages = 65_536;
 /** Segments deleted in one transaction, so that retention never holds up a commit for long. */
 const deletionsAtOnce = 64;
 
@@ -77,10 +78,16 @@ export class TopicLog {
    * Reads messages, each partition's in offset order, the partitions in the order they are named. Ends early at `maxBytes`, but brings at
    * least one message where there is one.
    *
+   * @param slabs where the memory of keys and values is from; fresh where there is none.
    * @returns `null` when there is nothing to read.
    * @throws {SluiceError} `OFFSET_OUT_OF_RANGE` when a partition no longer, or not yet, reaches to an offset; `STORAGE_CORRUPT`.
    */
-  read(topic: Topic, reads: readonly PartitionRead[], maxBytes: number): MessageBatch | null {
+  read(
+    topic: Topic,
+    reads: readonly PartitionRead[],
+    maxBytes: number,
+    slabs: SlabPool | null = null,
+  ): MessageBatch | null {
     let builder: MessageBatchBuilder | null = null;
     const asked = reads.reduce((sum, { maxRecords }) => sum + maxRecords, 0);
     const expectedMessages = Math.min(asked, maxExpectedMessages);
@@ -90,7 +97,7 @@ export class TopicLog {
       const to = Math.min(head.end, offset + maxRecords);
       let at = offset;
       while (at < to && (builder === null || builder.byteCount < maxBytes)) {
-        builder ??= new MessageBatchBuilder(topic.name, expectedMessages);
+        builder ??= new MessageBatchBuilder(topic.name, expectedMessages, slabs);
         at = this.#readRun(topic, partition, at, to - at, builder);
       }
     }

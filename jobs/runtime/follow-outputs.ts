@@ -5,6 +5,7 @@ import type { Trigger } from '../../engine/execution/streaming-query.ts';
 import { followTopic, type FollowerProgress } from '../../engine/execution/follower.ts';
 import { errorFields, type Logger } from '../../engine/observability/logger.ts';
 import { packageFile } from '../../engine/package-file.ts';
+import { SlabPool } from '../../engine/record/slab-pool.ts';
 import { ThreadedClickHouseSink } from '../../engine/sink/clickhouse/threaded-clickhouse-sink.ts';
 import { ConsoleSink } from '../../engine/sink/console/console-sink.ts';
 import { openJsonLinesSink } from '../../engine/sink/file/json-lines-sink.ts';
@@ -125,7 +126,8 @@ async function followOne(
   trigger: Trigger,
   signal: AbortSignal,
 ): Promise<void> {
-  const live = openTopicSource(storage, topic);
+  const slabs = new SlabPool();
+  const live = openTopicSource(storage, topic, slabs);
   await using source = trigger === 'availableNow' ? await boundToNow(live) : live;
   await using positions = new EmbeddedPositions(storage, `${job.name} ${sink.name}`, topic);
   await followTopic({
@@ -134,6 +136,7 @@ async function followOne(
     positions,
     clock: storage.clock,
     chunkRows,
+    slabs,
     signal,
     onProgress: (progress) => onProgress?.(sink.name, progress),
     onRetry: (error, delayMs) =>

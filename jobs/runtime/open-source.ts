@@ -12,6 +12,7 @@ import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import type { Source } from '../../engine/source/source.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
 import type { Schema } from '../../engine/record/schema.ts';
+import type { SlabPool } from '../../engine/record/slab-pool.ts';
 import type { CheckedJob, FileOrigin, SourceCommon } from '../checked-job.ts';
 
 /** What a job reads, or one of its inputs: the records' fields, and how they are written. */
@@ -41,9 +42,9 @@ export function fileKind(path: string): FileOrigin['kind'] {
   return path.endsWith('.csv') ? 'csv' : 'jsonl';
 }
 
-/** A topic of the embedded log as a source. @throws {SluiceError} `TOPIC_MISSING`. */
-export function openTopicSource(storage: Storage, topic: string): Source {
-  return new EmbeddedTopicSource(storage, topic);
+/** A topic of the embedded log as a source. @param slabs where the memory of what is read is from, for a reader that gives it back. @throws {SluiceError} `TOPIC_MISSING`. */
+export function openTopicSource(storage: Storage, topic: string, slabs: SlabPool | null = null): Source {
+  return new EmbeddedTopicSource(storage, topic, slabs);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { MessageBatch } from '../../record/message-batch.ts';
+import type { SlabPool } from '../../record/slab-pool.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { PartitionOffset, PartitionRange, PollBounds, Polled, Source } from '../source.ts';
 import { fairShares } from './fair-shares.ts';
@@ -16,14 +17,17 @@ export class EmbeddedTopicSource implements Source {
   readonly name: string;
   readonly #storage: Storage;
   readonly #topicName: string;
+  readonly #slabs: SlabPool | null;
   readonly #positions = new Map<number, number>();
   /** Which partition comes first: the next one each time. */
   #turn = 0;
 
-  constructor(storage: Storage, topicName: string) {
+  /** @param slabs where the memory of what is read is from, for a reader that gives it back; fresh where there is none. */
+  constructor(storage: Storage, topicName: string, slabs: SlabPool | null = null) {
     this.name = `topic ${topicName}`;
     this.#storage = storage;
     this.#topicName = topicName;
+    this.#slabs = slabs;
   }
 
   /** @throws {SluiceError} `TOPIC_MISSING` */
@@ -71,7 +75,7 @@ export class EmbeddedTopicSource implements Source {
         maxRecords: records,
       }));
       if (reads.length === 0) return null;
-      const messages = log.read(topic, reads, maxPollBytes);
+      const messages = log.read(topic, reads, maxPollBytes, this.#slabs);
       if (messages === null) return null;
       this.#turn += 1;
       for (let i = 0; i < messages.messageCount; i++) {
