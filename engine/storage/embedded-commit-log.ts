@@ -140,8 +140,11 @@ export class EmbeddedCommitLog implements CommitLog {
     const { storage, job } = this.#options;
     const passed = new Set(this.#unflushed);
     const isPassed = (unflushed: Unflushed): boolean => passed.has(unflushed);
-    // The job has moved on by then; only where its state stands changes.
-    const moved = (): JobRow => ({ ...(this.#row ?? at), stateAt: at.committed, stateMetadata: at.metadata });
+    // The job has moved on by then; only where its state stands changes, and not for partitions of which it had read nothing yet.
+    const moved = (): JobRow => {
+      const row = this.#row ?? at;
+      return { ...row, stateAt: withOffsets(row.stateAt, at.committed), stateMetadata: at.metadata };
+    };
     keeper.stage({
       parts,
       activate: () => {
@@ -244,11 +247,9 @@ export class EmbeddedCommitLog implements CommitLog {
 
   /** State stays where it was; for a partition that is read for the first time, that is where the first batch started. */
   #stateAt(batch: Commit): readonly PartitionOffset[] {
-    const stateAt = new Map((this.#row?.stateAt ?? []).map(({ partition, offset }) => [partition, offset]));
-    for (const { partition, from } of batch.ranges) if (!stateAt.has(partition)) stateAt.set(partition, from);
-    return [...stateAt]
-      .map(([partition, offset]) => ({ partition, offset }))
-      .toSorted((a, b) => a.partition - b.partition);
+    const before = this.#row?.stateAt ?? [];
+    const first = batch.ranges.map(({ partition, from }) => ({ partition, offset: from }));
+    return withOffsets(first.toReversed(), before);
   }
 
   #fenced(): SluiceError {
@@ -274,6 +275,15 @@ export async function forgetJob(storage: Storage, job: string): Promise<void> {
     jobs.removeSync(['job', job]);
   });
   storage.claims.release(claim);
+}
+
+/** Offsets by partition, with the newer ones where there are any. */
+function withOffsets(
+  offsets: readonly PartitionOffset[],
+  newer: readonly PartitionOffset[],
+): readonly PartitionOffset[] {
+  const at = new Map([...offsets, ...newer].map(({ partition, offset }) => [partition, offset]));
+  return [...at].map(([partition, offset]) => ({ partition, offset })).toSorted((a, b) => a.partition - b.partition);
 }
 
 function offsetIn(offsets: readonly PartitionOffset[], partition: number): number | undefined {

@@ -79,6 +79,41 @@ describe('the order in which a job has read', () => {
     );
   });
 
+  it('begins where a partition was first read, though a large flush from before took effect after it', async () => {
+    using directory = temporaryDirectory();
+    await using storage = await Storage.open({ directory: directory.path, access: 'write', clock: systemClock });
+    storage.createTopic('input', { partitionCount: 2 });
+    await storage.append(
+      messageBatchOf(
+        'input',
+        [0, 1, 1].map((partition) => ({ value: 'x', partition })),
+      ),
+    );
+    const metadata = (batchSequence: number) => ({ batchSequence, watermarksMs: [], jobDigest: 'd', modelDigest: '' });
+    const read = (partition: number, from: number, batchSequence: number, state: Step['state']) => ({
+      ranges: [{ partition, from, to: from + 1 }],
+      metadata: metadata(batchSequence),
+      outputs: [],
+      state: state === 'none' ? null : { writes: writesOf(state) },
+    });
+    {
+      await using log = new EmbeddedCommitLog({ storage, job: 'job', jobDigest: 'd', inputTopic: 'input' });
+      await log.acquire();
+      await log.commit(read(0, 0, 0, 'much'));
+      await log.commit(read(1, 0, 1, 'none'));
+      await log.settleState();
+      await log.commit(read(1, 1, 2, 'none'));
+    }
+    await using again = new EmbeddedCommitLog({ storage, job: 'job', jobDigest: 'd', inputTopic: 'input' });
+    expect(await again.acquire()).toMatchObject({
+      stateAt: [
+        { partition: 0, offset: 1 },
+        { partition: 1, offset: 0 },
+      ],
+      replay: [[{ partition: 1, from: 0, to: 1 }], [{ partition: 1, from: 1, to: 2 }]],
+    });
+  });
+
   it('keeps what is to be replayed of a batch that followed a large flush on its own', async () => {
     using directory = temporaryDirectory();
     await using storage = await Storage.open({ directory: directory.path, access: 'write', clock: systemClock });
