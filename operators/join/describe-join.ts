@@ -2,11 +2,15 @@ import type { KeptRow, StateDescriber } from '../../engine/state/state-describer
 import type { StateEntry } from '../../engine/state/state-store.ts';
 import type { JoinDefinition } from './join-definition.ts';
 import { readRow, readWatermarks, watermarksName } from './join-format.ts';
+import type { JoinRow } from './join-row.ts';
 
 /** How a join's state reads: one row for each record that may still find partners, and one for the watermarks that it has seen. */
 export function describeJoin(definition: JoinDefinition): StateDescriber {
   const { operatorId, kind, left, right, key, beforeMs, afterMs, allowedLatenessMs } = definition;
   const sides = { left, right };
+  // Whether a record found partners is kept where it comes out without any.
+  const matched = (side: JoinRow['side'], isMatched: boolean): { readonly matched?: boolean } =>
+    kind === 'full' || kind === side ? { matched: isMatched } : {};
   const rowOf = (entry: StateEntry): KeptRow => {
     if (entry.key.length === watermarksName.length) {
       const { jointMs, watermarks } = readWatermarks(entry.value);
@@ -19,7 +23,14 @@ export function describeJoin(definition: JoinDefinition): StateDescriber {
     return {
       key: row.key,
       eventTimeMs: null,
-      values: { side, event_time: timeMs, partition, offset, matched: isMatched, ...Object.fromEntries(named) },
+      values: {
+        side,
+        event_time: timeMs,
+        partition,
+        offset,
+        ...matched(side, isMatched),
+        ...Object.fromEntries(named),
+      },
     };
   };
   return {

@@ -264,7 +264,7 @@ describe('a join by key and interval', () => {
     const rows = logic.takeChanges().flatMap(({ key, value }) => describer.rowsOf({ key, value: value ?? key }));
     expect(rows.map(({ key, values }) => [key === null ? null : Buffer.from(key).toString(), values])).toEqual([
       ['a', { side: 'left', event_time: 5, partition: 0, offset: 0, matched: true, id: 0 }],
-      ['a', { side: 'right', event_time: 6, partition: 3, offset: 1, matched: true, other: 1 }],
+      ['a', { side: 'right', event_time: 6, partition: 3, offset: 1, other: 1 }],
       [null, { query: 1, 'partition 0': 2, 'partition 3': 1 }],
     ]);
   });

@@ -247,8 +247,10 @@ export class JoinLogic implements StatefulLogic {
     for (const partner of this.#partnersOf(own, key, cause)) {
       if (side === 'left') results.add(key.values, own, partner, cause);
       else results.add(key.values, partner, own, cause);
-      own.isMatched = true;
-      if (!partner.isMatched && this.#isPreserved(partner.side)) this.#store.markChanged(partner);
+      // Of a side that is not preserved nobody asks, and a row that was stored already would have to be stored again: what is stored must not depend on when.
+      own.isMatched = this.#isPreserved(side);
+      if (partner.isMatched || !this.#isPreserved(partner.side)) continue;
+      this.#store.markChanged(partner);
       partner.isMatched = true;
     }
     this.#store.add(own);
