@@ -3,12 +3,13 @@ import pc from 'picocolors';
 import { SluiceError } from '../../engine/error.ts';
 import { Storage } from '../../engine/storage/storage.ts';
 import { systemClock } from '../../engine/time/clock.ts';
-import { planJobChange, type JobChange } from '../../jobs/state/plan-change.ts';
+import { planClusterChange, planJobChange, type JobChange } from '../../jobs/state/plan-change.ts';
 import type { DirectoryOption } from '../data-directory.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
 
 interface PlanOptions extends Partial<DirectoryOption> {
   readonly diff: true;
+  readonly profile: 'local' | 'cluster';
   readonly format: 'text' | 'json';
 }
 
@@ -28,11 +29,12 @@ export function addPlanCommand(program: Command): void {
       '--dir <directory>',
       'a data directory of the embedded profile in which the job has run: says the offsets, and whether the log reaches back',
     )
+    .addOption(new Option('--profile <profile>', 'what the job runs on').choices(['local', 'cluster']).default('local'))
     .addOption(new Option('--format <format>').choices(['text', 'json']).default('text'))
     .action(planDiff);
 }
 
-async function planDiff(oldPath: string, newPath: string, { dir, format }: PlanOptions): Promise<void> {
+async function planDiff(oldPath: string, newPath: string, { dir, format, profile }: PlanOptions): Promise<void> {
   const [old, next] = [await loadCheckedJob(oldPath), await loadCheckedJob(newPath)];
   if (old.name !== next.name) {
     throw new SluiceError(
@@ -41,7 +43,9 @@ async function planDiff(oldPath: string, newPath: string, { dir, format }: PlanO
     );
   }
   let change: JobChange;
-  if (dir === undefined) {
+  if (profile === 'cluster') {
+    change = planClusterChange(old, next);
+  } else if (dir === undefined) {
     change = await planJobChange(old, next, null);
   } else {
     await using storage = await Storage.open({ directory: dir, access: 'read', clock: systemClock });

@@ -68,7 +68,7 @@ async function checkCluster(job: CheckedJob, { settings, threads, clock }: Prefl
     checklist.results.push(...ofRedis.results);
     for (const stage of stages) {
       const topic = topicOf(job, stage);
-      const fateOf = redisAnswers ? await fatesOfLeft(redis, job, stages.length) : () => 'refuse' as const;
+      const fateOf = redisAnswers ? await fatesOfLeft(redis, job) : () => 'refuse' as const;
       const state = keepsState(job, stage) ? ('kept' as const) : ('none' as const);
       const tasks = { name: `${job.app}.${job.name}${stage.suffix}`, topic, digest: stage.digest, fateOf, state };
       if (partitions !== null && redisAnswers) await checkPositions(checklist, tasks, kafka.client, redis, clock);

@@ -83,7 +83,7 @@ export async function openClusterRun(
       const topic = topicOf(job, stage);
       await waiting(() => checkPartitionsKept(redis, nameOf(stage), topic, countOf(topic), 'record'));
     }
-    const fateOf = await waiting(() => adoptOnCluster(redis, job, stages.length, logger));
+    const fateOf = await waiting(() => adoptOnCluster(redis, job, logger));
     const registry = clusterRegistry(settings, clock);
     const model = opened.add(await openModel(job, modelsDirectory), (bound) => bound?.scorer[Symbol.asyncDispose]());
     const encoders: Encoder[] = [];

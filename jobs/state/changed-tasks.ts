@@ -9,7 +9,8 @@ import { RedisTaskState, type RedisTaskStateOptions } from '../../engine/state/r
 import type { TaskClaim } from '../../engine/state/redis/task-state.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { diffLayouts, type LayoutDiff } from './diff-layouts.ts';
-import { layoutOf, readLayout } from './job-layout.ts';
+import { diffOnCluster, diffStages } from './diff-stages.ts';
+import { layoutOf, readLayout, type JobLayout } from './job-layout.ts';
 
 /** What a stage does with what a job of some digest has left: goes on with its state, rebuilds that from the log first, or does not start. */
 export type LeftFate = 'serve' | 'rebuild' | 'refuse';
@@ -21,42 +22,55 @@ export type FateOf = (digest: string) => LeftFate;
 type LeftListener = (fate: LeftFate, diff: LayoutDiff) => void;
 
 /**
- * Tells what becomes of what former versions of a job have left on a cluster, as `sluice plan --diff` says. Only jobs of one stage can be changed so: between stages records are under way
- * that the former version has written.
- *
- * @param stages how many the job has.
+ * Tells what becomes of what former versions of a job have left on a cluster, as `sluice plan --diff --profile cluster` says: by the digests of their stages, which are those of the jobs where these are
+ * one stage. What is refused of one stage is refused of all, so that none goes on without the others.
  */
 export async function fatesOfLeft(
   redis: RedisClient,
   job: CheckedJob,
-  stages: number,
   onLeft: LeftListener = () => undefined,
 ): Promise<FateOf> {
   const next = layoutOf(job);
-  const kept = await keptJobLayouts(redis, nameOf(job));
-  const known = new Map<string, LeftFate>();
+  const left = new Map<string, LeftStage>();
+  for (const kept of (await keptJobLayouts(redis, nameOf(job))).values()) {
+    const layout = readLayout(kept);
+    if (layout === null) continue;
+    const digests = layout.stages?.map(({ digest }) => digest) ?? [layout.digest];
+    for (const [stage, digest] of digests.entries()) left.set(digest, { layout, stage });
+  }
+  const known = new Map<JobLayout, readonly LeftFate[]>();
   return (digest) => {
-    let fate = known.get(digest);
-    if (fate !== undefined) return fate;
-    const old = stages === 1 ? readLayout(kept.get(digest)) : null;
-    const diff = old === null ? null : diffLayouts(old, next);
-    if (diff === null || diff.outcome === 'refused') fate = 'refuse';
-    else fate = diff.outcome === 'rebuilt' ? 'rebuild' : 'serve';
-    known.set(digest, fate);
-    if (diff !== null && diff.outcome !== 'same') onLeft(fate, diff);
-    return fate;
+    const found = left.get(digest);
+    if (found === undefined) return 'refuse';
+    const { layout, stage } = found;
+    let fates = known.get(layout);
+    if (fates === undefined) {
+      const diff = diffOnCluster(layout, next);
+      fates = diff.outcome === 'refused' ? [] : diffStages(layout, next, diff).fates;
+      known.set(layout, fates);
+      if (diff.outcome !== 'same') onLeft(diff.outcome === 'refused' ? 'refuse' : 'serve', diff);
+    }
+    return fates[stage] ?? 'refuse';
   };
 }
 
-/** The same for a worker, which keeps what its own job's state is, and says what it finds. */
-export async function adoptOnCluster(
-  redis: RedisClient,
-  job: CheckedJob,
-  stages: number,
-  logger: Logger,
-): Promise<FateOf> {
-  await keepJobLayout(redis, nameOf(job), job.digest, layoutOf(job));
-  return fatesOfLeft(redis, job, stages, (fate, { operators, refusals }) => {
+/** A stage of a former version of a job, by its place among the others. */
+interface LeftStage {
+  readonly layout: JobLayout;
+  readonly stage: number;
+}
+
+/**
+ * The same for a worker, which keeps what its own job's state is, and says what it finds.
+ *
+ * @throws {SluiceError} `JOB_CHANGED` where the job is the same but for what its exchanges hold, such as the order of their columns.
+ */
+export async function adoptOnCluster(redis: RedisClient, job: CheckedJob, logger: Logger): Promise<FateOf> {
+  const next = layoutOf(job);
+  const same = readLayout((await keptJobLayouts(redis, nameOf(job))).get(job.digest));
+  if (same?.stages !== undefined) checkSameStages(job, same, next);
+  await keepJobLayout(redis, nameOf(job), job.digest, next);
+  return fatesOfLeft(redis, job, (fate, { operators, refusals }) => {
     if (fate === 'refuse') {
       const reasons = refusals.join('; ');
       logger.error(`job ${job.name} was changed, and cannot go on with the state that it has`, { reasons });
@@ -64,6 +78,15 @@ export async function adoptOnCluster(
     }
     const fates = Object.fromEntries(operators.map((each) => [each.operator, `${each.fate}: ${each.words}`]));
     logger.info(`job ${job.name} was changed, and goes on with the state that it would have`, fates);
+  });
+}
+
+/** What an exchange's messages hold is not all in the digest: fields may be declared in another order. */
+function checkSameStages(job: CheckedJob, old: JobLayout, next: JobLayout): void {
+  const { refusals } = diffStages(old, next, diffLayouts(old, next));
+  if (refusals.length === 0) return;
+  throw new SluiceError('JOB_CHANGED', `job ${job.name} must be as it was; ${refusals.join('; ')}`, {
+    fields: { job: job.name },
   });
 }
 

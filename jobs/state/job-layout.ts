@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { formatDuration } from '../../engine/time/duration.ts';
 import type { FeaturePlan, PlannedFeature } from '../../features/feature-plan.ts';
 import type { CheckedJob, SourceDefinition } from '../checked-job.ts';
+import { inputsMeaning } from './inputs-meaning.ts';
 import { jobOperators } from './job-operators.ts';
+import { stageLayouts, type StageLayout } from './stage-layouts.ts';
 
 /** Changes when a stored layout comes to say another thing. */
 const layoutVersion = 1;
@@ -46,17 +48,20 @@ export interface JobLayout {
   readonly fields: Readonly<Record<string, string>>;
   readonly operators: readonly OperatorLayout[];
   readonly features: readonly FeatureLayout[];
+  /** On a cluster; absent where the job is one stage there. */
+  readonly stages?: readonly StageLayout[];
 }
 
 /** The layout of a job's state. Called when a job is opened, and by `plan --diff`. */
 export function layoutOf(job: CheckedJob): JobLayout {
   const { source, late, schema, features } = job;
   const { eventTime, duplicates, rules, avro } = source;
+  const stages = stageLayouts(job);
   return {
     version: layoutVersion,
     digest: job.digest,
     input: {
-      source: originOf(source, job.digest),
+      source: originOf(source),
       'source.format': source.format,
       'source.key': source.key,
       'source.eventTime.field': eventTime.field,
@@ -78,6 +83,7 @@ export function layoutOf(job: CheckedJob): JobLayout {
       return { id, kind, key, identity, layout, keepsMs, reachMs };
     }),
     features: featureLayouts(features),
+    ...(stages.length === 0 ? {} : { stages }),
   };
 }
 
@@ -87,7 +93,7 @@ export function readLayout(stored: unknown): JobLayout | null {
   return layout?.version === layoutVersion ? layout : null;
 }
 
-function originOf(source: SourceDefinition, digest: string): string {
+function originOf(source: SourceDefinition): string {
   switch (source.kind) {
     case 'topic':
       return `topic ${source.topic}`;
@@ -98,8 +104,8 @@ function originOf(source: SourceDefinition, digest: string): string {
     case 'simulator':
       return `simulator ${source.world} ${source.seed} ${source.drift}`;
     case 'inputs':
-      // What positions of several inputs mean is decided by all that is said of them.
-      return `several inputs, and what is said of them (${digest.slice(0, 12)})`;
+      // What positions of several inputs mean is decided by all that is said of them, and of how they are brought together.
+      return `several inputs, and what is said of them (${hashOf(JSON.stringify(inputsMeaning(source.plan)))})`;
   }
 }
 

@@ -41,10 +41,24 @@ interface ColumnTrace {
  * that is new joins here with a line.
  */
 export function jobOperators(job: CheckedJob): readonly JobOperator[] {
+  return traced(job).operators;
+}
+
+/** What the columns of a job hold, by name, down to the fields of its records; compared as text. */
+export function columnMeanings(job: CheckedJob): ReadonlyMap<string, string> {
+  return new Map([...traced(job).traces].map(([name, { meaning }]) => [name, meaning]));
+}
+
+function traced(job: CheckedJob): {
+  readonly operators: readonly JobOperator[];
+  readonly traces: ReadonlyMap<string, ColumnTrace>;
+} {
   const { source, features, windows } = job;
   const operators: JobOperator[] = [];
   const traces = new Map<string, ColumnTrace>();
-  for (const { name, type } of job.schema.fields) traces.set(name, { meaning: `${name} ${type}`, reachMs: 0 });
+  // What is joined, or looked up, may have come long before the record that brings it out.
+  const ownReachMs = source.kind === 'inputs' && (source.plan.join ?? source.plan.enriched) !== null ? Infinity : 0;
+  for (const { name, type } of job.schema.fields) traces.set(name, { meaning: `${name} ${type}`, reachMs: ownReachMs });
   const traceOf = (names: readonly (string | null)[]): ColumnTrace => {
     const known = names.flatMap((name) => traces.get(name ?? '') ?? []);
     const meaning = hashOf(known.map((trace) => trace.meaning));
@@ -58,7 +72,10 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
     const describer = describeDedupe({ operatorId: 'duplicates', by: [by], withinMs });
     operators.push({ describer, inputSchema: schema, reachMs: withinMs === Infinity ? null : withinMs });
   }
-  if (source.kind === 'inputs') operators.push(...inputOperators(source.plan));
+  if (source.kind === 'inputs') {
+    operators.push(...inputOperators(source.plan));
+    duplicatesMs = Math.max(0, ...source.plan.inputs.map((input) => input.source.duplicates?.withinMs ?? 0));
+  }
   if (job.sessions !== null) {
     const { definition, outputSchema } = job.sessions;
     operators.push({ describer: describeSessions(definition), inputSchema: job.schema, reachMs: null });
@@ -109,7 +126,7 @@ export function jobOperators(job: CheckedJob): readonly JobOperator[] {
     const { meaning } = traceOf(job.amendments.definition.features);
     operators.push(amendOperator(job.amendments, features, meaning, operators));
   }
-  return operators;
+  return { operators, traces };
 }
 
 /** What is kept of decisions: it depends on all that their features do, from where the oldest of them is kept. */

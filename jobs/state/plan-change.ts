@@ -5,6 +5,7 @@ import { readStoredJob } from '../../engine/storage/stored-job.ts';
 import { formatDuration } from '../../engine/time/duration.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { diffLayouts, type LayoutDiff } from './diff-layouts.ts';
+import { diffOnCluster } from './diff-stages.ts';
 import { layoutOf } from './job-layout.ts';
 import { restampWatermarks } from './restamp-watermarks.ts';
 import { openJobLog, planFromLog } from './stored-state.ts';
@@ -51,6 +52,14 @@ export async function planJobChange(old: CheckedJob, next: CheckedJob, ranOn: Ra
   } finally {
     await log.source[Symbol.asyncDispose]();
   }
+}
+
+/** The same for a cluster, where nothing is looked into: what a start of the changed job will do there, stage by stage. */
+export function planClusterChange(old: CheckedJob, next: CheckedJob): JobChange {
+  const diff = diffOnCluster(layoutOf(old), layoutOf(next));
+  if (diff.outcome !== 'rebuilt') return { ...diff, from: [], words: outcomes[diff.outcome] };
+  const words = 'The job goes on after a rebuild, which needs what each task has read since it began in the log.';
+  return { ...diff, from: [], words };
 }
 
 const outcomes = {

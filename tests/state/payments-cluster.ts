@@ -13,7 +13,7 @@ import { defaultPlace } from '../../jobs/state/savepoint.ts';
 import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
 import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
 import { TopicReader } from '../cluster/card-job.ts';
-import { files, type Payment, type StateUnderTest } from './state-under-test.ts';
+import { files, type FileName, type Payment, type StateUnderTest } from './state-under-test.ts';
 
 /** A broker and a Redis on which the jobs over payments run whose state is looked at, changed, moved and rebuilt. */
 export class PaymentsCluster implements AsyncDisposable {
@@ -100,9 +100,13 @@ export function cardJob(test: StateUnderTest, name: string, from: string = '', t
   return test.job({ 'job.yaml': job, 'card.yaml': files['card.yaml'].replace(from, to) });
 }
 
-/** The whole job under a name of its own: several stages on a cluster. */
-export function wholeJob(test: StateUnderTest, name: string): Promise<CheckedJob> {
-  return test.job({ 'job.yaml': named(name) });
+/** The whole job under a name of its own, with some of its feature files changed: several stages on a cluster. */
+export function wholeJob(
+  test: StateUnderTest,
+  name: string,
+  changes: Partial<Record<FileName, string>> = {},
+): Promise<CheckedJob> {
+  return test.job({ 'job.yaml': named(name), ...changes });
 }
 
 function named(name: string): string {
