@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { numberColumnOf, utf8ColumnOf } from '../record/column.ts';
-import { MARK, recordBatch, type RecordBatch } from '../record/record-batch.ts';
+import { IDLE, MARK, recordBatch, type RecordBatch } from '../record/record-batch.ts';
 import { Schema } from '../record/schema.ts';
 import { arrivedSchema } from './arrivals.ts';
 import { ExchangeDecoder } from './exchange-decoder.ts';
@@ -19,6 +19,8 @@ function batch(timesMs: readonly number[]): RecordBatch {
   return recordBatch(arrivedSchema(schema), all, origin);
 }
 
+const asTheyAre = (records: RecordBatch): RecordBatch => records;
+
 function marks(): ExchangeMarks {
   const kept = [passengers.arrival];
   const options = { topic: 'x', partitionCount: 3, schema: arrivedSchema(schema), columns, writer: 'own' } as const;
@@ -29,7 +31,7 @@ describe('the marks of an exchange', () => {
   it('tell every partition how far their writer has come, and nothing of its records', async () => {
     const writer = marks();
     const records = batch([5_000, 9_000, 7_000]);
-    const written = writer.write(records, writer.passedMs(records));
+    const written = writer.write(records, writer.passedMs(records), asTheyAre);
     expect(written.map(({ partitions }) => [...partitions])).toEqual([[0], [1], [2]]);
     const decoder = new ExchangeDecoder({ columns, eventTimeField: 'at' });
     for (const messages of written) {
@@ -47,9 +49,31 @@ describe('the marks of an exchange', () => {
     const writer = marks();
     const sent = [1_000, 1_050, 1_199, 1_200, 1_100, 1_400].map((timeMs) => {
       const records = batch([timeMs]);
-      return writer.write(records, writer.passedMs(records)).length;
+      return writer.write(records, writer.passedMs(records), asTheyAre).length;
     });
     expect(sent).toEqual([3, 0, 0, 3, 0, 3]);
-    expect(writer.write(batch([]), writer.passedMs(batch([])))).toEqual([]);
+    expect(writer.write(batch([]), writer.passedMs(batch([])), asTheyAre)).toEqual([]);
+  });
+
+  it('say of an idle writer how far it is, had it records or not, and are followed by others as soon as it is back', async () => {
+    const writer = marks();
+    const sent = (timeMs: number): number => {
+      const records = batch([timeMs]);
+      return writer.write(records, writer.passedMs(records), asTheyAre).length;
+    };
+    expect(sent(1_000)).toBe(3);
+    const decoder = new ExchangeDecoder({ columns, eventTimeField: 'at' });
+    for (const watermarkMs of [-Infinity, 900, 31_000]) {
+      const written = writer.idle([{ partition: 3, offset: 10, watermarkMs }], asTheyAre);
+      expect(written.map(({ partitions }) => [...partitions])).toEqual([[0], [1], [2]]);
+      for (const messages of written) {
+        await decoder.prepare(messages);
+        const { records: found, deadLetters } = decoder.decode(messages);
+        expect(deadLetters).toEqual([]);
+        expect([[...found.watermarksMs], [...found.flags]]).toEqual([[watermarkMs], [MARK | IDLE]]);
+        expect([[...found.partitions], [...found.offsets]]).toEqual([[3], [10]]);
+      }
+    }
+    expect([sent(1_001), sent(1_002)]).toEqual([3, 0]);
   });
 });

@@ -1,6 +1,15 @@
 import { numberColumn, utf8Column, type Column } from '../record/column.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
-import { columnOf, GUARDED, MARK, recordBatch, selectRows, type RecordBatch } from '../record/record-batch.ts';
+import {
+  columnOf,
+  GUARDED,
+  IDLE,
+  MARK,
+  recordBatch,
+  selectRows,
+  type IdlePartition,
+  type RecordBatch,
+} from '../record/record-batch.ts';
 import { Schema } from '../record/schema.ts';
 import { ExchangeEncoder, type ExchangeEncoderOptions } from './exchange-encoder.ts';
 import { passengers } from './exchange-format.ts';
@@ -18,10 +27,26 @@ export interface ExchangeMarksOptions extends Omit<ExchangeEncoderOptions, 'key'
   readonly delayMs: number | null;
 }
 
+/** What a mark says, and of whom. */
+interface Mark {
+  readonly partition: number;
+  readonly offset: number;
+  readonly passedMs: number;
+  readonly flags: number;
+  /** Of the record whose kept columns it has; `null` for none. */
+  readonly like: RecordBatch | null;
+}
+
+/** A batch under the numbers that its partitions have for the next stage. */
+export type Renumbered = (batch: RecordBatch) => RecordBatch;
+
 /**
  * Tells every partition of an exchange how far its writer has come, whether or not records of the writer go there: messages that are no records, flagged `MARK`, with a watermark and nothing else. Without them
  * what waits for all writers would wait, in a partition that some have nothing for, until the hold rule lets go of these. For exchanges whose readers let something wait, which take marks for no
  * records, and whose columns are optional.
+ *
+ * A writer that is idle says so by such a mark with one flag more, and with how far its watermark is, or has gone on by the clock: with it, it leaves the least of all, in every partition, until its next message
+ * there. So the first batch behind it is followed by marks, whatever has changed.
  *
  * Where marks stand depends on how a run was cut into batches, as the order of an exchange does; what is computed of them follows the order as written.
  */
@@ -55,31 +80,48 @@ export class ExchangeMarks {
   /**
    * The marks behind a batch; none where little has changed since the last.
    *
-   * @param records of the batch, of which at least one is needed.
-   * @param passedMs as {@link passedMs} gave it.
+   * @param records of the batch.
+   * @param passedMs as {@link passedMs} gave it, or as it has become without a record.
    */
-  write(records: RecordBatch, passedMs: number): readonly MessageBatch[] {
-    if (records.rowCount === 0 || passedMs === -Infinity || passedMs < this.#toldMs + markEveryMs) return [];
+  write(records: RecordBatch, passedMs: number, renumbered: Renumbered): readonly MessageBatch[] {
+    if (passedMs === -Infinity || passedMs < this.#toldMs + markEveryMs) return [];
     this.#toldMs = passedMs;
-    const mark = this.#mark(records, passedMs);
-    return this.#encoders.map((encoder) => encoder.encode(mark).messages);
+    const { rowCount } = records;
+    const like = rowCount === 0 ? null : selectRows(records, Int32Array.of(rowCount - 1));
+    const [partition = 0] = like?.partitions ?? [];
+    const [offset = -1] = like?.offsets ?? [];
+    return this.#encode({ partition, offset, passedMs, flags: MARK, like }, renumbered);
   }
 
-  #mark(records: RecordBatch, passedMs: number): RecordBatch {
+  /** The marks of partitions that are idle; `watermarkMs` of each says where it stands. */
+  idle(idle: readonly IdlePartition[], renumbered: Renumbered): readonly MessageBatch[] {
+    this.#toldMs = -Infinity;
+    return idle.flatMap(({ partition, offset, watermarkMs }) =>
+      this.#encode({ partition, offset, passedMs: watermarkMs, flags: MARK | IDLE, like: null }, renumbered),
+    );
+  }
+
+  #encode(mark: Mark, renumbered: Renumbered): readonly MessageBatch[] {
+    const written = renumbered(this.#batchOf(mark));
+    return this.#encoders.map((encoder) => encoder.encode(written).messages);
+  }
+
+  #batchOf({ partition, offset, passedMs, flags, like }: Mark): RecordBatch {
     const { schema, eventTimeField, kept } = this.#options;
-    const last = selectRows(records, Int32Array.of(records.rowCount - 1));
+    // A writer that never had a record has passed nothing, and yet each message has an event time.
+    const timeMs = Math.max(passedMs, 0);
     const columns = schema.fields.map(({ name, type }, index): Column => {
-      if (name === eventTimeField || name === passengers.passed) return numberColumn(Float64Array.of(passedMs));
-      const own = last.columns[index];
-      if (own !== undefined && kept.includes(name)) return own;
+      if (name === eventTimeField) return numberColumn(Float64Array.of(timeMs));
+      if (name === passengers.passed) return numberColumn(Float64Array.of(passedMs));
+      const own = like?.columns[index];
+      if (kept.includes(name)) return own ?? numberColumn(Float64Array.of(-1));
       const nothing = Uint8Array.of(0);
       return type === 'string'
         ? utf8Column(new Uint8Array(0), Int32Array.of(0, 0), nothing)
         : numberColumn(new Float64Array(1), nothing);
     });
-    const origin = { partition: last.partitions, offset: 0, eventTimesMs: Float64Array.of(passedMs) };
-    const mark = recordBatch(schema, columns, origin);
-    return { ...mark, offsets: last.offsets, flags: Uint8Array.of(MARK), watermarksMs: Float64Array.of(passedMs) };
+    const mark = recordBatch(schema, columns, { partition, offset, eventTimesMs: Float64Array.of(timeMs) });
+    return { ...mark, flags: Uint8Array.of(flags), watermarksMs: Float64Array.of(passedMs) };
   }
 }
 

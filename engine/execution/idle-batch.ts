@@ -16,15 +16,23 @@ export function idlePartitions(
   }));
 }
 
-/** A batch without records, that tells operators which partitions are idle. */
-export function idleBatch(
-  schema: Schema,
+/** The same for a stage behind, which was told of the partition's watermark only now and then: with where it stands. */
+export function idleForOthers(
   ranges: readonly OffsetRange[],
   watermarks: PartitionWatermarks,
-): RecordBatch {
+): readonly IdlePartition[] {
+  return ranges.map(({ partition, from, idleForMs = 0 }) => ({
+    partition,
+    offset: from - 1,
+    watermarkMs: watermarks.of(partition) + idleForMs,
+  }));
+}
+
+/** A batch without records, that tells operators which partitions are idle. */
+export function idleBatch(schema: Schema, idle: readonly IdlePartition[]): RecordBatch {
   const columns = schema.fields.map(({ type }) =>
     type === 'string' ? utf8Column(new Uint8Array(0), Int32Array.of(0)) : numberColumn(new Float64Array(0)),
   );
   const origin = { partition: 0, offset: 0, eventTimesMs: new Float64Array(0) };
-  return { ...recordBatch(schema, columns, origin), idle: idlePartitions(ranges, watermarks) };
+  return { ...recordBatch(schema, columns, origin), idle };
 }

@@ -4,6 +4,8 @@ import { inMemoryQuery } from '../testing/in-memory-query.ts';
 import type { MemoryBroker } from '../testing/memory-broker.ts';
 import { appendRows, brokerFor, type QueryUnderTest } from '../testing/query-under-test.ts';
 import { VirtualClock } from '../testing/virtual-clock.ts';
+import { PartitionWatermarks } from '../time/partition-watermarks.ts';
+import { PartitionWatch } from './partition-watch.ts';
 import { StreamingQuery } from './streaming-query.ts';
 
 const schema = new Schema([
@@ -56,6 +58,44 @@ function add(broker: MemoryBroker, partition: number, ...times: readonly number[
 
 const committed = (broker: MemoryBroker): ReadonlyMap<number, number> =>
   new Map(broker.committedOffsets().map(({ partition, offset }) => [partition, offset]));
+
+describe('a watch over a partition', () => {
+  const watchOver = (
+    clock: VirtualClock,
+    standsAt: number,
+    ranges: () => Promise<readonly { partition: number; startOffset: number; endOffset: number }[]>,
+  ): PartitionWatch =>
+    new PartitionWatch({
+      idle: { inputs: [{ timeoutMs: 100, watermark: 'stays' }], heardBy: 'next stage' },
+      alignment: undefined,
+      clock,
+      positions: { watermarks: new PartitionWatermarks(), nextOffsets: new Map([[0, 5]]) },
+      ranges,
+      standsAt: () => [{ partition: 0, offset: standsAt }],
+      held: [{ partition: 0, startOffset: 0, endOffset: 6 }],
+      endsThere: false,
+    });
+
+  it('finds it idle at its end, though the end is a marker of a transaction that nobody sees', async () => {
+    const clock = new VirtualClock(1_000_000);
+    const ranges = () => Promise.resolve([{ partition: 0, startOffset: 0, endOffset: 6 }]);
+    const [behind, atEnd] = [watchOver(clock, 5, ranges), watchOver(clock, 6, ranges)];
+    clock.advance(100);
+    expect(await behind.findIdle()).toEqual([]);
+    expect(await atEnd.findIdle()).toEqual([{ partition: 0, from: 5, to: 5, idleForMs: 0 }]);
+  });
+
+  it('does not find it idle because the source took long to say how far it goes', async () => {
+    const clock = new VirtualClock(1_000_000);
+    const watch = watchOver(clock, 6, () => {
+      clock.advance(1_000);
+      return Promise.resolve([{ partition: 0, startOffset: 0, endOffset: 6 }]);
+    });
+    clock.advance(150);
+    watch.heard([{ partition: 0, from: 5, to: 6 }]);
+    expect(await watch.findIdle()).toEqual([]);
+  });
+});
 
 describe('a query whose partitions are aligned', () => {
   it('pauses those that are ahead until the others have caught up', async () => {

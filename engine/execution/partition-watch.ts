@@ -1,4 +1,4 @@
-import type { PartitionRange } from '../source/source.ts';
+import type { PartitionOffset, PartitionRange } from '../source/source.ts';
 import { nonePaused, pausedPartitions, type AlignmentRule, type Paused } from '../time/alignment.ts';
 import type { Clock } from '../time/clock.ts';
 import { IdlePartitions, type IdleRule } from '../time/idle-partitions.ts';
@@ -20,6 +20,8 @@ export interface PartitionWatchOptions {
   readonly positions: ReadingPositions;
   /** What the source holds now; asked when a partition is quiet, and so seldom. */
   ranges(): Promise<readonly PartitionRange[]>;
+  /** Where the source stands, as far as that is further than `positions` has it. */
+  standsAt?(): readonly PartitionOffset[];
   /** What it held when the run began. */
   readonly held: readonly PartitionRange[];
   /** Whether the run ends with that. */
@@ -77,15 +79,18 @@ export class PartitionWatch {
   async findIdle(): Promise<readonly OffsetRange[]> {
     const { clock, positions } = this.#options;
     const { watermarks, nextOffsets } = positions;
-    if (this.#idle === null || !this.#idle.isDue(clock.monotonicMs())) return [];
+    // However long the source takes to answer: a partition that has just been heard from is not idle for that.
+    const nowMs = clock.monotonicMs();
+    if (this.#idle === null || !this.#idle.isDue(nowMs)) return [];
     const ranges = await this.#options.ranges();
+    const standing = new Map(this.#options.standsAt?.().map(({ partition, offset }) => [partition, offset]));
     const progress = ranges.map(({ partition, startOffset, endOffset }) => {
       const next = nextOffsets.get(partition) ?? startOffset;
       const isHeard = next > startOffset || watermarks.of(partition) > -Infinity;
-      return { partition, isAtEnd: next >= endOffset, isHeard };
+      return { partition, isAtEnd: Math.max(next, standing.get(partition) ?? 0) >= endOffset, isHeard };
     });
     return this.#idle
-      .find(progress, clock.monotonicMs())
+      .find(progress, nowMs)
       .toSorted((a, b) => compare(watermarks.of(b.partition), watermarks.of(a.partition)) || a.partition - b.partition)
       .map(({ partition, idleForMs }) => {
         const at = nextOffsets.get(partition) ?? 0;

@@ -47,7 +47,10 @@ export interface QueryDefinition {
   /** `null` where the source gives records. */
   readonly decoder: Decoder | null;
   readonly watermark: WatermarkRule;
-  /** When partitions are idle; absent for a query in which nothing waits for another partition's watermark, or for the clock. `schema`: of the records that the operators are given. */
+  /**
+   * When partitions are idle; absent for a query in which nothing waits for another partition's watermark, or for the clock. `schema`: of the records that the operators are given; where the rule says that
+   * others hear of it (`heardBy`), of those that `score` is given, and the operators are told nothing.
+   */
   readonly idle?: IdleRule & { readonly schema: Schema };
   /** How far ahead of the others a partition may be read; absent: as it comes. It changes the order in which partitions are read, which is recorded, and so what is held in state. */
   readonly alignment?: AlignmentRule;

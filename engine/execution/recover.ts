@@ -7,7 +7,8 @@ import type { Acquired, OffsetRange } from './commit-log.ts';
 import type { QueryDefinition } from './query-definition.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import { sliceMessages, type MessageBatch } from '../record/message-batch.ts';
-import { idleBatch } from './idle-batch.ts';
+import { decodeParts } from './decode-parts.ts';
+import { idleBatch, idlePartitions } from './idle-batch.ts';
 import { runSection, type Section } from './section.ts';
 
 /** A task ready to go live. */
@@ -54,7 +55,9 @@ export async function recover(query: QueryDefinition, acquired: Acquired, signal
       if (range.idleForMs !== undefined) {
         // A clock said so once; for a query that needs no such thing it is of no matter.
         if (query.idle !== undefined)
-          await lastValueFrom(of(idleBatch(query.idle.schema, [range], watermarks)).pipe(runSection(section)));
+          await lastValueFrom(
+            of(idleBatch(query.idle.schema, idlePartitions([range], watermarks))).pipe(runSection(section)),
+          );
         continue;
       }
       replayedRecords += await replayRange(query, section, range, watermarks, signal);
@@ -90,23 +93,24 @@ async function replayRange(
       if (polled === 'end') break;
       continue;
     }
-    let records: RecordBatch;
-    let messages: MessageBatch | null = null;
+    const apply = async (records: RecordBatch, messages: MessageBatch | null): Promise<void> => {
+      stampWatermarks(records, messages, watermarks, watermark);
+      await lastValueFrom(of(records).pipe(runSection(section)));
+    };
     if (polled.kind === 'messages') {
       assert(query.decoder !== null, 'a source of messages needs a decoder');
-      messages = messagesBelow(to, polled.messages);
+      const messages = messagesBelow(to, polled.messages);
       if (messages.messageCount === 0) break;
       const preparing = query.decoder.prepare(messages);
       if (preparing !== null) await preparing;
-      records = query.decoder.decode(messages).records;
+      for (const part of decodeParts(query.decoder, messages)) await apply(part.records, part.messages);
       next = (messages.offsets[messages.messageCount - 1] ?? next) + 1;
     } else {
-      records = polled.records;
+      const { records } = polled;
       const lastDead = polled.deadLetters.at(-1)?.offset ?? -1;
       next = Math.max(lastDead, records.offsets[records.rowCount - 1] ?? -1) + 1;
+      await apply(records, null);
     }
-    stampWatermarks(records, messages, watermarks, watermark);
-    await lastValueFrom(of(records).pipe(runSection(section)));
   }
   return to - from;
 }

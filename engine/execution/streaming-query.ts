@@ -7,13 +7,14 @@ import type { DeadLetter } from '../record/dead-letter.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
 import { COMPACTED, LATE, MARK, type RecordBatch } from '../record/record-batch.ts';
 import type { Decoder } from '../serde/decoder.ts';
-import type { PartitionRange, Polled } from '../source/source.ts';
+import type { PartitionOffset, PartitionRange, Polled } from '../source/source.ts';
 import { nonePaused } from '../time/alignment.ts';
 import type { Clock } from '../time/clock.ts';
 import { stampWatermarks } from '../time/stamp-watermarks.ts';
 import type { OffsetRange, StateFlush } from './commit-log.ts';
 import type { Flight } from './flight.ts';
-import { idleBatch, idlePartitions } from './idle-batch.ts';
+import { decodeParts } from './decode-parts.ts';
+import { idleBatch, idleForOthers, idlePartitions } from './idle-batch.ts';
 import { positionsOf, takeRanges } from './offset-ranges.ts';
 import { PacedReader } from './paced-reader.ts';
 import { PartitionWatch } from './partition-watch.ts';
@@ -165,6 +166,7 @@ export class StreamingQuery {
       });
       const done = flights.pipe(
         concatMap((arrived) => this.#open(arrived, task, decoder)),
+        concatMap((opened) => opened),
         concatMap((flight) => this.#operate(flight, task)),
         // Scoring starts here, as soon as the operators are done with the batch, and is awaited below, in order.
         map((flight) => ({ flight, scoring: settled(this.#query.score(flight.records)) })),
@@ -234,24 +236,42 @@ export class StreamingQuery {
     const ranges = (): Promise<readonly PartitionRange[]> => retry(() => source.ranges());
     const held = ends ?? (await ranges());
     const endsThere = ends !== null;
-    return new PartitionWatch({ idle, alignment, clock: this.#clock, positions: task, ranges, held, endsThere });
+    const standsAt = (): readonly PartitionOffset[] => source.positions?.() ?? [];
+    return new PartitionWatch({
+      idle,
+      alignment,
+      clock: this.#clock,
+      positions: task,
+      ranges,
+      standsAt,
+      held,
+      endsThere,
+    });
   }
 
-  async #open(polled: Arrived, task: Recovered, decoder: Decoder | null): Promise<Flight> {
-    const { watermark } = this.#query;
-    if (polled.kind === 'idle') return this.#openIdle(polled.ranges, task);
-    let records: RecordBatch;
-    let deadLetters: readonly DeadLetter[];
-    let messages: MessageBatch | null = null;
-    if (polled.kind === 'messages') {
-      assert(decoder !== null, 'a source of messages needs a decoder');
-      messages = polled.messages;
-      const preparing = decoder.prepare(messages);
-      if (preparing !== null) await preparing;
-      ({ records, deadLetters } = decoder.decode(messages));
-    } else {
-      ({ records, deadLetters } = polled);
+  /** What was polled, decoded: one batch, or, where the messages tell of idle writers, several. */
+  async #open(polled: Arrived, task: Recovered, decoder: Decoder | null): Promise<readonly Flight[]> {
+    if (polled.kind === 'idle') return [this.#openIdle(polled.ranges, task)];
+    if (polled.kind === 'records') return [await this.#openRecords(polled.records, polled.deadLetters, null, task)];
+    assert(decoder !== null, 'a source of messages needs a decoder');
+    const preparing = decoder.prepare(polled.messages);
+    if (preparing !== null) await preparing;
+    const flights: Flight[] = [];
+    for (const { records, deadLetters, messages } of decodeParts(decoder, polled.messages)) {
+      flights.push(await this.#openRecords(records, deadLetters, messages, task));
     }
+    this.#inFlight += flights.length - 1;
+    return flights;
+  }
+
+  async #openRecords(
+    decoded: RecordBatch,
+    deadLetters: readonly DeadLetter[],
+    messages: MessageBatch | null,
+    task: Recovered,
+  ): Promise<Flight> {
+    const { watermark } = this.#query;
+    let records = decoded;
     const { partitions, offsets } = messages ?? positionsOf(records, deadLetters);
     const ranges = takeRanges(partitions, offsets, task.nextOffsets);
     this.#watch?.heard(ranges);
@@ -278,7 +298,10 @@ export class StreamingQuery {
     return {
       batchSequence: this.#nextBatchSequence++,
       ranges,
-      records: idleBatch(idle.schema, ranges, task.watermarks),
+      records: idleBatch(
+        idle.schema,
+        (idle.heardBy === undefined ? idlePartitions : idleForOthers)(ranges, task.watermarks),
+      ),
       deadLetters: [],
       ledger: emptyLedger,
       watermarksMs: task.watermarks.entries(),
@@ -289,6 +312,8 @@ export class StreamingQuery {
   }
 
   async #operate(flight: Flight, task: Recovered): Promise<Flight> {
+    // Who waits is in another stage, and the operators of this one go by nothing that a clock says.
+    if (this.#query.idle?.heardBy !== undefined && flight.records.idle !== undefined) return flight;
     const result = await lastValueFrom(of(flight.records).pipe(runSection(task.section)));
     const { records, filtered, duplicate, absorbed, amended } = result;
     const deadLetters = [...flight.deadLetters, ...result.deadLetters];

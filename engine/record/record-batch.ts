@@ -15,6 +15,8 @@ export const GUARDED = 4;
 export const MARK = 8;
 /** A record of a table that says that its key has no value any more (`engine/source/merged/deletion-decoder.ts`). */
 export const DELETED = 16;
+/** Of a mark that came through an exchange: its writer's partition is idle from here on. The batch loop makes {@link RecordBatch.idle} of it (`decodeParts`), and no operator meets it. */
+export const IDLE = 64;
 /** A window of the record began or ended where its key has been compacted to panes, and so may begin earlier than it says (semantics, "Rolling features"). */
 export const COMPACTED = 32;
 

@@ -62,6 +62,11 @@ export interface Source extends AsyncDisposable {
   ranges(): Promise<readonly PartitionRange[]>;
   /** Reads on from these offsets; partitions that are not named are not read. */
   seek(offsets: readonly PartitionOffset[]): Promise<void>;
+  /**
+   * Where each partition that is read stands, for a source that may stand further than behind the last record that it gave, since what follows is nothing that anybody will see (Kafka's markers of transactions). Absent:
+   * nowhere else.
+   */
+  positions?(): readonly PartitionOffset[];
   /** See above: records, `null` for none within the wait, `end` for a bounded source that has no more. */
   poll(bounds: PollBounds): Promise<Polled | null | 'end'>;
 }

@@ -58,6 +58,38 @@ describe('watermarks that records bring with them', () => {
     expect(passed).toEqual([-90, -80, 20, 20, 30, 400]);
   });
 
+  it('are held back by no writer that says that it is idle, had it records or not, until it is heard from again', () => {
+    const watermarks = new PartitionWatermarks([], { ...hold, heard: 'unbounded' });
+    watermarks.advance(0, 400);
+    watermarks.advance(1, 300);
+    expect(watermarks.minimumMs()).toBe(300);
+    // The third was never heard from: without it, nothing is far behind the furthest.
+    watermarks.advance(0, 900);
+    watermarks.leave(1, 310);
+    expect([watermarks.minimumMs(), watermarks.isIdle]).toEqual([800, false]);
+    watermarks.leave(2, -Infinity);
+    expect(watermarks.minimumMs()).toBe(900);
+    watermarks.hear(1);
+    expect(watermarks.minimumMs()).toBe(310);
+    watermarks.leave(1, -Infinity);
+    watermarks.leave(0, 950);
+    expect([watermarks.minimumMs(), watermarks.isIdle]).toEqual([950, true]);
+    const bounded = new PartitionWatermarks([], hold);
+    for (const [writer, watermarkMs] of [
+      [0, 900],
+      [1, 20],
+    ] as const)
+      bounded.advance(writer, watermarkMs);
+    bounded.leave(2, -Infinity);
+    expect(bounded.minimumMs()).toBe(800);
+    bounded.leave(1, -Infinity);
+    expect(bounded.minimumMs()).toBe(900);
+    // Whoever was not heard from yet may still say anything, though all others are idle.
+    const alone = new PartitionWatermarks([], { ...hold, heard: 'unbounded' });
+    alone.leave(0, 900);
+    expect([alone.minimumMs(), alone.isIdle]).toEqual([800, false]);
+  });
+
   it('stay with their records, but are never lower than what state may have been evicted up to', () => {
     const batch = carried([
       [0, 500],

@@ -52,6 +52,29 @@ describe('idle partitions', () => {
     expect(idle.find(read(1), 220)).toEqual([{ partition: 0, idleForMs: 214 }]);
   });
 
+  it('are each told of where others wait for them, once or for as long as nothing comes, had they records or not', () => {
+    const silent = read(1, { isHeard: false });
+    const once = new IdlePartitions({ inputs: [stays], heardBy: 'next stage' }, [0], 0);
+    expect(once.find(silent, 99)).toEqual([]);
+    expect(once.find(silent, 100)).toEqual([{ partition: 0, idleForMs: 0 }]);
+    expect(once.isDue(1e9)).toBe(false);
+    once.heard(0, 2e9);
+    expect(once.find(read(1), 2e9 + 100)).toEqual([{ partition: 0, idleForMs: 0 }]);
+    const again = new IdlePartitions({ inputs: [stays], heardBy: 'later stages' }, [0], 0);
+    expect([again.find(silent, 100), again.isDue(199), again.find(silent, 200)]).toEqual([
+      [{ partition: 0, idleForMs: 0 }],
+      false,
+      [{ partition: 0, idleForMs: 0 }],
+    ]);
+    expect(again.find(read(1, { isAtEnd: false }), 300)).toEqual([]);
+    const onward = new IdlePartitions({ inputs: [goesOn], heardBy: 'next stage' }, [0], 0);
+    // There is no watermark yet that could go on.
+    expect([onward.find(silent, 100), onward.isDue(1e9)]).toEqual([[{ partition: 0, idleForMs: 0 }], false]);
+    onward.heard(0, 1_000);
+    expect(onward.find(read(1), 1_100)).toEqual([{ partition: 0, idleForMs: 100 }]);
+    expect(onward.find(read(1), 1_200)).toEqual([{ partition: 0, idleForMs: 200 }]);
+  });
+
   it('are not spoken of where they never had a record and others of their input did', () => {
     const idle = new IdlePartitions({ inputs: [stays] }, [0, 1], 0);
     const progress = [

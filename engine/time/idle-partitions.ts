@@ -9,6 +9,11 @@ export interface IdleInput {
 /** The rule of each input, whose partitions are numbered in turn, as `InputsRule` has it; `null` for one that holds nothing back, and is never idle. */
 export interface IdleRule {
   readonly inputs: readonly (IdleInput | null)[];
+  /**
+   * Who waits, where that is not the query that reads the partitions: then each is found for itself, one that never brought a record as well. `next stage`: whoever keeps what it was told, and so is told once.
+   * `later stages`: behind one that forgets it when it is started anew, and so is told each timeout, for as long as nothing comes. Absent: operators of the query.
+   */
+  readonly heardBy?: 'next stage' | 'later stages';
 }
 
 /** A partition that is idle from now on, or still is. */
@@ -86,7 +91,7 @@ export class IdlePartitions {
    * @param progress of every partition.
    */
   find(progress: readonly PartitionProgress[], nowMs: number): readonly FoundIdle[] {
-    const { inputs } = this.#rule;
+    const { inputs, heardBy } = this.#rule;
     const found: FoundIdle[] = [];
     for (const [index, input] of inputs.entries()) {
       const own = progress.filter(({ partition }) => partition % inputs.length === index);
@@ -97,17 +102,23 @@ export class IdlePartitions {
       });
       for (const { isHeard, quiet } of looked) {
         quiet.isIdle = true;
-        quiet.lookMs = isHeard && input.watermark === 'goes on' ? nowMs + input.timeoutMs : Infinity;
+        const isToldAgain = (isHeard && input.watermark === 'goes on') || heardBy === 'later stages';
+        quiet.lookMs = isToldAgain ? nowMs + input.timeoutMs : Infinity;
       }
       const isSilent = own.every(({ isHeard }) => !isHeard);
       const isAwaited =
-        isSilent && inputs.length > 1 && looked.length > 0 && own.every((each) => this.has(each.partition));
+        heardBy === undefined &&
+        isSilent &&
+        inputs.length > 1 &&
+        looked.length > 0 &&
+        own.every((each) => this.has(each.partition));
       // There is no watermark that could go on.
       if (isAwaited) found.push(...own.map(({ partition }) => ({ partition, idleForMs: 0 })));
       for (const { partition, isHeard, quiet } of looked) {
-        // Of a single partition that stays where it is, nobody need hear.
-        if (isHeard && (progress.length > 1 || input.watermark === 'goes on'))
-          found.push({ partition, idleForMs: input.watermark === 'stays' ? 0 : Math.floor(nowMs - quiet.sinceMs) });
+        const goesOn = isHeard && input.watermark === 'goes on';
+        // Of a single partition that stays where it is, nobody need hear, unless somebody else waits for it.
+        if (heardBy !== undefined || (isHeard && (progress.length > 1 || goesOn)))
+          found.push({ partition, idleForMs: goesOn ? Math.floor(nowMs - quiet.sinceMs) : 0 });
       }
     }
     this.#postpone(nowMs);

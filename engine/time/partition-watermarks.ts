@@ -45,13 +45,13 @@ export class PartitionWatermarks {
    * is that of the one that left last: nobody was left that it could have given way to. `-Infinity` when none has had a record.
    */
   minimumMs(hold: HoldRule | null = this.#hold): number {
-    if (this.#idle.size > 0) return this.#minimumBesideIdleMs();
     let minimum = Infinity;
     let maximum = -Infinity;
     for (const watermarkMs of this.#byPartition.values()) {
       minimum = Math.min(minimum, watermarkMs);
       maximum = Math.max(maximum, watermarkMs);
     }
+    if (this.#idle.size > 0) minimum = this.#minimumBesideIdleMs();
     if (hold === null) return minimum === Infinity ? -Infinity : minimum;
     const boundMs = maximum - hold.maxLagMs;
     if (this.#byPartition.size >= hold.writers)
@@ -65,9 +65,10 @@ export class PartitionWatermarks {
     for (const { partition } of inLeavingOrder(entries)) this.#idle.add(partition);
   }
 
-  /** Whether there are partitions, and all of them are idle. */
+  /** Whether there are partitions, and all of them are idle; with a rule, all that it speaks of. */
   get isIdle(): boolean {
-    return this.#idle.size > 0 && this.#idle.size === this.#byPartition.size;
+    const { size } = this.#byPartition;
+    return this.#idle.size > 0 && this.#idle.size === size && size >= (this.#hold?.writers ?? 0);
   }
 
   #minimumBesideIdleMs(): number {

@@ -1,5 +1,5 @@
 import { ExchangeEncoder, type ExchangeEncoderOptions } from '../../engine/exchange/exchange-encoder.ts';
-import { ExchangeMarks, withoutMarks } from '../../engine/exchange/exchange-marks.ts';
+import { ExchangeMarks, withoutMarks, type Renumbered } from '../../engine/exchange/exchange-marks.ts';
 import { passengers } from '../../engine/exchange/exchange-format.ts';
 import type { QueryDefinition } from '../../engine/execution/query-definition.ts';
 import type { EncodeFailure } from '../../engine/serde/encoder.ts';
@@ -8,6 +8,12 @@ import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import { inputColumn } from '../../operators/join/join-definition.ts';
 import type { Exchange } from './stages.ts';
 
+/** What a task has passed with a batch, and what else of it the marks behind it need. */
+interface Told {
+  readonly passedMs: number;
+  readonly whole: RecordBatch;
+}
+
 /** What of a stage decides how it writes its records. */
 export interface ExchangeWriterOptions extends Pick<ExchangeEncoderOptions, 'schema' | 'columns' | 'partitionCount'> {
   readonly writer: number | 'own';
@@ -15,6 +21,8 @@ export interface ExchangeWriterOptions extends Pick<ExchangeEncoderOptions, 'sch
   readonly eventTimeField: string;
   readonly delayMs: number | null;
 }
+
+const asTheyAre: Renumbered = (batch) => batch;
 
 /** What a batch becomes on its way to the next stage. */
 export interface WrittenBatch {
@@ -27,10 +35,13 @@ export class ExchangeWriter {
   readonly #encoders: readonly ExchangeEncoder[];
   readonly #marks: ExchangeMarks | null;
   /** What the task had passed with a batch, marks among it that are not handed on. */
-  readonly #passedMs = new WeakMap<RecordBatch, { readonly passedMs: number; readonly whole: RecordBatch }>();
+  readonly #told = new WeakMap<RecordBatch, Told>();
+  /** A task that reads the job's input says itself that it is idle; one that reads an exchange is told so of others. */
+  readonly #readsInput: boolean;
 
   constructor({ topic, key, spread, waits }: Exchange, options: ExchangeWriterOptions) {
     const common = { ...options, topic, key };
+    this.#readsInput = options.delayMs !== null;
     this.#encoders =
       spread === 'by key'
         ? [new ExchangeEncoder(common)]
@@ -46,22 +57,28 @@ export class ExchangeWriter {
   /** In the place of a model: takes the marks out that the stage was given itself. */
   score(whole: RecordBatch): ReturnType<QueryDefinition['score']> {
     const records = withoutMarks(whole);
-    if (this.#marks !== null) this.#passedMs.set(records, { passedMs: this.#marks.passedMs(whole), whole });
+    if (this.#marks !== null) this.#told.set(records, { passedMs: this.#marks.passedMs(whole), whole });
     return Promise.resolve({ records, deadLetters: [] });
   }
 
   /**
    * Writes a batch that {@link score} gave, and the marks behind it. Called once for each, in order.
    *
-   * @param renumbered a batch under the numbers that its partitions have for the next stage.
+   * @param renumbered gives a batch the numbers that its partitions have for the next stage.
    */
-  write(records: RecordBatch, renumbered: (batch: RecordBatch) => RecordBatch = (batch) => batch): WrittenBatch {
+  write(records: RecordBatch, renumbered: Renumbered = asTheyAre): WrittenBatch {
     const written = this.#encoders.map((encoder) => encoder.encode(renumbered(records)));
-    const passed = this.#passedMs.get(records);
-    const marks = passed === undefined ? [] : (this.#marks?.write(renumbered(passed.whole), passed.passedMs) ?? []);
+    const told = this.#told.get(records);
+    const marks = this.#marks === null || told === undefined ? [] : this.#marksOf(this.#marks, told, renumbered);
     return {
       messages: [...written.map(({ messages }) => messages), ...marks],
       failures: written.flatMap(({ failures }) => failures),
     };
+  }
+
+  #marksOf(marks: ExchangeMarks, { passedMs, whole }: Told, renumbered: Renumbered): readonly MessageBatch[] {
+    const { idle = [] } = whole;
+    if (idle.length === 0 || !this.#readsInput) return marks.write(whole, passedMs, renumbered);
+    return marks.idle(idle, renumbered);
   }
 }

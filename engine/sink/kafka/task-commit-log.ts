@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { SluiceError } from '../../error.ts';
-import type { Acquired, Commit, CommitLog, OffsetRange } from '../../execution/commit-log.ts';
+import type { Acquired, Commit, CommitLog } from '../../execution/commit-log.ts';
 import type { CommittedPosition } from '../../source/kafka/consumer-group.ts';
 import type { StateReader } from '../../state/state-store.ts';
 import { stateWentBack, taskFenced, type TaskState } from '../../state/redis/task-state.ts';
@@ -26,11 +26,22 @@ export interface TaskCommitLogOptions {
 /** How often a call whose fate is open is resumed before the producer is given up and the log itself is asked. */
 const maxResumes = 3;
 
-/** What is known of the last batch that was begun. `unclear`: its transaction may be committed or not. */
-interface Attempt {
+/** What a commit covers. Its sequence tells it from others that end where it does: one that has no records, and says that the partition is idle, moves no position. */
+interface Span {
   readonly from: number;
   readonly to: number;
+  readonly sequence: number;
+}
+
+/** What is known of the last batch that was begun. `unclear`: its transaction may be committed or not. */
+interface Attempt extends Span {
   readonly fate: 'published' | 'unclear';
+}
+
+/** Where a task is committed, and by which batch. */
+interface Committed {
+  readonly offset: number;
+  readonly sequence: number;
 }
 
 /**
@@ -102,16 +113,17 @@ export class TaskCommitLog implements CommitLog {
       await this.#commitStateAlone(batch);
       return;
     }
-    const { from, to } = this.#span(batch.ranges);
+    const span = this.#span(batch);
+    const { from, to } = span;
     this.#origin ??= from;
     const note = writeNote({ metadata: batch.metadata, epoch: this.#epoch, origin: this.#origin });
-    if (this.#attempt?.to === to) {
-      assert.equal(this.#attempt.from, from, 'a commit that failed is made again as it was');
+    if (this.#isAttempted(span)) {
+      assert.equal(this.#attempt?.from, from, 'a commit that failed is made again as it was');
     } else {
       assert.equal(this.#committedOffset ?? from, from, 'commits cover the log without gap or overlap');
       assert.notEqual(this.#attempt?.fate, 'unclear', 'a commit whose fate is open is made again before the next');
     }
-    if (!this.#isPublished(to)) await this.#publish(batch, { from, to }, note);
+    if (!this.#isPublished(span)) await this.#publish(batch, span, note);
     if (batch.state !== null && this.#stateOffset !== to) await this.#writeState(batch.state.writes, to, note);
   }
 
@@ -130,14 +142,18 @@ export class TaskCommitLog implements CommitLog {
     await this.#writeState(state.writes, at, writeNote({ metadata, epoch: this.#epoch, origin }));
   }
 
-  #isPublished(to: number): boolean {
-    return this.#attempt?.to === to && this.#attempt.fate === 'published';
+  #isAttempted({ to, sequence }: Span): boolean {
+    return this.#attempt?.to === to && this.#attempt.sequence === sequence;
   }
 
-  async #publish(batch: Commit, span: { readonly from: number; readonly to: number }, note: string): Promise<void> {
+  #isPublished(span: Span): boolean {
+    return this.#isAttempted(span) && this.#attempt?.fate === 'published';
+  }
+
+  async #publish(batch: Commit, span: Span, note: string): Promise<void> {
     if (this.#attempt?.fate === 'unclear') {
       if (await this.#settle(this.#attempt)) return;
-    } else if (this.#producer === null && (await this.#reopen()) !== this.#committedOffset) {
+    } else if (this.#producer === null && ((await this.#reopen())?.offset ?? null) !== this.#committedOffset) {
       throw taskFenced(this.#options.task);
     }
     this.#attempt = null;
@@ -173,8 +189,8 @@ export class TaskCommitLog implements CommitLog {
     }
   }
 
-  #published({ from, to }: { readonly from: number; readonly to: number }): void {
-    this.#attempt = { from, to, fate: 'published' };
+  #published({ from, to, sequence }: Span): void {
+    this.#attempt = { from, to, sequence, fate: 'published' };
     this.#committedOffset = to;
   }
 
@@ -185,12 +201,12 @@ export class TaskCommitLog implements CommitLog {
    * @returns whether it was committed
    */
   async #settle(attempt: Attempt): Promise<boolean> {
-    const offset = await this.#reopen();
-    if (offset === attempt.to) {
+    const found = await this.#reopen();
+    if (found?.offset === attempt.to && found.sequence === attempt.sequence) {
       this.#published(attempt);
       return true;
     }
-    if (offset !== this.#committedOffset) throw taskFenced(this.#options.task);
+    if ((found?.offset ?? null) !== this.#committedOffset) throw taskFenced(this.#options.task);
     return false;
   }
 
@@ -198,10 +214,10 @@ export class TaskCommitLog implements CommitLog {
    * Opens a producer in place of one that was given up. That fences whoever has the task, and while this owner stood still another one may have
    * had it, and committed: so the position is asked for each time.
    *
-   * @returns the committed offset, which is this owner's own
+   * @returns where the task is committed, by this owner or one before it; `null` where it never was
    * @throws {SluiceError} `TASK_FENCED` where a later owner has committed.
    */
-  async #reopen(): Promise<number | null> {
+  async #reopen(): Promise<Committed | null> {
     const { task } = this.#options;
     this.#checkNotLost();
     await this.#openProducer();
@@ -209,7 +225,9 @@ export class TaskCommitLog implements CommitLog {
       const position = await this.#options.committed();
       const note = position === null ? null : readNote(position.metadata, `the position of task ${task}`);
       if (note !== null && note.epoch > this.#epoch) throw taskFenced(task);
-      return position?.offset ?? null;
+      return position === null || note === null
+        ? null
+        : { offset: position.offset, sequence: note.metadata.batchSequence };
     } catch (error) {
       await this.#dropProducer();
       throw error;
@@ -284,13 +302,13 @@ export class TaskCommitLog implements CommitLog {
     );
   }
 
-  #span(ranges: readonly OffsetRange[]): { readonly from: number; readonly to: number } {
+  #span({ ranges, metadata }: Commit): Span {
     const [first, last] = [ranges[0], ranges.at(-1)];
     assert(first !== undefined && last !== undefined, 'a batch covers something');
     ranges.forEach(({ partition, from }, i) => {
       assert.equal(partition, this.#options.partition, 'a task commits its own partition');
       assert.equal(from, ranges[i - 1]?.to ?? from, 'the ranges of a batch follow each other');
     });
-    return { from: first.from, to: last.to };
+    return { from: first.from, to: last.to, sequence: metadata.batchSequence };
   }
 }

@@ -23,6 +23,16 @@ function broken(invariant: string, what: string): never {
   throw new InvariantBroken(invariant, what);
 }
 
+/** What a task says of its partition while nothing comes; `life` tells its owners apart. */
+interface IdleMessage {
+  readonly idleAt: number;
+  readonly watermarkMs: number | null;
+  readonly owner: string;
+}
+
+/** Where it is said. */
+const idlePartition = 'idle-0';
+
 /**
  * Looks at the broker's log and the store's contents after every step of a run, without any of the product's readers, and knows from the input
  * log alone what they must hold (I1 to I6, I10, I11, I12 of `exactly-once.md`).
@@ -39,7 +49,10 @@ export class Checker {
   #version = -1;
   #events = 0;
   #position = 0;
+  #sequence = -1;
   #stateVersion = -1;
+  /** The last that was committed of what each owner said of the partition while it was idle. */
+  readonly #idle = new Map<string, IdleMessage>();
 
   constructor(truth: Truth, broker: BrokerModel, redis: RedisModel) {
     this.#truth = truth;
@@ -58,6 +71,11 @@ export class Checker {
     this.#checkSends();
     this.#checkReaders();
     this.#checkState();
+  }
+
+  /** Whether it is committed that the partition was idle before an offset. */
+  isIdleSaid(offset: number): boolean {
+    return [...this.#idle.values()].some(({ idleAt }) => idleAt === offset);
   }
 
   /** What must be true once all is done: nothing is missing. */
@@ -92,8 +110,15 @@ export class Checker {
     const producer = `${transactionalId}, epoch ${epoch}`;
     if (producer !== this.#owner) broken('I6', `producer ${producer} committed after ${this.#owner} was opened`);
     if (position === null) broken('I3', 'a transaction without a position was committed');
+    const { seq } = JSON.parse(position.metadata) as { readonly seq: number };
+    if (seq !== this.#sequence + 1) broken('I3', `batch ${seq} was committed after batch ${this.#sequence}`);
+    this.#sequence = seq;
     const from = this.#position;
-    if (position.offset <= from) broken('I3', `a transaction moves the position from ${from} to ${position.offset}`);
+    if (position.offset === from) {
+      this.#checkIdle(from, entries);
+      return;
+    }
+    if (position.offset < from) broken('I3', `a transaction moves the position from ${from} to ${position.offset}`);
     this.#position = position.offset;
     const wanted = byPartition(this.#truth, from, position.offset);
     const got = new Map<string, string[]>();
@@ -110,6 +135,24 @@ export class Checker {
     }
   }
 
+  /** A transaction that moves no position says that the partition is idle there, once for each decision of an owner, and nothing else. */
+  #checkIdle(at: number, entries: readonly LogEntry[]): void {
+    const own = this.#broker.partition(idlePartition).filter((entry) => entries.includes(entry));
+    const [said] = own.map(({ value }) => JSON.parse(value) as IdleMessage);
+    if (said === undefined || entries.length !== 1)
+      broken('I3', `a transaction at ${at} moves nothing and says nothing`);
+    if (said.idleAt !== at) broken('I3', `a transaction at ${at} says that the partition is idle at ${said.idleAt}`);
+    const before = this.#idle.get(said.owner);
+    const [nowMs, beforeMs] = [said.watermarkMs ?? -Infinity, before?.watermarkMs ?? -Infinity];
+    // Before the first record of all there is no watermark that could go on.
+    if (this.#truth.watermarkAt(at) > -Infinity && nowMs <= this.#truth.watermarkAt(at)) {
+      broken('I1', `what is said at ${at} must be beyond the watermark ${this.#truth.watermarkAt(at)}; got ${nowMs}`);
+    }
+    if (before?.idleAt === at && nowMs <= beforeMs)
+      broken('I1', `${said.owner} says twice at ${at} that it is at ${nowMs}`);
+    this.#idle.set(said.owner, said);
+  }
+
   /** I10: whatever is sent is of records that are not committed yet. */
   #checkSends(): void {
     for (const [name, log] of this.#broker.partitions) {
@@ -120,6 +163,8 @@ export class Checker {
 
   #checkSent(name: string, entry: LogEntry | undefined): void {
     if (entry === undefined || entry.transaction?.status === 'committed') return;
+    const [, idleAt = Infinity] = /"idleAt":(\d+)/.exec(entry.value) ?? [];
+    if (Number(idleAt) < this.#position) broken('I10', `${name} was told of ${idleAt}, behind ${this.#position}`);
     const [, offset] = /"offset":(\d+)/.exec(entry.value) ?? /^JSON_MALFORMED (\d+) /.exec(entry.value) ?? [];
     if (Number(offset) < this.#position) {
       broken('I10', `${name} was sent the answer of offset ${offset}, which is committed up to ${this.#position}`);
@@ -137,7 +182,8 @@ export class Checker {
       }
       const before = this.#seen.get(name) ?? 0;
       if (visible.length === before) continue;
-      const expected = this.#expected.get(name) ?? [];
+      // What a clock says is no function of the input: it was looked at as it was committed.
+      const expected = this.#expected.get(name) ?? (name === idlePartition ? visible : []);
       const invariant = name.startsWith('dead') ? 'I12' : 'I1';
       compare(invariant, `a committed reader of ${name}`, expected.slice(0, visible.length), visible);
       this.#seen.set(name, visible.length);

@@ -4,6 +4,7 @@ import { recover } from '../../../engine/execution/recover.ts';
 import { TaskCommitLog, type TaskCommitLogOptions } from '../../../engine/sink/kafka/task-commit-log.ts';
 import { ProducerFailure } from '../../../engine/sink/kafka/task-producer.ts';
 import type { StateEntry, StateWrite } from '../../../engine/state/state-store.ts';
+import { messageBatchOf } from '../../../engine/storage/message-batch-builder.ts';
 import { RedisTaskState } from '../../../engine/state/redis/redis-task-state.ts';
 import { BrokerModel } from './broker-model.ts';
 import type { InputRecord } from './input-log.ts';
@@ -77,6 +78,80 @@ function batch(from: number, to: number): Commit {
     state: { writes: [set(String(to))] },
   };
 }
+
+/** Says that the partition is idle at an offset. */
+function idle(at: number, batchSequence: number): Commit {
+  return {
+    ranges: [{ partition: 0, from: at, to: at, idleForMs: 0 }],
+    metadata: { batchSequence, watermarksMs: [], jobDigest: 'digest', modelDigest: '' },
+    outputs: [messageBatchOf('idle', [{ value: `${batchSequence}` }])],
+    state: null,
+  };
+}
+
+describe('a commit that moves no position', () => {
+  const said = ({ broker }: Stage): readonly string[] =>
+    broker
+      .partition('idle-0')
+      .filter(({ transaction }) => transaction?.status === 'committed')
+      .map(({ value }) => value);
+
+  /** A producer whose next commit is cut off, before or after the broker has done it. */
+  function cutOff(stage: Stage, moment: 'before' | 'after', sequence: number): Partial<TaskCommitLogOptions> {
+    let isCut = false;
+    return {
+      openProducer: () => {
+        const producer = new ModelProducer(stage.world, stage.process, stage.broker, task);
+        const commit = producer.commit.bind(producer);
+        let position = '';
+        const sendPosition = producer.sendPosition.bind(producer);
+        producer.sendPosition = (given) => {
+          position = given.metadata;
+          return sendPosition(given);
+        };
+        producer.commit = async () => {
+          const isDue = !isCut && position.includes(`"seq":${sequence},`);
+          if (!isDue || moment === 'after') await commit();
+          if (!isDue) return;
+          isCut = true;
+          throw new ProducerFailure('broken', 'cut off', { retryable: 'transient' });
+        };
+        return Promise.resolve(producer);
+      },
+    };
+  }
+
+  it('is made each time, told by its batch from others that end where it does', async () => {
+    const stage = new Stage();
+    const owner = stage.log('a');
+    await stage.see(owner.acquire());
+    await stage.see(owner.commit(idle(0, 0)));
+    await stage.see(owner.commit({ ...batch(0, 5), metadata: { ...batch(0, 5).metadata, batchSequence: 1 } }));
+    await stage.see(owner.commit(idle(5, 2)));
+    await stage.see(owner.commit(idle(5, 3)));
+    expect([said(stage), stage.broker.decidedPosition?.offset]).toEqual([['0', '2', '3'], 5]);
+    const next = await stage.see(stage.log('b').acquire());
+    expect(next).toMatchObject({
+      committed: [{ offset: 5 }],
+      metadata: { batchSequence: 3 },
+      stateAt: [{ offset: 5 }],
+    });
+  });
+
+  it.each(['before', 'after'] as const)(
+    'is made once where its answer was cut off %s it took effect',
+    async (moment) => {
+      const stage = new Stage();
+      const owner = stage.log('a', cutOff(stage, moment, 1));
+      await stage.see(owner.acquire());
+      await stage.see(owner.commit(batch(0, 5)));
+      await expect(stage.see(owner.commit(idle(5, 1)))).rejects.toMatchObject({ retryable: 'transient' });
+      await stage.see(owner.commit(idle(5, 1)));
+      await stage.see(owner.commit(idle(5, 2)));
+      expect(said(stage)).toEqual(['1', '2']);
+    },
+  );
+});
 
 describe('what the simulation found, and was mended', () => {
   it('a key that was evicted and came back within one flush was deleted from Redis', async () => {

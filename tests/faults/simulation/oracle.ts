@@ -29,6 +29,8 @@ export interface Truth {
   readonly answers: readonly Answer[];
   /** The state at offset S. */
   stateAt(offset: number): NaiveState;
+  /** The watermark before the record at an offset. */
+  watermarkAt(offset: number): number;
 }
 
 /** Works out what a log must lead to, by nothing of the product. */
@@ -75,6 +77,7 @@ export function truthOf(log: readonly (InputRecord | null)[]): Truth {
   watermarks.push(watermarkMs);
   return {
     answers,
+    watermarkAt: (offset) => watermarks[offset] ?? -Infinity,
     stateAt(offset) {
       const past = applied.filter((one) => one.offset < offset);
       const rows = new Map<string, (readonly [number, number])[]>();

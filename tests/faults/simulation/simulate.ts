@@ -255,20 +255,23 @@ class Simulation {
     const log = new TaskCommitLog(options);
     const commitLog = bug?.commitLog?.(log, options, seams) ?? log;
     const source = new ModelSource(world, process, this.#broker, () => this.#idle(process));
-    const query: QueryDefinition = simulatedJob({ source, commitLog, bounds });
+    const query: QueryDefinition = simulatedJob({ source, commitLog, bounds, owner });
     return new StreamingQuery(bug?.query?.(query, seams) ?? query, world.clock(process), (error) =>
       world.note(`process ${process.id}: tries again after ${error.code}`),
     );
   }
 
-  /** A reader has come to the end: more is written, or, where all is written and committed, the run ends. */
+  /** A reader has come to the end: more is written, now or once it is said that nothing comes; where all is written and committed, and that is said, too, the run ends. */
   #idle(process: Process): void {
     const { input, available } = this.#broker;
+    const isSaid = this.#checker.isIdleSaid(available);
     if (available < input.length) {
+      if (!isSaid && this.#world.plan.random.oneIn(2)) return;
       this.#broker.available = Math.min(input.length, available + 1 + this.#world.plan.random.below(12));
       return;
     }
-    if (process === this.#assigned && this.#broker.decidedPosition?.offset === input.length) process.stop.abort();
+    const isCommitted = isSaid && this.#broker.decidedPosition?.offset === input.length;
+    if (process === this.#assigned && isCommitted) process.stop.abort();
   }
 }
 

@@ -28,12 +28,27 @@ const aggregate = (name: string, fn: RollingAggregate['function'], input: string
 export const task = 'simulation.totals.in-0';
 
 /** What differs between the lives of the job's query. */
-export type QueryParts = Pick<QueryDefinition, 'source' | 'commitLog'> & { readonly bounds: QueryBounds };
+export type QueryParts = Pick<QueryDefinition, 'source' | 'commitLog'> & {
+  readonly bounds: QueryBounds;
+  /** The life of the query, which is in what it says of a partition that is idle. */
+  readonly owner?: string;
+};
 
-/** The simulated job: duplicates dropped, a running total and a rolling window for each card, through the product's own operators and decoder. */
-export function simulatedJob(parts: QueryParts): QueryDefinition {
+/** Shorter than a poll waits: the partition is idle as soon as a poll brings nothing. */
+const idleTimeoutMs = 4;
+
+/**
+ * The simulated job: duplicates dropped, a running total and a rolling window for each card, through the product's own operators and decoder. Another stage is told when its partition is idle, again and
+ * again, as by a task that writes to an exchange: commits that move no position.
+ */
+export function simulatedJob({ owner = '', ...parts }: QueryParts): QueryDefinition {
   return {
     ...parts,
+    idle: {
+      inputs: [{ timeoutMs: idleTimeoutMs, watermark: 'goes on' }],
+      heardBy: 'next stage',
+      schema: inputSchema,
+    },
     name: 'totals',
     jobDigest: 'digest',
     modelDigest: '',
@@ -41,7 +56,10 @@ export function simulatedJob(parts: QueryParts): QueryDefinition {
     watermark: { delayMs: job.delayMs, maxFutureSkewMs: job.maxFutureSkewMs },
     openSection,
     score: (records) => Promise.resolve({ records, deadLetters: [] }),
-    encode: (records) => ({ messages: records.rowCount === 0 ? [] : [encode(records)], deadLetters: [] }),
+    encode: (records) => ({
+      messages: [...(records.rowCount === 0 ? [] : [encode(records)]), ...idleMessages(records, owner)],
+      deadLetters: [],
+    }),
     encodeDeadLetters: (letters) =>
       messageBatchOf(
         'dead',
@@ -74,6 +92,17 @@ export function openSection(start: SectionStart, state: StateReader): Section {
     ],
     logics: [dedupe, total, rolling],
   };
+}
+
+function idleMessages({ idle = [] }: RecordBatch, owner: string): readonly ReturnType<typeof messageBatchOf>[] {
+  return idle.map(({ offset, watermarkMs }) => {
+    const value = JSON.stringify({
+      idleAt: offset + 1,
+      watermarkMs: Number.isFinite(watermarkMs) ? watermarkMs : null,
+      owner,
+    });
+    return messageBatchOf('idle', [{ value }]);
+  });
 }
 
 function encode(records: RecordBatch): ReturnType<typeof messageBatchOf> {
