@@ -4,7 +4,7 @@ import { Schema } from '../engine/record/schema.ts';
 import { KeyIndex } from '../engine/state/key-index.ts';
 import type { StateReader } from '../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../engine/time/partition-watermarks.ts';
-import { openRolling, type OpenRolling } from '../operators/rolling/open-rolling.ts';
+import { RollingLogic } from '../operators/rolling/rolling-logic.ts';
 import type { RollingAggregate, RollingDefinition } from '../operators/rolling/rolling-definition.ts';
 import { RowStore } from '../operators/rolling/row-store.ts';
 import { RowWriter } from '../operators/rolling/row-writer.ts';
@@ -68,7 +68,7 @@ const reader: StateReader = { getMany: (_id, keys) => Promise.resolve(keys.map((
 const cpuMs = (): number => process.cpuUsage().user / 1_000;
 
 /** Microseconds of processor time a record, for the records after the million. */
-function timed(logic: OpenRolling, size: number): number {
+function timed(logic: RollingLogic, size: number): number {
   const batch = batchFrom(records, size);
   const beganMs = cpuMs();
   logic.apply(batch);
@@ -78,14 +78,14 @@ function timed(logic: OpenRolling, size: number): number {
 const perRecord = { exact: [] as number[], hourly: [] as number[] };
 const bytes = { exact: 0, hourly: 0 };
 for (let round = 1; round <= rounds; round++) {
-  const overRows = openRolling(exact, schema, { state: 'stored', watermarks: new PartitionWatermarks() });
+  const overRows = new RollingLogic(exact, schema, { state: 'stored', watermarks: new PartitionWatermarks() });
   const first = batchFrom(records - 1, 1);
   await overRows.prefetch(first, reader);
   overRows.apply(first);
   perRecord.exact.push(timed(overRows, 200));
   bytes.exact = overRows.takeChanges()[0]?.value?.length ?? 0;
 
-  const overPanes = openRolling(hourly, schema, { state: 'empty', watermarks: new PartitionWatermarks() });
+  const overPanes = new RollingLogic(hourly, schema, { state: 'empty', watermarks: new PartitionWatermarks() });
   const beganMs = cpuMs();
   for (let record = 0; record < records; record += batchRecords) overPanes.apply(batchFrom(record, batchRecords));
   const loadedMs = cpuMs() - beganMs;

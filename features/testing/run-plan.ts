@@ -1,7 +1,7 @@
 import type { RecordBatch } from '../../engine/record/record-batch.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { deriveColumns } from '../../operators/derive/derive.ts';
-import { openRolling } from '../../operators/rolling/open-rolling.ts';
+import { RollingLogic } from '../../operators/rolling/rolling-logic.ts';
 import type { FeaturePlan } from '../feature-plan.ts';
 
 /** The steps of a plan from empty state as one function over batches, for tests that have no job around them. */
@@ -11,7 +11,7 @@ export function runPlan(plan: FeaturePlan): (batch: RecordBatch) => RecordBatch 
     const input = schema;
     schema = step.output;
     if (step.kind === 'derive') return deriveColumns(step.columns, input);
-    const logic = openRolling(step.definition, input, { state: 'empty', watermarks: new PartitionWatermarks() });
+    const logic = new RollingLogic(step.definition, input, { state: 'empty', watermarks: new PartitionWatermarks() });
     return (batch: RecordBatch): RecordBatch => logic.apply(batch);
   });
   return (batch) => steps.reduce((current, step) => step(current), batch);

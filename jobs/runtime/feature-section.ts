@@ -11,7 +11,7 @@ import { filter } from '../../operators/filter/filter.ts';
 import { explodedField, explodeRows } from '../../operators/select/explode.ts';
 import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
 import { derive, derivedSchema } from '../../operators/derive/derive.ts';
-import { openRolling } from '../../operators/rolling/open-rolling.ts';
+import { RollingLogic } from '../../operators/rolling/rolling-logic.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
 import { sessionFields, SessionLogic } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
@@ -89,7 +89,7 @@ export function featureSection(plan: SectionPlan, start: SectionStart, state: St
       steps.push({ operator: derive(step.columns, schema), fate: 'keeps' });
       schema = derivedSchema(step.columns, schema);
     } else {
-      const logic = openRolling(step.definition, schema, { ...start, workingSetBytes });
+      const logic = new RollingLogic(step.definition, schema, { ...start, workingSetBytes });
       logics.push(logic);
       steps.push({ operator: applyLogic(logic, state), fate: 'keeps' });
       schema = logic.outputSchema;

@@ -4,7 +4,7 @@ import { selectRows } from '../../engine/record/record-batch.ts';
 import type { KeptRow } from '../../engine/state/state-describer.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { describeRolling } from './describe-rolling.ts';
-import { openRolling } from './open-rolling.ts';
+import { RollingLogic } from './rolling-logic.ts';
 import type { RollingAggregate, RollingDefinition, RollingFunction } from './rolling-definition.ts';
 import { cardBatch, cardSchema, CardStore, cardStreams, type CardRow } from './testing/card-rows.ts';
 
@@ -38,7 +38,7 @@ async function keptRows(
   const describer = describeRolling(definition, cardSchema);
   const whole = cardBatch(rows, 5);
   const watermarks = new PartitionWatermarks();
-  const logic = openRolling(definition, cardSchema, { state: 'empty', watermarks });
+  const logic = new RollingLogic(definition, cardSchema, { state: 'empty', watermarks });
   const store = new CardStore();
   for (let at = 0, turn = 0; at < rows.length; turn++) {
     const size = Math.min(sizes[turn % sizes.length] ?? rows.length, rows.length - at);

@@ -8,16 +8,11 @@ import { WorkingSet, type HeldKeys } from '../../engine/state/working-set.ts';
 import type { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { locateKeys } from '../key/locate-keys.ts';
 import { answerColumn } from './answer-column.ts';
+import { ExactRecords } from './exact-records.ts';
 import type { RollingDefinition } from './rolling-definition.ts';
-import { layOut, type RollingLayout } from './rolling-layout.ts';
-import { decodeRows, newestStoredMs } from './row-format.ts';
-import { RowReadings } from './row-readings.ts';
-import { RowStore } from './row-store.ts';
-import { RowWriter } from './row-writer.ts';
+import type { RollingRecords } from './rolling-records.ts';
 import { storedValues } from './stored-values.ts';
-
-/** The dictionary is searched for texts that no row uses any more once it has doubled since the last search, but not below this size. */
-const smallestDictionarySweep = 65_536;
+import { TiledRecords } from './tiled-records.ts';
 
 /** Where a rolling operator starts from: nothing, or stored state with the watermarks that it reflects. */
 export interface RollingStart {
@@ -29,25 +24,20 @@ export interface RollingStart {
 }
 
 /**
- * The rolling operator: one answer for every record, at once, over the exact records of its key's window (semantics, "Rolling features").
+ * The rolling operator: one answer for every record, at once, over the records of its key's window (semantics, "Rolling features"). Made whenever a section is built.
  *
- * It keeps the rows of each key in event-time order and recomputes every aggregate from them. For each record, in arrival order: insert its row
- * where its event time belongs, find each window's first and last row by binary search, walk them, and leave the row in place (or take it
- * out again, if it was late). State that the watermark has passed is evicted on the way, and by a clock hand that looks at a few more keys after each batch.
- * What is in the store may be let go where memory is bounded, and is read again; no answer depends on it (ADR 0034).
- *
- * Cost a record: a hash look-up, two binary searches a window, and one walk of the longest window for each (column, aggregate).
+ * It knows the keys: where each one's records are, which have changed since the last flush, and which the watermark has passed. What is kept of their records, and how it answers, is the affair
+ * of {@link RollingRecords}: each record, or panes where the definition says so. For each record, in arrival order: forget what nobody sees any more, answer, take the record in.
+ * A clock hand looks at a few more keys after each batch, and forgets those that nothing reaches. What is in the store may be let go where memory is bounded, and is read again; no answer depends
+ * on it (ADR 0034).
  */
 export class RollingLogic implements StatefulLogic {
   readonly operatorId: string;
+  /** The input's schema and the definition's outputs after it. */
+  readonly outputSchema: Schema;
   readonly #definition: RollingDefinition;
-  readonly #layout: RollingLayout;
-  readonly #outputSchema: Schema;
   readonly #keys = new KeyIndex();
-  readonly #rows: RowStore;
-  readonly #dictionary = new KeyIndex();
-  readonly #writer: RowWriter;
-  readonly #readings: RowReadings;
+  readonly #records: RollingRecords;
   readonly #watermarks: PartitionWatermarks;
   readonly #workingSet: WorkingSet;
   readonly #held: HeldKeys;
@@ -57,31 +47,29 @@ export class RollingLogic implements StatefulLogic {
   #deleted: Uint8Array[] = [];
   #prefetched: { readonly batch: RecordBatch; readonly slots: Int32Array } | null = null;
   #hand = 0;
-  #dictionarySweepSize = smallestDictionarySweep;
 
   /** @param schema the input's schema, which the plan has checked to have the definition's columns. */
   constructor(definition: RollingDefinition, schema: Schema, start: RollingStart) {
-    this.operatorId = definition.operatorId;
+    const { operatorId, panes } = definition;
+    this.operatorId = operatorId;
     this.#definition = definition;
-    this.#layout = layOut(definition, schema);
-    this.#outputSchema = schema.with(...this.#layout.outputs.map(({ field }) => field));
-    this.#rows = new RowStore(this.#layout.columns.length);
-    this.#writer = new RowWriter(this.#layout.columns, this.#dictionary);
-    this.#readings = new RowReadings(this.#layout.readings);
+    this.#records =
+      panes === undefined ? new ExactRecords(definition, schema) : new TiledRecords(definition, panes, schema);
+    this.outputSchema = schema.with(...this.#records.layout.outputs.map(({ field }) => field));
     this.#watermarks = start.watermarks.copy();
     this.#readsStore = start.state === 'stored';
     this.#workingSet = new WorkingSet(start.workingSetBytes ?? Infinity);
     this.#held = this.#heldKeys();
   }
 
-  /** The input's schema and the definition's outputs after it. */
-  get outputSchema(): Schema {
-    return this.#outputSchema;
-  }
-
   /** How many keys are in memory. */
   get keyCount(): number {
     return this.#keys.size;
+  }
+
+  /** About how much memory the keys take. */
+  get heldBytes(): number {
+    return this.#held.heldBytes;
   }
 
   async prefetch(batch: RecordBatch, reader: StateReader): Promise<void> {
@@ -99,9 +87,7 @@ export class RollingLogic implements StatefulLogic {
     this.#deleteExpired(stored);
     missing.forEach((slot, index) => {
       const value = values[index];
-      if (value !== null && value !== undefined) {
-        decodeRows(value, this.#rows, slot, this.#layout.columns, this.#dictionary);
-      }
+      if (value !== null && value !== undefined) this.#records.read(slot, value);
     });
   }
 
@@ -111,35 +97,38 @@ export class RollingLogic implements StatefulLogic {
         ? this.#prefetched.slots
         : locateKeys(batch, this.#definition.key, this.#keys, []);
     this.#prefetched = null;
-    const inputs = this.#layout.columns.map((column) => storedValues(batch, column, this.#dictionary));
-    const answers = this.#layout.outputs.map(() => new Float64Array(batch.rowCount).fill(NaN));
+    const records = this.#records;
+    const { columns, outputs } = records.layout;
+    const inputs = columns.map((column) => storedValues(batch, column, records.dictionary));
+    const answers = outputs.map(() => new Float64Array(batch.rowCount).fill(NaN));
     const flags = batch.flags.slice();
-    const evictedToMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
+    const passedMs = this.#watermarks.minimumMs();
     for (let row = 0; row < batch.rowCount; row++) {
       const slot = slots[row] ?? -1;
       if (slot < 0) continue;
       this.#workingSet.touch(slot);
-      flags[row] = (flags[row] ?? 0) | this.#answer(batch, row, slot, inputs, answers, evictedToMs);
+      flags[row] = (flags[row] ?? 0) | this.#answer(batch, row, slot, inputs, answers, passedMs);
     }
     // Before anything is forgotten: an answer may have a text that no row has any more.
-    const columns = this.#layout.outputs.map(({ form }, output) =>
-      answerColumn(answers[output] ?? new Float64Array(0), form, this.#dictionary),
+    const added = outputs.map(({ form }, output) =>
+      answerColumn(answers[output] ?? new Float64Array(0), form, records.dictionary),
     );
     this.#watermarks.observe(batch);
     this.#sweep(batch.rowCount);
     this.#workingSet.evict(this.#held);
-    this.#sweepDictionary();
-    return withColumns({ ...batch, flags }, this.#outputSchema, columns);
+    records.tidy(this.#keys);
+    return withColumns({ ...batch, flags }, this.outputSchema, added);
   }
 
   takeChanges(): readonly StateWrite[] {
     const { operatorId } = this;
-    const horizonMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
+    const passedMs = this.#watermarks.minimumMs();
+    const horizonMs = this.#records.horizonMs(passedMs);
     // Deletions first: a key that came back after its deletion is written again below, and the later write counts.
     const writes: StateWrite[] = this.#deleted.map((key) => ({ operatorId, key, value: null }));
     for (const slot of this.#workingSet.takeChanged()) {
-      this.#rows.trim(slot, horizonMs);
-      const value = this.#rows.count(slot) === 0 ? null : this.#writer.write(this.#rows, slot);
+      this.#records.forget(slot, passedMs);
+      const value = this.#records.newestMs(slot) <= horizonMs ? null : this.#records.write(slot);
       writes.push({ operatorId, key: this.#keys.keyOf(slot), value });
     }
     this.#deleted = [];
@@ -159,103 +148,67 @@ export class RollingLogic implements StatefulLogic {
     return this.#workingSet.needsFlush;
   }
 
-  /** The keys as the working set sees them. */
-  #heldKeys(): HeldKeys {
-    const [keys, rows] = [this.#keys, this.#rows];
-    return {
-      get slotLimit() {
-        return keys.slotLimit;
-      },
-      get heldBytes() {
-        return keys.heldBytes + rows.heldBytes;
-      },
-      isLive: (slot) => keys.isLive(slot),
-      letGo: (slot) => {
-        this.#readsStore = true;
-        rows.clear(slot);
-        keys.delete(slot);
-      },
-    };
-  }
-
-  /** Deletes those of these stored keys whose every row the watermark has passed; those in memory are looked at there. */
-  #deleteExpired(stored: readonly StateEntry[]): void {
-    const horizonMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
-    let expired = 0;
-    for (const { key, value } of stored) {
-      if (newestStoredMs(value) > horizonMs || this.#keys.has(key)) continue;
-      this.#deleted.push(Uint8Array.from(key));
-      expired++;
-    }
-    this.#storeSweep.found(stored.length, expired);
-  }
-
   #answer(
     batch: RecordBatch,
     row: number,
     slot: number,
     inputs: readonly Float64Array[],
     answers: readonly Float64Array[],
-    evictedToMs: number,
+    passedMs: number,
   ): number {
-    const { retentionMs } = this.#layout;
     const eventTimeMs = batch.eventTimesMs[row] ?? 0;
     const watermarkMs = batch.watermarksMs[row] ?? -Infinity;
-    const store = this.#rows;
     // A partition that was not heard from before this batch is not in the query's watermark yet, and its records may still see what the others are past.
-    store.trim(slot, Math.min(evictedToMs, watermarkMs - retentionMs));
-    const position = store.insert(slot, eventTimeMs);
-    const chunk = store.chunk(slot);
-    const start = store.start(slot);
-    const stride = store.stride(slot);
-    const own = start + position;
-    for (let column = 0; column < inputs.length; column++) {
-      chunk[own + (1 + column) * stride] = inputs[column]?.[row] ?? NaN;
-    }
-    this.#readings.read(chunk, start, own, stride, eventTimeMs, watermarkMs - retentionMs, row, answers);
-    if (eventTimeMs < watermarkMs - retentionMs) {
-      store.removeAt(slot, position);
-      return LATE;
-    }
+    this.#records.forget(slot, Math.min(passedMs, watermarkMs));
+    const flag = this.#records.answer(slot, row, eventTimeMs, watermarkMs, inputs, answers);
+    if ((flag & LATE) !== 0) return flag;
     this.#workingSet.markChanged(slot);
-    return eventTimeMs < watermarkMs - this.#definition.allowedLatenessMs ? DEGRADED : 0;
+    return eventTimeMs < watermarkMs - this.#definition.allowedLatenessMs ? flag | DEGRADED : flag;
   }
 
-  /** Looks at an eighth as many keys as the batch had records, in turn, and forgets those whose every row the watermark has passed. */
+  /** The keys as the working set sees them. */
+  #heldKeys(): HeldKeys {
+    const [keys, records] = [this.#keys, this.#records];
+    return {
+      get slotLimit() {
+        return keys.slotLimit;
+      },
+      get heldBytes() {
+        return keys.heldBytes + records.heldBytes;
+      },
+      isLive: (slot) => keys.isLive(slot),
+      letGo: (slot) => {
+        this.#readsStore = true;
+        records.clear(slot);
+        keys.delete(slot);
+      },
+    };
+  }
+
+  /** Deletes those of these stored keys whose every record the watermark has passed; those in memory are looked at there. */
+  #deleteExpired(stored: readonly StateEntry[]): void {
+    const horizonMs = this.#records.horizonMs(this.#watermarks.minimumMs());
+    let expired = 0;
+    for (const { key, value } of stored) {
+      if (this.#records.newestStoredMs(value) > horizonMs || this.#keys.has(key)) continue;
+      this.#deleted.push(Uint8Array.from(key));
+      expired++;
+    }
+    this.#storeSweep.found(stored.length, expired);
+  }
+
+  /** Looks at an eighth as many keys as the batch had records, in turn, and forgets those whose every record the watermark has passed. */
   #sweep(rowCount: number): void {
     const limit = this.#keys.slotLimit;
-    const horizonMs = this.#watermarks.minimumMs() - this.#layout.retentionMs;
+    const horizonMs = this.#records.horizonMs(this.#watermarks.minimumMs());
     for (let looks = Math.min(limit, (rowCount >> 3) + 1); looks > 0; looks--) {
       this.#hand = this.#hand + 1 < limit ? this.#hand + 1 : 0;
       const slot = this.#hand;
-      if (!this.#keys.isLive(slot) || this.#rows.newestTimeMs(slot) > horizonMs) continue;
+      if (!this.#keys.isLive(slot) || this.#records.newestMs(slot) > horizonMs) continue;
       this.#deleted.push(this.#keys.keyOf(slot));
-      this.#rows.clear(slot);
+      this.#records.clear(slot);
       this.#keys.delete(slot);
       this.#workingSet.forget(slot);
     }
-  }
-
-  /** Gives back dictionary codes that no row uses, so that the dictionary is bounded by what the windows hold. */
-  #sweepDictionary(): void {
-    if (this.#dictionary.size < this.#dictionarySweepSize) return;
-    const used = new Uint8Array(this.#dictionary.slotLimit);
-    const codeColumns = this.#layout.columns.flatMap(({ form }, column) => (form === 'code' ? [column] : []));
-    for (let slot = 0; slot < this.#keys.slotLimit; slot++) {
-      const count = this.#keys.isLive(slot) ? this.#rows.count(slot) : 0;
-      if (count === 0) continue;
-      const chunk = this.#rows.chunk(slot);
-      for (const column of codeColumns) {
-        const from = this.#rows.start(slot) + (1 + column) * this.#rows.stride(slot);
-        for (let i = from; i < from + count; i++) {
-          const code = chunk[i] ?? NaN;
-          if (code === code) used[code] = 1;
-        }
-      }
-    }
-    for (let code = 0; code < used.length; code++) {
-      if (used[code] === 0 && this.#dictionary.isLive(code)) this.#dictionary.delete(code);
-    }
-    this.#dictionarySweepSize = Math.max(smallestDictionarySweep, this.#dictionary.size * 2);
   }
 }

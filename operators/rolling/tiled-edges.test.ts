@@ -5,10 +5,9 @@ import type { StateEntry, StateReader, StateWrite } from '../../engine/state/sta
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { newestInPanesMs } from './pane-format.ts';
 import type { PaneRule, RollingAggregate } from './rolling-definition.ts';
-import type { RollingStart } from './rolling-logic.ts';
+import { RollingLogic, type RollingStart } from './rolling-logic.ts';
 import { cardSchema } from './testing/card-rows.ts';
 import { paneAggregate } from './testing/pane-stores.ts';
-import { TiledLogic } from './tiled-logic.ts';
 
 interface Row {
   readonly card?: string | null;
@@ -51,9 +50,9 @@ function opened(
   rule: PaneRule = inPanes,
   aggregates: readonly RollingAggregate[] = [count()],
   start: Partial<RollingStart> = {},
-): TiledLogic {
+): RollingLogic {
   const definition = { operatorId: 'op', key: ['card'], aggregates, allowedLatenessMs: 20 };
-  return new TiledLogic(definition, rule, cardSchema, {
+  return new RollingLogic({ ...definition, panes: rule }, cardSchema, {
     state: 'empty',
     watermarks: new PartitionWatermarks(),
     ...start,

@@ -14,7 +14,6 @@ import {
   type CardRow,
 } from './testing/card-rows.ts';
 import { naivePanes } from './testing/naive-panes.ts';
-import { TiledLogic } from './tiled-logic.ts';
 
 const fresh = (): RollingStart => ({ state: 'empty', watermarks: new PartitionWatermarks() });
 
@@ -102,7 +101,7 @@ async function runInBatches(
   const store = new CardStore();
   // No more than a key need be in memory.
   const workingSetBytes = 1;
-  let logic = new TiledLogic(definition, rule, cardSchema, { ...fresh(), workingSetBytes });
+  let logic = new RollingLogic({ ...definition, panes: rule }, cardSchema, { ...fresh(), workingSetBytes });
   const watermarks = new PartitionWatermarks();
   const answers: CardAnswer[] = [];
   const flags: number[] = [];
@@ -122,7 +121,11 @@ async function runInBatches(
     store.write(logic.takeChanges());
     logic.changesStored();
     if (after === 'flush') continue;
-    logic = new TiledLogic(definition, rule, cardSchema, { state: 'stored', watermarks, workingSetBytes });
+    logic = new RollingLogic({ ...definition, panes: rule }, cardSchema, {
+      state: 'stored',
+      watermarks,
+      workingSetBytes,
+    });
   }
   return { answers, flags };
 }
@@ -172,7 +175,11 @@ describe('the rolling operator in panes', () => {
       fc.property(cardStreams, fc.subarray([...everyFunction], { minLength: 1, maxLength: 4 }), (rows, aggregates) => {
         const definition = { ...definitionOf(...aggregates), allowedLatenessMs: 100 };
         const batch = cardBatch(rows, 5);
-        const compacting = new TiledLogic(definition, { sizeMs: 5, aboveRecords: 100 }, cardSchema, fresh());
+        const compacting = new RollingLogic(
+          { ...definition, panes: { sizeMs: 5, aboveRecords: 100 } },
+          cardSchema,
+          fresh(),
+        );
         expect(cardAnswers(compacting.apply(batch))).toEqual(
           cardAnswers(new RollingLogic(definition, cardSchema, fresh()).apply(batch)),
         );
@@ -188,7 +195,9 @@ describe('the rolling operator in panes', () => {
     const definition = definitionOf(aggregate('n', 'count', 12));
     const counts = (...times: readonly number[]): unknown[] =>
       cardAnswers(
-        new TiledLogic(definition, { sizeMs: 10 }, cardSchema, fresh()).apply(cardBatch(times.map(rowAt), 100)),
+        new RollingLogic({ ...definition, panes: { sizeMs: 10 } }, cardSchema, fresh()).apply(
+          cardBatch(times.map(rowAt), 100),
+        ),
       ).map(({ n }) => n);
     expect(counts(3, 12, 17, 23, 28)).toEqual([0, 1, 2, 2, 3]);
     // A record that lies at the start of the pane is not in it: panes are open on the left, as windows are.
@@ -202,7 +211,9 @@ describe('the rolling operator in panes', () => {
   it('ends the window of a degraded record at the start of a pane that is kept as one', () => {
     const definition = definitionOf(aggregate('n', 'count', 100));
     const times = [1, 2, 11, 12, 13, 14, 15, 16, 45, 14];
-    const answered = new TiledLogic(definition, { sizeMs: 10 }, cardSchema, fresh()).apply(cardBatch(times.map(rowAt)));
+    const answered = new RollingLogic({ ...definition, panes: { sizeMs: 10 } }, cardSchema, fresh()).apply(
+      cardBatch(times.map(rowAt)),
+    );
     // The watermark is 45: of the pane (10, 20] the last record cannot see a part, so it sees the pane before.
     expect(cardAnswers(answered).at(-1)).toEqual({ n: 2 });
     expect(answered.flags.at(-1)).toBe(DEGRADED);
@@ -213,7 +224,7 @@ describe('the rolling operator in panes', () => {
       aggregate('n', 'count', 30_000),
       aggregate('sum', 'sum', 30_000, { input: 'amount' }),
     );
-    const logic = new TiledLogic(definition, { sizeMs: 1_000 }, cardSchema, fresh());
+    const logic = new RollingLogic({ ...definition, panes: { sizeMs: 1_000 } }, cardSchema, fresh());
     const batches = 100;
     let wanted = 0;
     let got: CardAnswer | undefined;
@@ -242,7 +253,7 @@ describe('the rolling operator in panes', () => {
     const run = (aboveRecords: number | null): { readonly counts: unknown[]; readonly flags: number[] } => {
       const rule = { sizeMs: 10, ...(aboveRecords === null ? {} : { aboveRecords }) };
       const rows = Array.from({ length: 60 }, (_, i) => rowAt(i));
-      const answered = new TiledLogic(definition, rule, cardSchema, fresh()).apply(cardBatch(rows));
+      const answered = new RollingLogic({ ...definition, panes: rule }, cardSchema, fresh()).apply(cardBatch(rows));
       return { counts: cardAnswers(answered).map(({ n }) => n), flags: [...answered.flags] };
     };
     const exact = run(1_000);
@@ -265,7 +276,7 @@ describe('the rolling operator in panes', () => {
     // Two records of time 12 come when their pane is sealed: with them the key holds nine at time 38, and is compacted up to 30.
     const times = [1, 2, 3, 4, 5, 6, 11, 12, 13, 21, 36, 37, 12, 12, 38, 48];
     const batch = cardBatch(times.map(rowAt));
-    const answered = new TiledLogic(definition, rule, cardSchema, fresh()).apply(batch);
+    const answered = new RollingLogic({ ...definition, panes: rule }, cardSchema, fresh()).apply(batch);
     expect(cardAnswers(answered).at(-1)).toEqual({ n: 4 });
     expect(answered.flags.at(-1)).toBe(COMPACTED);
     expect(naivePanes(times.map(rowAt), batch, definition, rule).answers).toEqual(cardAnswers(answered));
@@ -285,7 +296,7 @@ describe('the rolling operator in panes', () => {
       rowAt(38),
     ];
     for (const size of [1, rows.length]) {
-      const logic = new TiledLogic(definition, { sizeMs: 10, aboveRecords: 1 }, cardSchema, fresh());
+      const logic = new RollingLogic({ ...definition, panes: { sizeMs: 10, aboveRecords: 1 } }, cardSchema, fresh());
       const whole = cardBatch(rows);
       let last: unknown = null;
       for (let at = 0; at < rows.length; at += size) {
@@ -310,14 +321,20 @@ describe('the rolling operator in panes', () => {
     ];
     const rows = amounts.map(([t, amount]): CardRow => ({ ...rowAt(t), amount }));
     const sumOf = (rule: PaneRule): unknown =>
-      cardAnswers(new TiledLogic(definition, rule, cardSchema, fresh()).apply(cardBatch(rows))).at(-1)?.['sum'];
+      cardAnswers(new RollingLogic({ ...definition, panes: rule }, cardSchema, fresh()).apply(cardBatch(rows))).at(
+        -1,
+      )?.['sum'];
     // Digits more than 97 bits below the greatest are cut off; compensated doubles keep this one.
     expect(sumOf({ sizeMs: 10, aboveRecords: 3 })).toBe(1);
     expect(sumOf({ sizeMs: 10 })).toBe(0);
   });
 
   it('forgets keys whose every pane the watermark has passed', () => {
-    const logic = new TiledLogic(definitionOf(aggregate('n', 'count', 40)), { sizeMs: 10 }, cardSchema, fresh());
+    const logic = new RollingLogic(
+      { ...definitionOf(aggregate('n', 'count', 40)), panes: { sizeMs: 10 } },
+      cardSchema,
+      fresh(),
+    );
     const row = (card: string, t: number): CardRow => ({ ...rowAt(t), card });
     logic.apply(cardBatch(Array.from({ length: 4_000 }, (_, i) => row(`card ${i}`, i * 10))));
     const kept = logic.takeChanges().filter(({ value }) => value !== null);
@@ -332,7 +349,7 @@ describe('the rolling operator in panes', () => {
   it('names damaged state, and state of another form, instead of using it', async () => {
     const definition = definitionOf(aggregate('n', 'count', 100), aggregate('sum', 'sum', 100, { input: 'amount' }));
     const batch = cardBatch([rowAt(5)]);
-    const logic = new TiledLogic(definition, { sizeMs: 10 }, cardSchema, fresh());
+    const logic = new RollingLogic({ ...definition, panes: { sizeMs: 10 } }, cardSchema, fresh());
     logic.apply(batch);
     const [written] = logic.takeChanges();
     const bytes = written?.value ?? new Uint8Array(0);
@@ -344,7 +361,10 @@ describe('the rolling operator in panes', () => {
     for (const value of [...others, other, wide]) {
       const store = new CardStore();
       store.write([{ operatorId: 'card', key: Buffer.from('a'), value }]);
-      const restarted = new TiledLogic(definition, { sizeMs: 10 }, cardSchema, { ...fresh(), state: 'stored' });
+      const restarted = new RollingLogic({ ...definition, panes: { sizeMs: 10 } }, cardSchema, {
+        ...fresh(),
+        state: 'stored',
+      });
       await expect(restarted.prefetch(batch, store)).rejects.toMatchObject({ code: 'STATE_FORMAT' });
     }
   });

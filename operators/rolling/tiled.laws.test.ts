@@ -2,7 +2,7 @@ import { Schema } from '../../engine/record/schema.ts';
 import { applyLogic } from '../stateful/apply-logic.ts';
 import type { OperatorUnderLaws } from '../testing/law-run.ts';
 import { describeLaws } from '../testing/laws.ts';
-import { openRolling } from './open-rolling.ts';
+import { RollingLogic } from './rolling-logic.ts';
 import type { PaneRule, RollingAggregate, RollingDefinition, RollingFunction } from './rolling-definition.ts';
 
 const schema = new Schema([
@@ -44,7 +44,7 @@ function underLaws(panes: PaneRule): OperatorUnderLaws {
     delayMs: 20,
     arrivalOrder: 'matters within a key',
     open: (start, state) => {
-      const logic = openRolling({ ...definition, panes }, schema, start);
+      const logic = new RollingLogic({ ...definition, panes }, schema, start);
       return { steps: [{ operator: applyLogic(logic, state), fate: 'keeps' }], logics: [logic] };
     },
   };

@@ -4,7 +4,7 @@ import { formatDuration, parseDuration } from '../../engine/time/duration.ts';
 import { DedupeLogic } from '../dedupe/dedupe-logic.ts';
 import type { PaneRule, RollingAggregate, RollingDefinition } from '../rolling/rolling-definition.ts';
 import { rollingFields } from '../rolling/rolling-layout.ts';
-import { openRolling } from '../rolling/open-rolling.ts';
+import { RollingLogic } from '../rolling/rolling-logic.ts';
 import { tilingProblem } from '../rolling/pane-layout.ts';
 import { applyLogic } from '../stateful/apply-logic.ts';
 import type { AnswerKind, AnswersOf, RollingFeatureOf, RollingFor } from './aggregates.ts';
@@ -62,7 +62,7 @@ export function rolling<S extends KeyedShape, const A extends Readonly<Record<st
       meaning: ['rolling', definition],
       ...(rule === null ? { again: { kind: 'rolling', definition } as const } : {}),
       open: ({ start, state }) => {
-        const logic = openRolling(definition, schema, start);
+        const logic = new RollingLogic(definition, schema, start);
         return { kind: 'step', step: { operator: applyLogic(logic, state), fate: 'keeps' }, logics: [logic] };
       },
     };
