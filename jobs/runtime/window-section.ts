@@ -3,7 +3,7 @@ import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import type { Section } from '../../engine/execution/section.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
 import { filterRows } from '../../operators/filter/filter.ts';
-import { emitWindows } from '../../operators/window/emit-windows.ts';
+import { emitWith } from '../../operators/stateful/emit-logic.ts';
 import { WindowLogic } from '../../operators/window/window-logic.ts';
 import type { WindowPlan } from '../window-plan.ts';
 import { featureSection, type SectionPlan } from './feature-section.ts';
@@ -22,7 +22,7 @@ export function windowSection(
 ): Section {
   const before = featureSection(operators, start, state);
   const logic = new WindowLogic(definition, inputSchema, start);
-  const emit = emitWindows(logic, state);
+  const emit = emitWith(logic, state);
   const letThrough = having === null ? null : filterRows(having);
   return {
     steps: before.steps,

@@ -1,6 +1,8 @@
 import type { StateDescriber } from '../../engine/state/state-describer.ts';
 import type { EnrichDefinition } from './enrich-definition.ts';
-import { readVersion, readWatermarks, watermarksName } from './table-format.ts';
+import { keptWatermarks } from '../stateful/kept-watermarks.ts';
+import { furthestOf, redistributeEntries } from '../stateful/redistribute-entries.ts';
+import { readVersion, readWatermarks, watermarksName, writeWatermarks } from './table-format.ts';
 
 /** How a table's state reads: one row for each version that is kept, and one for the watermarks of the stream. */
 export function describeEnrich({ operatorId, key, columns, asOf }: EnrichDefinition): StateDescriber {
@@ -13,12 +15,7 @@ export function describeEnrich({ operatorId, key, columns, asOf }: EnrichDefinit
     identity: JSON.stringify([key, asOf]),
     layout: JSON.stringify(columns),
     rowsOf: ({ key: name, value }) => {
-      if (name.length === watermarksName.length) {
-        const seen = readWatermarks(value).map(({ partition, watermarkMs }) => {
-          return [`partition ${partition}`, watermarkMs === -Infinity ? null : watermarkMs] as const;
-        });
-        return [{ key: null, eventTimeMs: null, values: Object.fromEntries(seen) }];
-      }
+      if (name.length === watermarksName.length) return [keptWatermarks(readWatermarks(value))];
       const { key: bytes, version } = readVersion(name, value, columns.length);
       const { timeMs, partition, offset, values } = version;
       const named =
@@ -33,5 +30,12 @@ export function describeEnrich({ operatorId, key, columns, asOf }: EnrichDefinit
         },
       ];
     },
+    // Any of a table's keys may be looked up in any store.
+    redistribute: (stores, count, place) =>
+      redistributeEntries(stores, count, place, {
+        watermarksName,
+        keyOf: 'everywhere',
+        mergeWatermarks: (values) => writeWatermarks(furthestOf(values.map((value) => readWatermarks(value)))),
+      }),
   };
 }

@@ -1,5 +1,6 @@
-import type { KeptRow, KeptValue } from '../../engine/state/state-describer.ts';
+import type { KeptRow } from '../../engine/state/state-describer.ts';
 import type { StateEntry } from '../../engine/state/state-store.ts';
+import { keptWatermarks } from '../stateful/kept-watermarks.ts';
 import { suffixBytes, watermarksName } from './keyed-entries.ts';
 import { queryScope, readScopedWatermarks } from './scoped-watermarks.ts';
 
@@ -14,12 +15,7 @@ export function keptEntry(
 ): readonly KeptRow[] {
   const { key, value } = entry;
   if (key.length === watermarksName.length) {
-    const seen = readScopedWatermarks(new Uint8Array(value)).map(({ partition, watermarkMs }): [string, KeptValue] => {
-      // JSON has no infinities: a watermark that has seen nothing is null.
-      const shown = watermarkMs === -Infinity ? null : watermarkMs;
-      return [partition === queryScope ? 'query' : `partition ${partition}`, shown];
-    });
-    return [{ key: null, eventTimeMs: null, values: Object.fromEntries(seen) }];
+    return [keptWatermarks(readScopedWatermarks(new Uint8Array(value)))];
   }
   const bytes = new Uint8Array(key.subarray(0, key.length - suffixBytes));
   const scope = new DataView(key.buffer, key.byteOffset, key.byteLength).getInt32(bytes.length + 1);

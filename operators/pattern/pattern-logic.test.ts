@@ -4,10 +4,11 @@ import { SluiceError } from '../../engine/error.ts';
 import { RejectedRecords } from '../../engine/execution/rejected-records.ts';
 import { compileExpression } from '../../engine/expression/compile-expression.ts';
 import { numberColumnOf, utf8ColumnOf } from '../../engine/record/column.ts';
-import { recordBatch, selectRows, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { recordBatch, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
-import type { StateEntry, StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import type { Row } from '../row/row-view.ts';
+import { answersOverRestarts } from '../testing/over-restarts.ts';
+import { stamped } from '../testing/stamped.ts';
 import { expressionRules, pairSchema } from './expression-rules.ts';
 import { functionRules } from './function-rules.ts';
 import type { PatternDefinition, PatternRules } from './pattern-definition.ts';
@@ -46,13 +47,7 @@ function batchOf(items: readonly Item[], delayMs: number): RecordBatch {
       eventTimesMs: Float64Array.from(items, ({ t }) => t),
     },
   );
-  const highest = new Map<number, number>();
-  items.forEach(({ t, partition }, row) => {
-    const before = highest.get(partition) ?? -Infinity;
-    batch.watermarksMs[row] = before - delayMs;
-    highest.set(partition, Math.max(before, t));
-  });
-  return batch;
+  return stamped(batch, delayMs);
 }
 
 const base: PatternDefinition = {
@@ -146,26 +141,6 @@ function textsOf(batch: RecordBatch): string[] {
   );
 }
 
-class Store implements StateReader {
-  readonly values = new Map<string, Uint8Array>();
-
-  write(writes: readonly StateWrite[]): void {
-    for (const { key, value } of writes) {
-      const name = Buffer.from(key).toString('latin1');
-      if (value === null) this.values.delete(name);
-      else this.values.set(name, value);
-    }
-  }
-
-  getMany(): Promise<readonly null[]> {
-    return Promise.reject(new Error('keys are scanned'));
-  }
-
-  async *scan(): AsyncGenerator<StateEntry> {
-    for (const [name, value] of this.values) yield await Promise.resolve({ key: Buffer.from(name, 'latin1'), value });
-  }
-}
-
 const open = (
   rules: PatternRules,
   definition = base,
@@ -222,26 +197,9 @@ describe('a pattern', () => {
         fc.array(fc.nat(30), { maxLength: 4 }),
         async (definition, items, cuts) => {
           const batch = batchOf(items, definition.delayMs);
-          const whole = open(rising, definition);
-          const wanted = textsOf(whole.apply(batch));
-          const store = new Store();
-          const got: string[] = [];
-          let logic = open(rising, definition);
-          let from = 0;
-          for (const to of [...cuts.toSorted((a, b) => a - b), items.length]) {
-            const end = Math.max(from, Math.min(to, items.length));
-            const part = selectRows(
-              batch,
-              Int32Array.from({ length: end - from }, (_, i) => from + i),
-            );
-            await logic.prefetch(part, store);
-            got.push(...textsOf(logic.apply(part)));
-            from = end;
-            store.write(logic.takeChanges());
-            expect(store.values.size - (from > 0 ? 1 : 0)).toBe(logic.keyCount);
-            logic = open(rising, definition, 'stored');
-          }
-          expect(got).toEqual(wanted);
+          const opened = (state: 'empty' | 'stored'): PatternLogic => open(rising, definition, state);
+          const got = await answersOverRestarts(batch, cuts, opened, textsOf);
+          expect(got).toEqual(textsOf(opened('empty').apply(batch)));
         },
       ),
       { numRuns: 500 },

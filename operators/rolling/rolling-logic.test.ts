@@ -10,10 +10,11 @@ import {
   type RecordBatch,
 } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
-import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
+import { stamped } from '../testing/stamped.ts';
 import type { RollingAggregate, RollingDefinition, RollingFunction } from './rolling-definition.ts';
 import { RollingLogic, type RollingStart } from './rolling-logic.ts';
+import { CardStore } from './testing/card-rows.ts';
 
 const schema = new Schema([
   { name: 'card', type: 'string', presence: 'optional' },
@@ -47,12 +48,7 @@ function batchOf(rows: readonly Row[], delayMs = 0): RecordBatch {
       eventTimesMs: Float64Array.from(rows, ({ t }) => t),
     },
   );
-  const highest = new Map<number, number>();
-  rows.forEach(({ t, partition }, row) => {
-    batch.watermarksMs[row] = (highest.get(partition) ?? -Infinity) - delayMs;
-    highest.set(partition, Math.max(highest.get(partition) ?? -Infinity, t));
-  });
-  return batch;
+  return stamped(batch, delayMs);
 }
 
 const fresh = (): RollingStart => ({ state: 'empty', watermarks: new PartitionWatermarks() });
@@ -223,24 +219,6 @@ const definitionOf = (allowedLatenessMs: number): RollingDefinition => ({
 });
 
 /** A store over a plain map. Like LMDB's, its values are views of a Buffer, wherever they happen to lie. */
-class MapStore implements StateReader {
-  readonly values = new Map<string, Uint8Array>();
-
-  write(writes: readonly StateWrite[]): void {
-    for (const { key, value } of writes) {
-      const name = Buffer.from(key).toString('hex');
-      if (value === null) this.values.delete(name);
-      else this.values.set(name, Buffer.concat([Buffer.from('unaligned'), value]).subarray(9));
-    }
-  }
-
-  getMany(_operatorId: string, keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | null)[]> {
-    return Promise.resolve(keys.map((key) => this.values.get(Buffer.from(key).toString('hex')) ?? null));
-  }
-
-  async *scan(): AsyncGenerator<never> {}
-}
-
 describe('the rolling operator', () => {
   it('answers as the definition says, for every function, with disorder, ties, nulls and late records', () => {
     fc.assert(
@@ -294,7 +272,7 @@ describe('the rolling operator', () => {
           const whole = batchOf(rows, 5);
           const logic = new RollingLogic(definition, schema, fresh());
           const wanted = answersOf(logic.apply(whole), definition);
-          const store = new MapStore();
+          const store = new CardStore();
           let current = new RollingLogic(definition, schema, fresh());
           let watermarks = new PartitionWatermarks();
           const got: Answer[] = [];
@@ -364,7 +342,7 @@ describe('the rolling operator', () => {
 
   it('names damaged state instead of using it', async () => {
     const definition = definitionOf(0);
-    const store = new MapStore();
+    const store = new CardStore();
     const logic = new RollingLogic(definition, schema, fresh());
     const batch = batchOf([{ card: 'a', amount: 1, place: 'x', flagged: 1, t: 5, partition: 0 }]);
     logic.apply(batch);

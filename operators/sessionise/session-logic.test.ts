@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { numberColumnOf, utf8ColumnOf } from '../../engine/record/column.ts';
-import { DEGRADED, LATE, recordBatch, selectRows, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
+import { DEGRADED, LATE, recordBatch, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
-import type { StateEntry, StateReader, StateWrite } from '../../engine/state/state-store.ts';
 import { watermarksName } from '../keyed/keyed-entries.ts';
 import { ScopedWatermarks } from '../keyed/scoped-watermarks.ts';
+import { answersOverRestarts } from '../testing/over-restarts.ts';
+import { stamped } from '../testing/stamped.ts';
 import { describeSessions } from './describe-sessions.ts';
 import { sessionFormat, SessionLogic, type SessioniseDefinition } from './session-logic.ts';
 
@@ -26,13 +27,7 @@ function batchOf(items: readonly Item[], delayMs: number): RecordBatch {
     offset: 0,
     eventTimesMs: Float64Array.from(items, ({ t }) => t),
   });
-  const highest = new Map<number, number>();
-  items.forEach(({ t, partition }, row) => {
-    const before = highest.get(partition) ?? -Infinity;
-    batch.watermarksMs[row] = before - delayMs;
-    highest.set(partition, Math.max(before, t));
-  });
-  return batch;
+  return stamped(batch, delayMs);
 }
 
 const base: SessioniseDefinition = {
@@ -90,26 +85,6 @@ function naive(items: readonly Item[], { gapMs, forgetMs, delayMs, closedBy }: S
   });
 }
 
-class Store implements StateReader {
-  readonly values = new Map<string, Uint8Array>();
-
-  write(writes: readonly StateWrite[]): void {
-    for (const { key, value } of writes) {
-      const name = Buffer.from(key).toString('latin1');
-      if (value === null) this.values.delete(name);
-      else this.values.set(name, value);
-    }
-  }
-
-  getMany(): Promise<readonly null[]> {
-    return Promise.reject(new Error('keys are scanned'));
-  }
-
-  async *scan(): AsyncGenerator<StateEntry> {
-    for (const [name, value] of this.values) yield await Promise.resolve({ key: Buffer.from(name, 'latin1'), value });
-  }
-}
-
 const streams = fc
   .array(
     fc.record({
@@ -150,25 +125,8 @@ describe('sessions', () => {
         fc.array(fc.nat(40), { maxLength: 4 }),
         async (definition, items, cuts) => {
           const batch = batchOf(items, definition.delayMs);
-          const wanted = answersOf(open(definition).apply(batch));
-          const store = new Store();
-          const got: unknown[] = [];
-          let logic = open(definition);
-          let from = 0;
-          for (const to of [...cuts.toSorted((a, b) => a - b), items.length]) {
-            const end = Math.max(from, Math.min(to, items.length));
-            const part = selectRows(
-              batch,
-              Int32Array.from({ length: end - from }, (_, i) => from + i),
-            );
-            await logic.prefetch(part, store);
-            got.push(...answersOf(logic.apply(part)));
-            from = end;
-            store.write(logic.takeChanges());
-            expect(store.values.size - (from > 0 ? 1 : 0)).toBe(logic.keyCount);
-            logic = open(definition, 'stored');
-          }
-          expect(got).toEqual(wanted);
+          const got = await answersOverRestarts(batch, cuts, (state) => open(definition, state), answersOf);
+          expect(got).toEqual(answersOf(open(definition).apply(batch)));
         },
       ),
       { numRuns: 500 },

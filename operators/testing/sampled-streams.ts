@@ -3,8 +3,7 @@ import fc from 'fast-check';
 import { numberColumnOf, utf8ColumnOf } from '../../engine/record/column.ts';
 import { recordBatch, selectRows, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
-import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
-import { stampWatermarks } from '../../engine/time/stamp-watermarks.ts';
+import { stamped } from './stamped.ts';
 
 /** The records of {@link sampleStreams}. */
 export const sampledSchema: Schema = new Schema([
@@ -55,7 +54,7 @@ export function batchesOfSample(
     ],
     { partition: 0, offset: 0, eventTimesMs: Float64Array.from(items, ({ t }) => t) },
   );
-  stampWatermarks(whole, null, new PartitionWatermarks(), { delayMs, maxFutureSkewMs: 0 });
+  stamped(whole, delayMs);
   const cuts = Array.from({ length: Math.ceil(items.length / size) }, (_, cut) => cut * size);
   return cuts.map((at) =>
     selectRows(

@@ -11,7 +11,7 @@ import { inMemoryQuery } from '../../engine/testing/in-memory-query.ts';
 import { brokerFor } from '../../engine/testing/query-under-test.ts';
 import { VirtualClock } from '../../engine/testing/virtual-clock.ts';
 import { systemClock } from '../../engine/time/clock.ts';
-import { emitWindows } from './emit-windows.ts';
+import { emitWith } from '../stateful/emit-logic.ts';
 import type { WindowDefinition } from './window-definition.ts';
 import { WindowLogic } from './window-logic.ts';
 
@@ -78,7 +78,7 @@ async function backfill(records: readonly Placed[], maxDriftMs: number | null): 
     openSection: (start, state) => {
       const logic = new WindowLogic(definition, schema, start);
       const seen = tap<Emitted>(() => (mostOpen = Math.max(mostOpen, logic.windowCount)));
-      return { steps: [], emit: (batches) => batches.pipe(emitWindows(logic, state), seen), logics: [logic] };
+      return { steps: [], emit: (batches) => batches.pipe(emitWith(logic, state), seen), logics: [logic] };
     },
   });
   const broker = brokerFor(query);

@@ -1,8 +1,10 @@
 import type { KeptRow, KeptValue, StateDescriber } from '../../engine/state/state-describer.ts';
 import type { StateEntry } from '../../engine/state/state-store.ts';
 import { aggregatorOf } from '../aggregate/aggregate-spec.ts';
+import { keptWatermarks } from '../stateful/kept-watermarks.ts';
 import type { WindowDefinition } from './window-definition.ts';
-import { readWatermarks, readWindow, watermarksName } from './window-format.ts';
+import { furthestOf, redistributeEntries } from '../stateful/redistribute-entries.ts';
+import { readWatermarks, readWindow, watermarksName, writeWatermarks } from './window-format.ts';
 
 /**
  * How a window operator's state reads: one row for each window that is not over, with its aggregates as they stand, and one for the watermarks that it has seen.
@@ -13,12 +15,7 @@ export function describeWindows(definition: WindowDefinition, meaning = ''): Sta
   const { operatorId, key: keyFields, window, where, aggregates, outputMode, lateness, closedBy } = definition;
   const aggregators = aggregates.map(({ spec }) => aggregatorOf(spec));
   const rowOf = (entry: StateEntry): KeptRow => {
-    if (entry.key.length === watermarksName.length) {
-      const seen = readWatermarks(entry.value).map(({ partition, watermarkMs }) => {
-        return [partition < 0 ? 'query' : `partition ${partition}`, finite(watermarkMs)] as const;
-      });
-      return { key: null, eventTimeMs: null, values: Object.fromEntries(seen) };
-    }
+    if (entry.key.length === watermarksName.length) return keptWatermarks(readWatermarks(entry.value));
     const { key, scope, startMs, endMs, records, states, phase } = readWindow(entry.key, entry.value, aggregators);
     const answers = aggregates.map(({ name }, index): readonly [string, KeptValue] => {
       return [name, aggregators[index]?.finish(states[index]) ?? null];
@@ -50,10 +47,11 @@ export function describeWindows(definition: WindowDefinition, meaning = ''): Sta
       meaning,
     ]),
     rowsOf: (entry) => [rowOf(entry)],
+    redistribute: (stores, count, place) =>
+      redistributeEntries(stores, count, place, {
+        watermarksName,
+        keyOf: (entry) => rowOf(entry).key,
+        mergeWatermarks: (values) => writeWatermarks(furthestOf(values.map((value) => readWatermarks(value)))),
+      }),
   };
-}
-
-/** JSON has no infinities: a watermark that has seen nothing is null. */
-function finite(watermarkMs: number): number | null {
-  return watermarkMs === -Infinity ? null : watermarkMs;
 }

@@ -19,7 +19,7 @@ import {
   restart,
   testQuery,
 } from '../../engine/testing/index.ts';
-import { emitWindows } from './emit-windows.ts';
+import { emitWith } from '../stateful/emit-logic.ts';
 import { WindowLogic } from './window-logic.ts';
 import type { WindowDefinition } from './window-definition.ts';
 
@@ -56,7 +56,7 @@ function counts(watermark: Watermark, change: Partial<WindowDefinition> = {}, fl
     bounds: { flushEveryMs },
     openSection: (start, state) => {
       const logic = new WindowLogic({ ...definition, ...change }, schema, start);
-      return { steps: [], emit: emitWindows(logic, state), logics: [logic] };
+      return { steps: [], emit: emitWith(logic, state), logics: [logic] };
     },
   });
 }

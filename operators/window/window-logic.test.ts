@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { numberColumnOf, utf8ColumnOf } from '../../engine/record/column.ts';
 import { GUARDED, recordBatch, selectRows, toRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { Schema } from '../../engine/record/schema.ts';
-import type { StateReader, StateWrite } from '../../engine/state/state-store.ts';
+import type { StateReader } from '../../engine/state/state-store.ts';
 import type { AggregateSpec } from '../aggregate/aggregate-spec.ts';
+import { ScannedStore } from '../testing/scanned-store.ts';
 import { naiveWindows, type NaiveRecord } from './testing/naive-windows.ts';
 import type { WindowAggregate, WindowDefinition, WindowKind } from './window-definition.ts';
 import { WindowLogic } from './window-logic.ts';
@@ -93,29 +94,6 @@ const noState: StateReader = {
 };
 
 /** A store as the commit log keeps one: absolute values by name. */
-class Store implements StateReader {
-  readonly values = new Map<string, Uint8Array>();
-
-  write(writes: readonly StateWrite[]): void {
-    for (const { key, value } of writes) {
-      const name = Buffer.from(key).toString('latin1');
-      if (value === null) this.values.delete(name);
-      else this.values.set(name, value);
-    }
-  }
-
-  getMany(): Promise<readonly (Uint8Array | null)[]> {
-    return Promise.reject(new Error('windows are scanned'));
-  }
-
-  async *scan(): AsyncGenerator<{ readonly key: Uint8Array; readonly value: Uint8Array }> {
-    for (const name of [...this.values.keys()].sort()) {
-      const value = this.values.get(name);
-      if (value !== undefined) yield { key: Buffer.from(name, 'latin1'), value };
-    }
-  }
-}
-
 function run(definition: WindowDefinition, records: readonly NaiveRecord[]): ReturnType<WindowLogic['emit']> {
   return new WindowLogic(definition, schema, { state: 'empty' }).emit(batchOf(records, definition.delayMs));
 }
@@ -207,10 +185,10 @@ describe.each(['tumbling', 'hopping', 'session', 'count'] as const)('%s windows'
           const batch = batchOf(records, definition.delayMs);
           const whole = new WindowLogic(definition, schema, { state: 'empty' });
           const wanted = resultsOf(whole.emit(batch).records);
-          const wantedState = new Store();
+          const wantedState = new ScannedStore();
           wantedState.write(whole.takeChanges());
 
-          const store = new Store();
+          const store = new ScannedStore();
           let logic = new WindowLogic(definition, schema, { state: 'empty' });
           const got: Row[] = [];
           let from = 0;
@@ -306,7 +284,7 @@ describe('a window operator', () => {
   it('refuses stored state that is damaged or of another definition', async () => {
     const logic = new WindowLogic(base, schema, { state: 'empty' });
     logic.emit(batchOf(at(1, 2), 3));
-    const store = new Store();
+    const store = new ScannedStore();
     store.write(logic.takeChanges());
     const fewer = { ...base, aggregates: aggregates.slice(1) };
     const empty = batchOf([], 3);

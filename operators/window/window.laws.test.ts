@@ -2,7 +2,7 @@ import { describe } from 'vitest';
 import { Schema } from '../../engine/record/schema.ts';
 import type { OperatorUnderLaws } from '../testing/law-run.ts';
 import { describeLaws } from '../testing/laws.ts';
-import { emitWindows } from './emit-windows.ts';
+import { emitWith } from '../stateful/emit-logic.ts';
 import type { WindowAggregate, WindowDefinition } from './window-definition.ts';
 import { WindowLogic } from './window-logic.ts';
 
@@ -44,7 +44,7 @@ function underLaws(change: Partial<WindowDefinition>, order: OperatorUnderLaws['
     arrivalOrder: order,
     open: (start, state) => {
       const logic = new WindowLogic(definition, schema, start);
-      return { steps: [], emit: emitWindows(logic, state), logics: [logic] };
+      return { steps: [], emit: emitWith(logic, state), logics: [logic] };
     },
   };
 }

@@ -3,6 +3,7 @@ import { numberColumnOf, utf8ColumnOf, valueAt } from '../../../engine/record/co
 import { recordBatch, type RecordBatch } from '../../../engine/record/record-batch.ts';
 import { Schema } from '../../../engine/record/schema.ts';
 import type { StateReader, StateWrite } from '../../../engine/state/state-store.ts';
+import { stamped } from '../../testing/stamped.ts';
 
 /** The fields of {@link CardRow}, without event time. */
 export const cardSchema: Schema = new Schema([
@@ -39,13 +40,7 @@ export function cardBatch(rows: readonly CardRow[], delayMs = 0): RecordBatch {
       eventTimesMs: Float64Array.from(rows, ({ t }) => t),
     },
   );
-  const highest = new Map<number, number>();
-  rows.forEach(({ t, card }, row) => {
-    const before = highest.get(partitionOf(card)) ?? -Infinity;
-    batch.watermarksMs[row] = before - delayMs;
-    highest.set(partitionOf(card), Math.max(before, t));
-  });
-  return batch;
+  return stamped(batch, delayMs);
 }
 
 /** The columns that an operator has added. */
