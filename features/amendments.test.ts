@@ -2,9 +2,12 @@ import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AmendedRecords } from '../engine/execution/amended-records.ts';
+import type { StateEntry, StateReader } from '../engine/state/state-store.ts';
 import { PlanDocument } from '../engine/plan/plan-document.ts';
 import { selectRows, toRows, type RecordBatch } from '../engine/record/record-batch.ts';
+import { acrossEntities } from '../operators/amend/across-entities.ts';
 import type { AmendDefinition, Tolerance } from '../operators/amend/amend-definition.ts';
+import { layOutAmend } from '../operators/amend/amend-layout.ts';
 import { AmendLogic } from '../operators/amend/amend-logic.ts';
 import { afterColumn, amendmentColumns, beforeColumn } from '../operators/amend/amendment-rows.ts';
 import { compileFeatures } from './compile-features.ts';
@@ -43,6 +46,7 @@ function definitionOf(
   tolerance: Tolerance,
   withinMs: number,
   closedBy: AmendDefinition['closedBy'],
+  maxRecordsPerKey?: number,
 ): AmendDefinition {
   const features = columns.map(({ name }) => name);
   return {
@@ -54,6 +58,7 @@ function definitionOf(
     withinMs,
     steps,
     closedBy,
+    ...(maxRecordsPerKey === undefined ? {} : { maxRecordsPerKey }),
   };
 }
 
@@ -63,6 +68,7 @@ function amend(
   definition: AmendDefinition,
   answered: RecordBatch,
   sizes: readonly number[],
+  figures = { letGoEarly: 0 },
 ): readonly Amendment[] {
   const into = new AmendedRecords();
   const start = { state: 'empty' } as const;
@@ -80,6 +86,7 @@ function amend(
     if (amended !== null) told.push(...amendmentsIn(amended, definition.features));
     at = end;
   }
+  figures.letGoEarly = logic.takeLetGoEarly();
   return told;
 }
 
@@ -123,12 +130,30 @@ function naive(
     return arrived.toSorted((a, b) => (rows[a]?.timeMs ?? 0) - (rows[b]?.timeMs ?? 0) || a - b);
   });
   const truths = inWorlds(plan, orders, rows);
+  const { entities, columns } = layOutAmend(definition, plan.inputSchema);
+  const keys = toRows(answered).map((row) =>
+    entities.map(({ key }) => {
+      const cells = key.map((column) => row[columns[column]?.field.name ?? ''] ?? null);
+      return cells.includes(null) ? null : JSON.stringify(cells);
+    }),
+  );
+  /** Where a key of a record has had as many as it may hold: as far as windows reach from the oldest of the newest so many. */
+  const wholeBehindMs = (row: number, arrived: readonly number[]): number => {
+    if (definition.maxRecordsPerKey === undefined) return -Infinity;
+    const { maxRecordsPerKey: most } = definition;
+    const bounds = entities.map(({ keepsMs }, entity) => {
+      const key = keys[row]?.[entity] ?? null;
+      const ofKey = key === null ? [] : arrived.filter((other) => keys[other]?.[entity] === key);
+      return (rows[ofKey.at(-most) ?? -1]?.timeMs ?? -Infinity) + keepsMs;
+    });
+    return Math.max(...bounds);
+  };
   orders.forEach((order, cause) => {
     ofPartition.set(answered.partitions[cause] ?? 0, answered.watermarksMs[cause] ?? -Infinity);
     leastMs = Math.max(leastMs, Math.min(...ofPartition.values()));
     order.forEach((row, index) => {
       const own = ofPartition.get(answered.partitions[row] ?? 0) ?? -Infinity;
-      const watermarkMs = closedBy === 'query' ? leastMs : own;
+      const watermarkMs = Math.max(closedBy === 'query' ? leastMs : own, wholeBehindMs(row, order));
       if ((rows[row]?.timeMs ?? 0) <= watermarkMs - withinMs) return;
       const now = toldOf(truths[cause]?.[index]);
       const before = last[row] ?? {};
@@ -187,6 +212,12 @@ const tolerances = fc.constantFrom<Tolerance>(
   { kind: 'absolute', by: 1 },
 );
 const withins = fc.constantFrom(4_000, 30_000, 300_000, 86_400_000);
+/** Features whose windows are over what records say, or what windows of the same key have answered. */
+const ofOneEntity = [
+  'entity: card\nfeatures:\n  mean: { avg: amount, over: 5m }\n  large: { count: true, where: amount > mean, over: 2m }\n',
+  'entity: terminal\nfeatures:\n  seen: { count: true, over: 7m }\n  place: { last: mcc, over: 10s, delay: 20s }\n',
+  'entity: [card, terminal]\nfeatures:\n  most: { max: amount, over: 1m, current: include }\n',
+];
 const streams = randomStream.map((rows) => rows.slice(0, 16));
 
 describe('amendments of random jobs over random streams', () => {
@@ -222,6 +253,81 @@ describe('amendments of random jobs over random streams', () => {
     },
     patienceMs,
   );
+
+  it(
+    'are, where a key holds only so many records, those of its decisions whose windows reach no further back',
+    () => {
+      let [amendments, letGo] = [0, 0];
+      const holds = fc.property(
+        fc.subarray(ofOneEntity, { minLength: 1 }),
+        streams,
+        tolerances,
+        fc.constantFrom(30_000, 300_000, 86_400_000),
+        fc.constantFrom('query', 'partition'),
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+        fc.integer({ min: 1, max: 8 }),
+        (texts, rows, tolerance, withinMs, closedBy, sizes, most) => {
+          const plan = planOf(texts);
+          expect(acrossEntities(plan.steps)).toBeNull();
+          const placed = closedBy === 'query' ? rows : rows.map((row): StreamRow => ({ ...row, partition: 0 }));
+          const definition = definitionOf(plan, tolerance, withinMs, closedBy, most);
+          const answered = runPlan(plan)(streamBatch(placed, 3_000));
+          const expected = naive(plan, definition, answered, placed);
+          const figures = { letGoEarly: 0 };
+          expect(amend(plan, definition, answered, sizes, figures)).toEqual(expected);
+          amendments += expected.length;
+          letGo += figures.letGoEarly;
+        },
+      );
+      fc.assert(holds, { numRuns: runs });
+      assert(amendments > 100 && letGo > runs, `there were ${amendments} amendments, and ${letGo} records were let go`);
+    },
+    patienceMs,
+  );
+
+  it('are the same from state that was stored after any batch, where keys hold only so many records', async () => {
+    const holds = fc.asyncProperty(
+      fc.subarray(ofOneEntity, { minLength: 1 }),
+      streams,
+      fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (texts, rows, most, size) => {
+        const plan = planOf(texts);
+        const definition = definitionOf(plan, { kind: 'absolute', by: 0 }, 300_000, 'query', most);
+        const answered = runPlan(plan)(streamBatch(rows, 3_000));
+        const told: Amendment[] = [];
+        const stored = new Map<string, StateEntry>();
+        const reader: StateReader = {
+          getMany: (_, names) => Promise.resolve(names.map(() => null)),
+          async *scan() {
+            yield* await Promise.resolve([...stored.values()]);
+          },
+        };
+        for (let at = 0; at < answered.rowCount; at += size) {
+          const into = new AmendedRecords();
+          const logic = new AmendLogic(definition, plan.inputSchema, plan.outputSchema, { state: 'stored' }, into);
+          const count = Math.min(size, answered.rowCount - at);
+          const part = selectRows(
+            answered,
+            Int32Array.from({ length: count }, (_, index) => at + index),
+          );
+          await logic.prefetch(part, reader);
+          logic.apply(part);
+          const amended = into.take();
+          if (amended !== null) told.push(...amendmentsIn(amended, definition.features));
+          for (const { key, value } of logic.takeChanges()) {
+            const name = Buffer.from(key).toString('hex');
+            if (value === null) stored.delete(name);
+            else stored.set(name, { key, value });
+          }
+          // Beside the watermarks: no more than 3 cards, 2 terminals and 6 of both may hold.
+          expect(stored.size - 1).toBeLessThanOrEqual(11 * most);
+        }
+        expect(told).toEqual(amend(plan, definition, answered, [rows.length]));
+      },
+    );
+    await fc.assert(holds, { numRuns: 300 });
+  }, 240_000);
 
   it('are none where records come in order of event time', () => {
     const holds = fc.property(randomDeclarations, streams, (texts, rows) => {

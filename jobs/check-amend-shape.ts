@@ -9,6 +9,7 @@ export interface AmendPart {
   /** Of every feature, or of those that are named, by name. */
   readonly tolerance: Tolerance | { readonly of: Readonly<Record<string, Tolerance>> };
   readonly within: number;
+  readonly maxRecordsPerKey?: number | undefined;
 }
 
 const share = z
@@ -32,5 +33,9 @@ export const amendPart: z.ZodType<AmendPart> = z.strictObject({
   }),
   within: durationText('positive').meta({
     description: 'how far behind the watermark, in event time, decisions are watched',
+  }),
+  maxRecordsPerKey: z.int().min(1).optional().meta({
+    description:
+      'how many records of each key are kept at most, the newest; the decisions of a key that holds as many are watched only as far back as all of their windows are kept',
   }),
 });

@@ -185,6 +185,27 @@ describe('a job that amends its decisions', () => {
     ]);
   });
 
+  it('watches decisions of a key that holds as many records as it may only where all of their windows are kept', async () => {
+    const text = sound.replace('within: 1d', 'within: 1d\n  maxRecordsPerKey: 3');
+    await using job = await jobUnderTest(await load(text), { modelsDirectory: 'models' });
+    const hour = 60;
+    await testQuery(job, [
+      // Windows over windows of a day: what is decided 2 days after the oldest of three is still told anew.
+      addData([pay('p1', 0, 100, 't1'), pay('p2', 49 * hour, 100, 't2'), pay('p3', 50 * hour, 100, 't3')]),
+      addData([pay('l1', 48.5 * hour, 300, 't9')]),
+      // Of p1, p2, p3 and l1 the first has gone, and no window is known to be whole.
+      checkAnswer([], corrections),
+      // Another card has two.
+      addData([pay('r1', 49 * hour, 100, 't7', 'c3'), pay('r2', 48.5 * hour, 300, 't8', 'c3')]),
+      checkAnswer([{ card: 'c3', 'before.avg_1d': null, 'after.avg_1d': 300 }], corrections),
+    ]);
+    const others = await load(sound);
+    expect((await load(text)).digest).not.toBe(others.digest);
+    expect(explainJob(await load(text), 'text', null)).toContain(
+      '  holds  the newest 3 records of each key; decisions of a key with as many are watched only while their windows are among those',
+    );
+  });
+
   it('is shown by explain, and part of the digest', async () => {
     const job = await load(sound);
     const text = explainJob(job, 'text', null);
@@ -221,6 +242,18 @@ describe('the check of amendments', () => {
       'the topic "answers" is already written by this job',
     );
     expect(await problems(['topic: corrections', 'topic: payments'])).toContain('already read by this job');
+    expect(await problems(['within: 1d', 'within: 1d\n  maxRecordsPerKey: 0'])).toContain('"maxRecordsPerKey" is 0');
+    const across = 'entity: terminal\nfeatures:\n  large_1h: { count: true, where: ratio > 2, over: 1h }\n';
+    const outcome = await loadFiles({
+      ...{ 'jobs/job.yaml': sound.replace('within: 1d', 'within: 1d\n  maxRecordsPerKey: 9'), ...files },
+      'features/terminal.yaml': across,
+    });
+    expect(outcome.ok ? [] : outcome.diagnostics.map(({ line, message }) => [line, message])).toEqual([
+      [
+        12,
+        '"large_1h" is over what windows of another key have answered, so a record that a key lets go would be missed by another',
+      ],
+    ]);
   });
 
   it('refuses jobs whose decisions no late record changes, or whose results are of another kind', async () => {

@@ -1,6 +1,7 @@
 import { nearestName } from '../engine/plan/nearest-name.ts';
 import type { DocumentPath, Finding, PlanDocument } from '../engine/plan/plan-document.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
+import { acrossEntities } from '../operators/amend/across-entities.ts';
 import type { WatchedColumn } from '../operators/amend/amend-definition.ts';
 import type { AmendPlan } from './amend-plan.ts';
 import type { AmendPart } from './check-amend-shape.ts';
@@ -58,6 +59,11 @@ export function checkAmendments(
     const message = 'a feature in panes is not told by single records, so a late one cannot be put in its place';
     report(['amendments'], { message, expected: 'features with "resolution: exact"' });
   }
+  const across = amendments.maxRecordsPerKey === undefined ? null : acrossEntities(features.steps);
+  if (across !== null) {
+    const message = `"${across}" is over what windows of another key have answered, so a record that a key lets go would be missed by another`;
+    report(['amendments', 'maxRecordsPerKey'], { message, expected: 'no "maxRecordsPerKey", or no such feature' });
+  }
   const watched = watchedColumns(document, amendments, features, files);
   if (diagnostics.length > before) return null;
   const { key, duplicates } = source;
@@ -72,6 +78,7 @@ export function checkAmendments(
     withinMs: amendments.within,
     steps: features.steps,
     closedBy: rolling.every((feature) => feature.key.includes(key)) ? ('partition' as const) : ('query' as const),
+    ...(amendments.maxRecordsPerKey === undefined ? {} : { maxRecordsPerKey: amendments.maxRecordsPerKey }),
   });
   return Object.freeze({ topic: amendments.topic, format: amendments.format ?? 'json', definition });
 }

@@ -17,6 +17,8 @@ export interface AmendDescription {
   readonly watched: readonly WatchedColumn[];
   /** Whether every feature is watched. */
   readonly watchesAll: boolean;
+  /** How many records of each key are kept at most; `null` for as many as there are. */
+  readonly maxRecordsPerKey: number | null;
   /** Of the stored state, for each record that is kept, without texts. */
   readonly bytes: { readonly perRecord: number; readonly formula: string };
 }
@@ -29,7 +31,7 @@ const numberBytes = 8;
 export function describeAmendments({ amendments, features }: CheckedJob): readonly AmendDescription[] {
   if (amendments === null) return [];
   const { topic, format, definition } = amendments;
-  const { operatorId: id, withinMs, closedBy, watched } = definition;
+  const { operatorId: id, withinMs, closedBy, watched, maxRecordsPerKey = null } = definition;
   const { keepsMs, numbers, texts } = layOutAmend(definition, features.inputSchema);
   const perRecord = headBytes + numbers * numberBytes;
   const textBytes = texts === 0 ? '' : ` + ${texts} × (1 + 4 + their bytes)`;
@@ -45,6 +47,7 @@ export function describeAmendments({ amendments, features }: CheckedJob): readon
       closedBy,
       watched,
       watchesAll,
+      maxRecordsPerKey,
       bytes: { perRecord, formula: `records × (${perRecord}${textBytes}), and the values as told, where they differ` },
     },
   ];
@@ -52,7 +55,7 @@ export function describeAmendments({ amendments, features }: CheckedJob): readon
 
 /** The lines of `explain` about amendments. */
 export function amendLines(description: AmendDescription): readonly string[] {
-  const { id, topic, format, withinMs, keepsMs, closedBy, watched, watchesAll, bytes } = description;
+  const { id, topic, format, withinMs, keepsMs, closedBy, watched, watchesAll, maxRecordsPerKey, bytes } = description;
   const texts = watched.map(({ column, tolerance }) => ({ column, by: toleranceText(tolerance) }));
   const same = texts.every(({ by }) => by === texts[0]?.by);
   const which =
@@ -66,6 +69,11 @@ export function amendLines(description: AmendDescription): readonly string[] {
     `  watches decisions for ${formatDuration(withinMs)} behind ${whose}`,
     ...(closedBy === 'query' ? [`  needs --profile local: records of one entity come from several partitions`] : []),
     `  state  ${bytes.perRecord} bytes + texts, for each record of the last ${formatDuration(keepsMs)}, all of it in memory`,
+    ...(maxRecordsPerKey === null
+      ? []
+      : [
+          `  holds  the newest ${maxRecordsPerKey} records of each key; decisions of a key with as many are watched only while their windows are among those`,
+        ]),
   ];
 }
 

@@ -62,11 +62,12 @@ async function runLocal(job: CheckedJob, { dir, models, trigger }: RunOptions, s
     logger: jsonLogger('sluice'),
   });
   await run.run(trigger, signal);
-  const { ledger, amended, compacted, replayedRecords, latency } = run.query.totals;
+  const { ledger, amended, compacted, letGoEarly, replayedRecords, latency } = run.query.totals;
   return {
     ...ledger,
     amended,
     compacted,
+    letGoEarly,
     replayed: replayedRecords,
     p50Ms: latency.quantileMs(0.5),
     p99Ms: latency.quantileMs(0.99),

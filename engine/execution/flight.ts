@@ -23,4 +23,6 @@ export interface Flight {
   readonly absorbed: SectionResult['absorbed'];
   /** See `SectionResult`; absent before the operators. */
   readonly amended?: SectionResult['amended'];
+  /** As `amended`. */
+  readonly letGoEarly?: SectionResult['letGoEarly'];
 }

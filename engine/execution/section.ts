@@ -58,6 +58,8 @@ export interface SectionResult {
   readonly deadLetters: readonly DeadLetter[];
   /** What is said anew of records that were answered before; `null` for nothing. In no count of records. */
   readonly amended: RecordBatch | null;
+  /** How many records logics have let go before their time, as a bound that the job declares has it. */
+  readonly letGoEarly: number;
 }
 
 /**
@@ -67,9 +69,10 @@ export interface SectionResult {
 export function runSection(section: Section): OperatorFunction<RecordBatch, SectionResult> {
   const { rejected } = section;
   const rejectedCount = (): number => rejected?.count ?? 0;
-  const takeAside = (): Pick<SectionResult, 'deadLetters' | 'amended'> => ({
+  const takeAside = (): Pick<SectionResult, 'deadLetters' | 'amended' | 'letGoEarly'> => ({
     deadLetters: rejected?.take() ?? [],
     amended: section.amended?.take() ?? null,
+    letGoEarly: section.logics.reduce((count, logic) => count + (logic.takeLetGoEarly?.() ?? 0), 0),
   });
   return concatMap((input) => {
     const counts = { filtered: 0, duplicate: 0 };

@@ -56,6 +56,8 @@ export interface QueryTotals {
   readonly amended: number;
   /** Records that were answered from panes that their key has been compacted to. */
   readonly compacted: number;
+  /** Records that keys which held as many as the job allows have let go before their time, so that fewer decisions were watched. */
+  readonly letGoEarly: number;
   readonly replayedRecords: number;
   /** Records whose event time was too far in the future to move the watermark. */
   readonly futureGuarded: number;
@@ -102,6 +104,7 @@ export class StreamingQuery {
   #outputs = 0;
   #amended = 0;
   #compacted = 0;
+  #letGoEarly = 0;
   #nextBatchSequence = 0;
   #replayedRecords = 0;
   #futureGuarded = 0;
@@ -132,6 +135,7 @@ export class StreamingQuery {
       outputs: this.#outputs,
       amended: this.#amended,
       compacted: this.#compacted,
+      letGoEarly: this.#letGoEarly,
       replayedRecords: this.#replayedRecords,
       futureGuarded: this.#futureGuarded,
       idlePartitions: this.#watch?.counts.idle ?? 0,
@@ -315,12 +319,12 @@ export class StreamingQuery {
     // Who waits is in another stage, and the operators of this one go by nothing that a clock says.
     if (this.#query.idle?.heardBy !== undefined && flight.records.idle !== undefined) return flight;
     const result = await lastValueFrom(of(flight.records).pipe(runSection(task.section)));
-    const { records, filtered, duplicate, absorbed, amended } = result;
+    const { records, filtered, duplicate, absorbed, amended, letGoEarly } = result;
     const deadLetters = [...flight.deadLetters, ...result.deadLetters];
     const state = this.#isFlushDue() || needsFlush(task.section) ? this.#takeState(task) : null;
     this.#isFlushed = state !== null;
     const ledger = { ...flight.ledger, filtered, duplicate };
-    return { ...flight, records, deadLetters, state, absorbed, amended, ledger };
+    return { ...flight, records, deadLetters, state, absorbed, amended, letGoEarly, ledger };
   }
 
   /** Flushes are as far apart as the setting says, and far enough that they take a small share of the time: while a backlog is worked off, most keys change. */
@@ -408,6 +412,7 @@ export class StreamingQuery {
     this.#batches++;
     this.#outputs += answered;
     this.#amended += amended;
+    this.#letGoEarly += flight.letGoEarly ?? 0;
     this.#compacted += countFlagged(flight.records, COMPACTED);
     this.#inFlight--;
     this.#wake?.();

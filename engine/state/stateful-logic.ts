@@ -24,6 +24,11 @@ export interface StatefulLogic {
    * are read again when they come. Called between batches or while one is prefetched, so nothing is let go within it. Absent for a logic that keeps all it has.
    */
   changesStored?(): void;
+  /**
+   * How many records a bound that the job declares has made the logic let go before their time, since it was last asked. Asked behind each batch; absent for a logic without such a bound. Records
+   * that are replayed are in no count.
+   */
+  takeLetGoEarly?(): number;
   /** Whether the logic holds more than it is to, and only a flush lets it hold less. Looked at after each batch. */
   readonly needsFlush?: boolean;
 }

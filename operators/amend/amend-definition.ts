@@ -36,4 +36,9 @@ export interface AmendDefinition {
   readonly steps: readonly AmendStep[];
   /** Whose watermark lets a decision go: that of its partition, or, where the keys of features spread over partitions, the least of all. */
   readonly closedBy: WatermarkScope;
+  /**
+   * How many records of each key of each entity are kept at most, the newest by event time; absent for as many as there are. Only with steps that {@link acrossEntities} finds nothing in: what is let go
+   * of a key then is in no window of another.
+   */
+  readonly maxRecordsPerKey?: number;
 }

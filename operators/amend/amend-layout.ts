@@ -48,6 +48,15 @@ export interface RolledAgain {
 /** A step that is computed again. */
 export type StepAgain = { readonly kind: 'derive'; readonly columns: readonly DerivedAgain[] } | RolledAgain;
 
+/** Records that are together in windows. */
+export interface EntityAgain {
+  readonly key: readonly number[];
+  /** How far windows over them reach. */
+  readonly reachMs: number;
+  /** How far behind the watermark they are in windows of decisions in watch, through windows of the same key: `keepsMs` for one entity alone. */
+  readonly keepsMs: number;
+}
+
 /** How records are kept and features computed again: worked out from a definition once, when the plan is made. */
 export interface AmendLayout {
   /** What is kept of each record: its fields as far as features read them or amendments name them, then every column that the steps make. */
@@ -55,7 +64,7 @@ export interface AmendLayout {
   readonly numbers: number;
   readonly texts: number;
   /** By what records are together in windows: the columns of each key, each key once. */
-  readonly entities: readonly { readonly key: readonly number[]; readonly reachMs: number }[];
+  readonly entities: readonly EntityAgain[];
   readonly steps: readonly StepAgain[];
   /** For each column, whether windows are taken over it and it is computed itself: a record in which it has changed is not as live windows see it. */
   readonly feedsWindows: readonly boolean[];
@@ -93,11 +102,11 @@ export function layOutAmend(definition: AmendDefinition, input: Schema): AmendLa
     assert(found !== undefined, `column "${name}" must be kept`);
     return found;
   };
-  const entities: { readonly key: readonly number[]; reachMs: number }[] = [];
+  const entities: { readonly key: readonly number[]; reachMs: number; keepsMs: number }[] = [];
   const entityOf = (key: readonly string[], reachMs: number): number => {
     const places = key.map(placeOf);
     let entity = entities.findIndex((known) => known.key.join() === places.join());
-    if (entity < 0) entity = entities.push({ key: places, reachMs: 0 }) - 1;
+    if (entity < 0) entity = entities.push({ key: places, reachMs: 0, keepsMs: 0 }) - 1;
     const known = entities[entity];
     if (known !== undefined) known.reachMs = Math.max(known.reachMs, reachMs);
     return entity;
@@ -128,6 +137,12 @@ export function layOutAmend(definition: AmendDefinition, input: Schema): AmendLa
   });
   const told = definition.features.map(placeOf);
   const { needed, keepsMs } = needs(steps, told, definition.withinMs, columns.length);
+  for (const step of steps) {
+    const known = step.kind === 'rolling' ? entities[step.entity] : undefined;
+    if (step.kind !== 'rolling' || known === undefined) continue;
+    const forMs = Math.max(...step.outputs.map((column) => needed[column] ?? -Infinity));
+    known.keepsMs = Math.max(known.keepsMs, definition.withinMs, forMs + step.layout.reachMs);
+  }
   const made = new Set(definition.steps.flatMap((_, index) => madeBy(steps[index])));
   const read = new Set(steps.flatMap((step) => (step.kind === 'rolling' ? step.reads : [])));
   return {

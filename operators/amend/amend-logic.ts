@@ -59,8 +59,9 @@ export class AmendLogic implements StatefulLogic {
     this.#outputSchema = new Schema(schema.fields.filter(({ name }) => name !== passengers.arrival));
     this.#amendmentSchema = amendmentSchema(definition, schema);
     this.#watermarks = new ScopedWatermarks(definition.closedBy, 0);
-    this.#kept = new KeptRecords(definition.operatorId, this.#layout, this.#watermarks, start);
-    this.#again = new ComputeAgain(this.#layout, this.#kept, ({ partition }) => this.#watermarkOf(partition));
+    const { operatorId, maxRecordsPerKey } = definition;
+    this.#kept = new KeptRecords(operatorId, this.#layout, this.#watermarks, start, maxRecordsPerKey);
+    this.#again = new ComputeAgain(this.#layout, this.#kept);
     const columnOfName = new Map(this.#layout.columns.map((column) => [column.field.name, column]));
     this.#watched = definition.watched.flatMap(({ column: name, tolerance }) => {
       const column = columnOfName.get(name);
@@ -128,10 +129,14 @@ export class AmendLogic implements StatefulLogic {
     this.#kept.dropChanges();
   }
 
+  takeLetGoEarly(): number {
+    return this.#kept.takeLetGoEarly();
+  }
+
   #amend(cause: KeptRecord, own: boolean, rows: AmendmentRows, watermarkMs: number): void {
     const affected = this.#again.run(cause, own ? 'to be computed' : 'as answered');
     const decisions = [...affected]
-      .filter(({ partition, eventTimeMs }) => eventTimeMs > this.#watermarkOf(partition) - this.#definition.withinMs)
+      .filter((record) => record.eventTimeMs > this.#kept.watchedBehindMs(record) - this.#definition.withinMs)
       .toSorted((a, b) => a.eventTimeMs - b.eventTimeMs || a.order - b.order);
     for (const decision of decisions) {
       const changed = this.#changedIn(decision);
@@ -151,10 +156,6 @@ export class AmendLogic implements StatefulLogic {
         return isBeyond(field.type, tolerance, told.numbers[slot] ?? NaN, values.numbers[slot] ?? NaN);
       })
       .map(({ column: { field } }) => field.name);
-  }
-
-  #watermarkOf(partition: number): number {
-    return this.#watermarks.of(this.#watermarks.scopeOf(partition));
   }
 
   /** Reads the kept columns of a batch, row by row. */

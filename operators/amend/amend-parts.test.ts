@@ -4,6 +4,7 @@ import type { StateEntry } from '../../engine/state/state-store.ts';
 import { StateWriter } from '../aggregate/state-bytes.ts';
 import { ScopedWatermarks } from '../keyed/scoped-watermarks.ts';
 import type { RollingAggregate } from '../rolling/rolling-definition.ts';
+import { acrossEntities } from './across-entities.ts';
 import type { AmendDefinition, Tolerance } from './amend-definition.ts';
 import { layOutAmend } from './amend-layout.ts';
 import { describeAmend } from './describe-amend.ts';
@@ -92,6 +93,12 @@ describe('the layout of what is kept for amendments', () => {
     // 100 in watch, 1,000 for the sums, 57 for the sums that they are of; the count is of records, 500 back.
     expect(layout.keepsMs).toBe(1_157);
     expect(layout.steps.map((step) => (step.kind === 'rolling' ? step.neededMs : 0))).toEqual([1_100, 100, 100]);
+    // Of cards: sums of sums, and what those are of. Of shops: a count.
+    expect(layout.entities.map(({ reachMs, keepsMs }) => [reachMs, keepsMs])).toEqual([
+      [1_000, 1_157],
+      [500, 600],
+    ]);
+    expect(acrossEntities(definition.steps)).toBeNull();
     expect(layout.feedsWindows).toEqual([false, false, false, true, false, false]);
   });
 });

@@ -108,6 +108,10 @@ export class AmendmentResults implements EmittingLogic {
     this.#logic.dropChanges();
   }
 
+  takeLetGoEarly(): number {
+    return this.#logic.takeLetGoEarly();
+  }
+
   #resultsOf(amended: RecordBatch): RecordBatch {
     const { partitions, offsets, eventTimesMs } = amended;
     const columnFrom = (from: From): Column => {

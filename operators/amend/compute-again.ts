@@ -22,16 +22,13 @@ interface Stretch {
 export class ComputeAgain {
   readonly #layout: AmendLayout;
   readonly #kept: KeptRecords;
-  readonly #watermarkOf: (record: KeptRecord) => number;
   readonly #windows: readonly (WindowsAgain | null)[];
   /** For each column, the records in which it is another than before. */
   readonly #changed: Set<KeptRecord>[];
 
-  /** @param watermarkOf the watermark that lets a record go. */
-  constructor(layout: AmendLayout, kept: KeptRecords, watermarkOf: (record: KeptRecord) => number) {
+  constructor(layout: AmendLayout, kept: KeptRecords) {
     this.#layout = layout;
     this.#kept = kept;
-    this.#watermarkOf = watermarkOf;
     this.#windows = layout.steps.map((step) =>
       step.kind === 'rolling' ? new WindowsAgain(step, layout.columns) : null,
     );
@@ -61,7 +58,8 @@ export class ComputeAgain {
     let own = record.isDiverged;
     this.#layout.entities.forEach(({ reachMs }, entity) => {
       const key = this.#kept.ofKey(entity, record);
-      if (key === undefined) return;
+      // What a full key has let go is in no window of a decision in watch.
+      if (key === undefined || !this.#kept.holds(entity, record)) return;
       const next = key.records.at(key.records.indexOf(record) + 1);
       others ||= next !== undefined && next.eventTimeMs < record.eventTimeMs + reachMs;
       own ||= record.eventTimeMs < key.divergedUntilMs;
@@ -91,7 +89,7 @@ export class ComputeAgain {
     const stretches = new Map<KeyRecords, Stretch[]>();
     const add = (record: KeptRecord, self: 'with itself' | 'behind it'): void => {
       const key = this.#kept.ofKey(step.entity, record);
-      if (key === undefined) return;
+      if (key === undefined || !this.#kept.holds(step.entity, record)) return;
       const place = key.records.indexOf(record);
       const from = self === 'with itself' ? place : place + 1;
       const to = Math.max(from, key.records.firstFrom(record.eventTimeMs + step.layout.reachMs));
@@ -115,8 +113,8 @@ export class ComputeAgain {
     }
   }
 
-  #isNeeded({ neededMs }: RolledAgain, record: KeptRecord | undefined): boolean {
-    return record !== undefined && record.eventTimeMs > this.#watermarkOf(record) - neededMs;
+  #isNeeded({ entity, neededMs }: RolledAgain, record: KeptRecord | undefined): boolean {
+    return record !== undefined && record.eventTimeMs > this.#kept.wholeBehindMs(entity, record) - neededMs;
   }
 
   #set(record: KeptRecord, column: number, value: Cell): void {

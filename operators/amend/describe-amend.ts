@@ -19,7 +19,7 @@ const separator = Uint8Array.of(0xff);
  * @param meaning of the columns that the steps make.
  */
 export function describeAmend(definition: AmendDefinition, input: Schema, meaning = ''): StateDescriber {
-  const { operatorId, key, closedBy, withinMs } = definition;
+  const { operatorId, key, closedBy, withinMs, maxRecordsPerKey } = definition;
   const layout = layOutAmend(definition, input);
   const keyColumns = key.flatMap((name) => layout.columns.find(({ field }) => field.name === name) ?? []);
   const rowsOf = ({ key: name, value }: StateEntry): readonly KeptRow[] => {
@@ -47,6 +47,7 @@ export function describeAmend(definition: AmendDefinition, input: Schema, meanin
       layout.keepsMs - withinMs,
       closedBy,
       meaning,
+      ...(maxRecordsPerKey === undefined ? [] : [maxRecordsPerKey]),
     ]),
     rowsOf,
     redistribute: (stores, count, place) => {

@@ -33,14 +33,19 @@ export class KeptRecords {
   #isLoaded: boolean;
   #size = 0;
   #nextOrder = 0;
+  #letGoEarly = 0;
+  readonly #maxPerKey: number;
 
+  /** @param maxPerKey how many records a key holds at most: the newest by event time. */
   constructor(
     operatorId: string,
     layout: AmendLayout,
     watermarks: ScopedWatermarks,
     { state }: { readonly state: 'empty' | 'stored' },
+    maxPerKey: number = Infinity,
   ) {
     this.#operatorId = operatorId;
+    this.#maxPerKey = maxPerKey;
     this.#layout = layout;
     this.#watermarks = watermarks;
     this.#byKey = layout.entities.map(() => new Map());
@@ -50,6 +55,34 @@ export class KeptRecords {
   /** How many records are kept. */
   get size(): number {
     return this.#size;
+  }
+
+  /**
+   * What a record's windows of an entity are whole behind, as if it were the watermark: where its key holds as many records as it may, older ones may be gone, and what a window of a decision in
+   * watch reaches must be newer than its oldest.
+   */
+  wholeBehindMs(entity: number, record: KeptRecord): number {
+    const watermarkMs = this.#watermarks.of(this.#watermarks.scopeOf(record.partition));
+    const records = this.#maxPerKey === Infinity ? undefined : this.ofKey(entity, record)?.records;
+    if (records === undefined || records.size < this.#maxPerKey) return watermarkMs;
+    const oldestMs = records.at(0)?.eventTimeMs ?? -Infinity;
+    return Math.max(watermarkMs, oldestMs + (this.#layout.entities[entity]?.keepsMs ?? 0));
+  }
+
+  /** {@link wholeBehindMs} of all entities that a record is of: a decision is watched for as long as all that it was made on can be computed again. */
+  watchedBehindMs(record: KeptRecord): number {
+    const scope = this.#watermarks.scopeOf(record.partition);
+    return this.#layout.entities.reduce(
+      (latestMs, _, entity) => Math.max(latestMs, this.wholeBehindMs(entity, record)),
+      this.#watermarks.of(scope),
+    );
+  }
+
+  /** How many records full keys have let go before the watermark did, since it was last asked. */
+  takeLetGoEarly(): number {
+    const count = this.#letGoEarly;
+    this.#letGoEarly = 0;
+    return count;
   }
 
   /** Reads everything once, before the first batch. @throws {SluiceError} `STATE_FORMAT` */
@@ -65,6 +98,7 @@ export class KeptRecords {
       }
       this.#place(decodeRecord(new Uint8Array(key), new Uint8Array(value), this.#layout));
     }
+    this.#letGoEarly = 0;
   }
 
   /** Lets go what a scope's watermark has passed by more than records are kept; @returns what must be later to be kept. */
@@ -77,20 +111,24 @@ export class KeptRecords {
       oldest !== undefined && oldest.eventTimeMs <= horizonMs;
       oldest = records?.at(0)
     ) {
-      records?.remove(oldest);
-      this.#layout.entities.forEach((_, entity) => this.#removeFromKey(entity, oldest));
-      this.#changed.delete(oldest);
-      this.#removed.push(oldest);
-      this.#size--;
+      this.#letGoOf(oldest);
     }
     return horizonMs;
+  }
+
+  #letGoOf(record: KeptRecord): void {
+    this.#byScope.get(this.#watermarks.scopeOf(record.partition))?.remove(record);
+    this.#layout.entities.forEach((_, entity) => this.#removeFromKey(entity, record));
+    this.#changed.delete(record);
+    this.#removed.push(record);
+    this.#size--;
   }
 
   /** Keeps a record that has just come; it counts as changed. */
   add(record: Omit<KeptRecord, 'order'>): KeptRecord {
     const kept = { ...record, order: this.#nextOrder++ };
-    this.#place(kept);
     this.#changed.add(kept);
+    this.#place(kept);
     return kept;
   }
 
@@ -156,6 +194,31 @@ export class KeptRecords {
     });
     if (record.isDiverged) this.#diverge(record);
     this.#size++;
+    if (this.#maxPerKey !== Infinity) this.#makeRoom(record);
+  }
+
+  /** Lets the oldest record of each full key go that a record has come to; a record that no key of its own holds any more is let go altogether. */
+  #makeRoom(record: KeptRecord): void {
+    this.#layout.entities.forEach((_, entity) => {
+      const key = this.ofKey(entity, record);
+      const oldest = key === undefined || key.records.size <= this.#maxPerKey ? undefined : key.records.at(0);
+      if (oldest === undefined) return;
+      this.#removeFromKey(entity, oldest);
+      this.#letGoEarly++;
+      if (oldest !== record) this.#letGoUnheld(oldest);
+    });
+    this.#letGoUnheld(record);
+  }
+
+  /** Of a record without any key nothing can change. */
+  #letGoUnheld(record: KeptRecord): void {
+    if (!this.#layout.entities.some((_, entity) => this.holds(entity, record))) this.#letGoOf(record);
+  }
+
+  /** Whether a record's key of an entity still holds it. */
+  holds(entity: number, record: KeptRecord): boolean {
+    const records = this.ofKey(entity, record)?.records;
+    return records !== undefined && records.at(records.indexOf(record)) === record;
   }
 
   #diverge(record: KeptRecord): void {

@@ -213,6 +213,29 @@ describe('amendments in TypeScript', () => {
     expect(Date.parse(cause.arrival_time)).toBeGreaterThanOrEqual(Date.parse(decided));
   });
 
+  it('hold no more records of a key than they may, and count what is let go', async () => {
+    const few = answers.pipe(amendments({ tolerance: { mean: 0 }, within: '1d', maxRecordsPerKey: 2, id: 'few' }));
+    const rowsOf = [pay('p1', 0, 10), pay('p2', 200, 20), pay('late', 190, 60), pay('q', 5, 1, 'c2')];
+    using directory = temporaryDirectory();
+    await using log = await LocalLog.open(directory.path);
+    await log.append(few, rowsOf);
+    const { letGoEarly, amended } = await log.run(few, { job: 'few', to: 'corrected' });
+    // p1 has gone for the late one, and p2 can be told anew only where what lies within 3 minutes before it is there: the windows of windows.
+    expect([letGoEarly, amended, await log.read('corrected')]).toEqual([1, 0, []]);
+    const enough = answers.pipe(amendments({ tolerance: { mean: 0 }, within: '1d', maxRecordsPerKey: 4 }));
+    expect(await collect(enough, rowsOf)).toMatchObject([{ 'before.mean': null, 'after.mean': 60 }]);
+    const none = (): unknown => answers.pipe(amendments({ tolerance: { mean: 0 }, within: '1d', maxRecordsPerKey: 0 }));
+    expect(none).toThrow(expect.objectContaining({ code: 'AMENDMENTS_BOUND' }));
+    const across = answers.pipe(
+      keyBy('shop'),
+      rolling({ seen: count({ where: 'isLarge' }).over('1m') }, { id: 'seen' }),
+    );
+    expect(() => across.pipe(amendments({ tolerance: { seen: 0 }, within: '1d', maxRecordsPerKey: 9 }))).toThrow(
+      /got "seen", which is over what windows of another key/,
+    );
+    expect(across.pipe(amendments({ tolerance: { seen: 0 }, within: '1d' })).plan.operatorIds).toContain('amendments');
+  });
+
   it('are refused where what is before them cannot be told anew', () => {
     const timed = payments.pipe(withWatermark('at', '10s'), keyBy('card'));
     const mean = { mean: avg('amount').over('1m') };

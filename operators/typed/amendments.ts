@@ -4,6 +4,7 @@ import { SluiceError } from '../../engine/error.ts';
 import { numberColumn } from '../../engine/record/column.ts';
 import { withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
 import { parseDuration } from '../../engine/time/duration.ts';
+import { acrossEntities } from '../amend/across-entities.ts';
 import type { AmendDefinition, AmendStep, Tolerance } from '../amend/amend-definition.ts';
 import { amendmentFields, AmendmentResults } from '../amend/amendment-results.ts';
 import { emitWith } from '../stateful/emit-logic.ts';
@@ -23,6 +24,11 @@ export interface AmendmentsOptions<T, M extends string, I extends string> extend
   readonly within: string;
   /** Features that are told before and after beside those. */
   readonly tell?: readonly M[];
+  /**
+   * How many records of each key are kept at most, the newest; absent: as many as there are. Decisions of a key that holds as many are watched only while all of their windows are among those, and what
+   * is let go is counted (`letGoEarly`). Not where a feature is over what windows of another key have answered.
+   */
+  readonly maxRecordsPerKey?: number;
   /** Fields of the record that its amendments have, beside the key's. */
   readonly identity?: readonly I[];
 }
@@ -65,7 +71,7 @@ type NameIn<S extends KeyedShape> = keyof S['row'] & string;
  *
  * Between the first `rolling` and this there may be exact rolling features, `keyBy`, and what is derived by expressions: what else is made of records cannot be told anew.
  *
- * @throws {SluiceError} `DURATION_INVALID`, `TOLERANCE_INVALID`; `AMENDMENTS_PLACE`, `FEATURE_UNKNOWN`, `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN`, `SCHEMA_FIELD_DUPLICATE` when it is piped.
+ * @throws {SluiceError} `DURATION_INVALID`, `TOLERANCE_INVALID`; `AMENDMENTS_PLACE`, `AMENDMENTS_BOUND`, `FEATURE_UNKNOWN`, `STREAM_NOT_KEYED`, `STREAM_WITHOUT_TIME`, `STREAM_ID_TAKEN`, `FIELD_UNKNOWN`, `SCHEMA_FIELD_DUPLICATE` when it is piped.
  */
 export function amendments<
   S extends KeyedShape,
@@ -78,7 +84,7 @@ export function amendments<
   S,
   { row: AmendmentRow<S['row'], (S['key'] | I) & keyof S['row'], ((keyof T & string) | M) & NameIn<S>>; key: S['key'] }
 > {
-  const { tolerance, within, tell = [], identity = [], id = 'amendments' } = options;
+  const { tolerance, within, tell = [], identity = [], maxRecordsPerKey, id = 'amendments' } = options;
   const withinMs = parseDuration(within);
   const watched = Object.entries<ToleranceText>(tolerance).map(([column, text]) => ({
     column,
@@ -91,6 +97,7 @@ export function amendments<
     const { input, steps } = stepsOf(before);
     const features = [...new Set([...watched.map(({ column }) => column), ...tell])];
     checkFeatures(features, steps);
+    if (maxRecordsPerKey !== undefined) checkBound(maxRecordsPerKey, steps);
     const { schema } = before;
     const definition: AmendDefinition = {
       operatorId: id,
@@ -101,6 +108,7 @@ export function amendments<
       withinMs,
       steps,
       closedBy: closedBy(before, steps),
+      ...(maxRecordsPerKey === undefined ? {} : { maxRecordsPerKey }),
     };
     const after = withResults(withOperator(before, id), amendmentFields(definition, schema));
     const named = (name: string): boolean => definition.identity.includes(name);
@@ -147,6 +155,18 @@ function checkFeatures(features: readonly string[], steps: readonly AmendStep[])
   if (unknown === undefined && features.length > 0) return;
   const got = unknown === undefined ? 'none' : `"${unknown}"`;
   throw new SluiceError('FEATURE_UNKNOWN', `amendments must be of features (${computed.join(', ')}); got ${got}`);
+}
+
+/** @throws {SluiceError} `AMENDMENTS_BOUND` */
+function checkBound(maxRecordsPerKey: number, steps: readonly AmendStep[]): void {
+  const across = acrossEntities(steps);
+  if (across === null && Number.isSafeInteger(maxRecordsPerKey) && maxRecordsPerKey >= 1) return;
+  const got =
+    across === null ? `${maxRecordsPerKey}` : `"${across}", which is over what windows of another key have answered`;
+  throw new SluiceError(
+    'AMENDMENTS_BOUND',
+    `maxRecordsPerKey must be 1 or more, of features whose windows hold what records and windows of the same key say; got ${got}`,
+  );
 }
 
 /** Whose watermark lets a decision go: its partition's, where all records that its features are of come from one. */

@@ -7,6 +7,8 @@ export interface RunFigures extends LedgerCounts {
   readonly amended: number;
   /** Records that were answered from panes that their key has been compacted to, in each stage; in no other count. */
   readonly compacted: number;
+  /** Records that keys which held as many as the job allows have let go before their time; in no other count. */
+  readonly letGoEarly: number;
   readonly replayed: number;
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
@@ -32,6 +34,7 @@ export function runFigures(stages: readonly StageTotals[], inputs: number): RunF
     deadLettered: sum(({ deadLettered }) => deadLettered),
     amended: stages.reduce((total, { amended }) => total + amended, 0),
     compacted: stages.reduce((total, { compacted }) => total + compacted, 0),
+    letGoEarly: stages.reduce((total, { letGoEarly }) => total + letGoEarly, 0),
     replayed: stages.reduce((total, { replayedRecords }) => total + replayedRecords, 0),
     p50Ms: last?.latency.quantileMs(0.5) ?? null,
     p99Ms: last?.latency.quantileMs(0.99) ?? null,
@@ -59,6 +62,7 @@ export function sumFigures(workers: readonly RunFigures[]): RunFigures {
     deadLettered: sum(({ deadLettered }) => deadLettered),
     amended: sum(({ amended }) => amended),
     compacted: sum(({ compacted }) => compacted),
+    letGoEarly: sum(({ letGoEarly }) => letGoEarly),
     replayed: sum(({ replayed }) => replayed),
     p50Ms: highest(({ p50Ms }) => p50Ms),
     p99Ms: highest(({ p99Ms }) => p99Ms),

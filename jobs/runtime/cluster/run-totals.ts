@@ -9,6 +9,8 @@ export interface StageTotals {
   readonly amended: number;
   /** Records that were answered from panes that their key has been compacted to. */
   readonly compacted: number;
+  /** Records that full keys have let go before their time. */
+  readonly letGoEarly: number;
   readonly replayedRecords: number;
   /** From a record's broker timestamp to its output being readable. */
   readonly latency: LatencyHistogram;
@@ -21,6 +23,7 @@ export class RunTotals {
   #ledger: LedgerCounts = emptyLedger;
   #amended = 0;
   #compacted = 0;
+  #letGoEarly = 0;
   #replayedRecords = 0;
 
   /** Counts a query in, until it has ended and after. Resolves and rejects as `run` does. */
@@ -30,10 +33,11 @@ export class RunTotals {
       await run();
     } finally {
       this.#running.delete(query);
-      const { ledger, amended, compacted, replayedRecords, latency } = query.totals;
+      const { ledger, amended, compacted, letGoEarly, replayedRecords, latency } = query.totals;
       this.#ledger = addLedgers(this.#ledger, ledger);
       this.#amended += amended;
       this.#compacted += compacted;
+      this.#letGoEarly += letGoEarly;
       this.#replayedRecords += replayedRecords;
       this.#latency.add(latency);
     }
@@ -44,14 +48,15 @@ export class RunTotals {
     const latency = new LatencyHistogram();
     latency.add(this.#latency);
     let [ledger, amended, replayedRecords] = [this.#ledger, this.#amended, this.#replayedRecords];
-    let compacted = this.#compacted;
+    let [compacted, letGoEarly] = [this.#compacted, this.#letGoEarly];
     for (const { totals } of this.#running) {
       ledger = addLedgers(ledger, totals.ledger);
       amended += totals.amended;
       compacted += totals.compacted;
+      letGoEarly += totals.letGoEarly;
       replayedRecords += totals.replayedRecords;
       latency.add(totals.latency);
     }
-    return { ledger, amended, compacted, replayedRecords, latency };
+    return { ledger, amended, compacted, letGoEarly, replayedRecords, latency };
   }
 }
