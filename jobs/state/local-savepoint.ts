@@ -8,8 +8,10 @@ import { keepLayout } from '../../engine/storage/kept-layout.ts';
 import { StateSwap } from '../../engine/storage/state-swap.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
 import { readStoredJob, storedOperators } from '../../engine/storage/stored-job.ts';
+import { inputOfPartition, partitionInInput } from '../../engine/source/merged/input-partition.ts';
 import { openTopicSource } from '../runtime/open-source.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { inputsOfCluster } from './inputs-to-restore.ts';
 import { jobOperators } from './job-operators.ts';
 import { layoutOf } from './job-layout.ts';
 import { catchUp } from './replay-state.ts';
@@ -72,6 +74,7 @@ export async function saveLocal(
       createdAt: new Date(storage.clock.nowMs()).toISOString(),
       layout: layoutOf(job),
       partitions: inputTopic === null ? 1 : storage.topic(inputTopic).partitionCount,
+      ...inputPartitions(job, storage),
       keysLie: inputTopic === null ? 'otherwise' : await whereKeysLie(storage, inputTopic),
       tasks: [{ committed, metadata: storedMetadata(metadata) }],
       order: stored.order,
@@ -101,12 +104,13 @@ export async function restoreLocal(
   path: string,
   existing: 'refuse' | 'replace',
 ): Promise<SavepointFigures> {
-  const opened = await openJobSavepoint(job, path, 'local');
+  const opened = await openJobSavepoint(job, path);
   const { manifest } = opened;
   const claim = await storage.claims.take(`job ${job.name}`);
   try {
     if (existing === 'refuse' && readStoredJob(storage, job.name) !== null) throw stateExists(job, storage.directory);
-    const [task] = await tasksToRestore(job, opened, 1);
+    const isOfInputs = job.source.kind === 'inputs' && manifest.profile === 'cluster';
+    const [task] = isOfInputs ? [await inputsOfCluster(job, opened)] : await tasksToRestore(job, opened, 1);
     if (task === undefined) throw new RangeError('a savepoint is restored to one task');
     checkPositions(job, storage, task.committed, path);
     const swap = StateSwap.begin(storage, job.name, claim);
@@ -148,18 +152,33 @@ function checkPositions(
   committed: readonly PartitionOffset[],
   path: string,
 ): void {
-  if (source.kind !== 'topic') return;
-  const held = new Map(storage.ranges(source.topic).map((range) => [range.partition, range]));
-  for (const { partition, offset } of committed) {
-    const { startOffset, endOffset } = held.get(partition) ?? { startOffset: 0, endOffset: 0 };
+  const inputs = source.kind === 'inputs' ? source.plan.inputs.map((input) => input.source) : [source];
+  const held = inputs.map((input) => (input.kind === 'topic' ? storage.ranges(input.topic) : null));
+  for (const { partition: merged, offset } of committed) {
+    const index = inputOfPartition(merged, inputs.length);
+    const [input, ranges] = [inputs[index], held[index] ?? null];
+    if (input?.kind !== 'topic' || ranges === null) continue;
+    const partition = partitionInInput(merged, inputs.length);
+    const range = ranges.find((each) => each.partition === partition);
+    const { startOffset, endOffset } = range ?? { startOffset: 0, endOffset: 0 };
     if (offset >= startOffset && offset <= endOffset) continue;
     throw new SluiceError(
       'SAVEPOINT_POSITIONS',
-      `topic ${source.topic} must hold offset ${offset} of partition ${partition}, where the savepoint ${path} stands; it holds ${startOffset} to ${endOffset}. ` +
+      `topic ${input.topic} must hold offset ${offset} of partition ${partition}, where the savepoint ${path} stands; it holds ${startOffset} to ${endOffset}. ` +
         'A savepoint is restored where the input has the same records at the same offsets',
       { fields: { job: name, partition, offset } },
     );
   }
+}
+
+/** As a cluster must have them for the positions to be those of its tasks. */
+function inputPartitions({ source }: CheckedJob, storage: Storage): Pick<SavepointManifest, 'inputPartitions'> {
+  if (source.kind !== 'inputs') return {};
+  return {
+    inputPartitions: source.plan.inputs.map((input) =>
+      input.source.kind === 'topic' ? storage.topic(input.source.topic).partitionCount : 1,
+    ),
+  };
 }
 
 /** Looks at the first records of each partition that are still there. */

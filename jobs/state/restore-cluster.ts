@@ -8,6 +8,7 @@ import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { checkPartitionsKept } from '../runtime/cluster/recorded-partitions.ts';
 import { planStages } from '../runtime/stages.ts';
 import { patient, withStages, type ClusterStage, type ClusterStore } from './cluster-stages.ts';
+import { inputsOfLocal } from './inputs-to-restore.ts';
 import { stateExists, type SavepointFigures } from './local-savepoint.ts';
 import { restoreAll } from './restore-tasks.ts';
 import { openJobSavepoint, tasksToRestore, type TaskToRestore } from './savepoint.ts';
@@ -27,16 +28,12 @@ export async function restoreCluster(
   path: string,
   existing: 'refuse' | 'replace',
 ): Promise<SavepointFigures> {
-  const opened = await openJobSavepoint(job, path, 'cluster');
+  const opened = await openJobSavepoint(job, path);
   await patient(store.clock, () => makeTopics(job, store));
   return withStages(job, store, async (stages) => {
     const [first] = stages;
     assert(first !== undefined, 'a job has a stage');
-    if (opened.manifest.partitions !== first.partitions) throw otherPartitions(first, opened.manifest.partitions);
-    const restored =
-      stages.length === 1
-        ? [await tasksToRestore(job, opened, first.partitions)]
-        : await stagesToRestore(job, opened, stages);
+    const restored = await tasksOfStages(job, opened, stages, first);
     const plans: (readonly (TaskToRestore | null)[])[] = [];
     for (const [index, cluster] of stages.entries()) {
       plans.push(await placed(cluster, restored[index] ?? [], store, existing));
@@ -56,6 +53,19 @@ export async function restoreCluster(
     }
     return { path, name: opened.manifest.name, keys, tasks: count };
   });
+}
+
+async function tasksOfStages(
+  job: CheckedJob,
+  opened: Awaited<ReturnType<typeof openJobSavepoint>>,
+  stages: readonly ClusterStage[],
+  first: ClusterStage,
+): Promise<readonly (readonly (TaskToRestore | null)[])[]> {
+  const { manifest } = opened;
+  if (job.source.kind === 'inputs' && manifest.profile === 'local') return inputsOfLocal(job, opened, stages);
+  if (manifest.partitions !== first.partitions) throw otherPartitions(first, manifest.partitions);
+  if (stages.length > 1) return stagesToRestore(job, opened, stages);
+  return [await tasksToRestore(job, opened, first.partitions)];
 }
 
 /** The tasks of a stage at the positions where they go on. @throws {SluiceError} `STATE_EXISTS`, `SAVEPOINT_POSITIONS` */

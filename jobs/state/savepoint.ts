@@ -41,6 +41,8 @@ export interface SavepointManifest {
   readonly layout: JobLayout;
   /** Partitions of the job's input. */
   readonly partitions: number;
+  /** Of each of the job's inputs, where it has several and is of the embedded profile. */
+  readonly inputPartitions?: readonly number[];
   /** Of what each stage reads, for a job of several. */
   readonly stagePartitions?: readonly number[];
   /** `murmur2`: every record that was looked at lies where Kafka's default puts its key, so that keys can be told apart by partition. */
@@ -105,14 +107,11 @@ export async function checkAllKnown(
 /**
  * Opens a savepoint for a job: reads it from end to end, and checks that its state is the job's.
  *
- * @param profile where it is to be restored.
- * @throws {SluiceError} `SAVEPOINT_DAMAGED`, `SAVEPOINT_MISSING`, `SAVEPOINT_VERSION`; `SAVEPOINT_OF_ANOTHER_JOB` where the job's files have changed in a way that its state does not survive as it is; `SAVEPOINT_STAGES` for one
- *   of several inputs that is of the other profile.
+ * @throws {SluiceError} `SAVEPOINT_DAMAGED`, `SAVEPOINT_MISSING`, `SAVEPOINT_VERSION`; `SAVEPOINT_OF_ANOTHER_JOB` where the job's files have changed in a way that its state does not survive as it is.
  */
 export async function openJobSavepoint(
   job: CheckedJob,
   path: string,
-  profile: SavepointManifest['profile'],
 ): Promise<{ readonly savepoint: Savepoint; readonly manifest: SavepointManifest }> {
   const savepoint = await openSavepoint(path);
   const manifest = savepoint.manifest as SavepointManifest;
@@ -136,17 +135,7 @@ export async function openJobSavepoint(
       `another version of it: ${[...diff.refusals, ...words].join('; ')}`,
     );
   }
-  if (job.source.kind === 'inputs' && manifest.profile !== profile) throw ofAnotherProfile(job, path, manifest.profile);
   return { savepoint, manifest };
-}
-
-/** What several inputs have left is one task's on the embedded profile, and that of an exchange on a cluster. */
-function ofAnotherProfile({ name }: CheckedJob, path: string, profile: string): SluiceError {
-  return new SluiceError(
-    'SAVEPOINT_STAGES',
-    `a savepoint of a job of several inputs must be restored to the profile that it is of; ${path} is of job ${name} on the profile ${profile}. Restore it there, or let the job run from the beginning of its topics`,
-    { fields: { job: name, path } },
-  );
 }
 
 /**

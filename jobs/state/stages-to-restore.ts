@@ -15,7 +15,7 @@ export interface StageShape {
 }
 
 /** A savepoint that was opened, and is the job's. */
-interface Opened {
+export interface OpenedSavepoint {
   readonly savepoint: Savepoint;
   readonly manifest: SavepointManifest;
 }
@@ -24,11 +24,11 @@ interface Opened {
  * A savepoint's state as the tasks of each stage have it: as it was written, where it is of a cluster; by the key of each stage, where it is of the embedded profile, whose one task knows all keys.
  *
  * @returns by stage and partition; `null` for a task that had read nothing. Tasks behind an exchange have no position: nothing was under way to them.
- * @throws {SluiceError} `SAVEPOINT_PARTITIONS`; `SAVEPOINT_STAGES` where state behind an exchange is not that of rolling features by one field.
+ * @throws {SluiceError} `SAVEPOINT_PARTITIONS`; `SAVEPOINT_STAGES` where state behind an exchange is not that of rolling features or windows by one field.
  */
 export async function stagesToRestore(
   job: CheckedJob,
-  { savepoint, manifest }: Opened,
+  { savepoint, manifest }: OpenedSavepoint,
   shapes: readonly StageShape[],
 ): Promise<readonly (readonly (TaskToRestore | null)[])[]> {
   const stored = await readAll(savepoint, manifest.tasks.length);
@@ -83,7 +83,7 @@ function byKey(
   return shapes.map(({ stage, partitions }, index) => {
     const isOwn = (id: string): boolean => (index === 0 ? !behind.has(id) : stage.operators.includes(id));
     const operators = jobOperators(job).filter(({ describer }) => isOwn(describer.operatorId));
-    const field = index === 0 ? job.source.key : keyOf(job, stage, operators);
+    const field = index === 0 ? job.source.key : keyOf(job, stage, index, operators);
     const placed = operators.map((operator) => {
       const { operatorId } = operator.describer;
       return [operatorId, redistributed(field, operator, [state.get(operatorId) ?? []], partitions)] as const;
@@ -102,13 +102,20 @@ function byKey(
 }
 
 /** The field by which records lie behind an exchange. @throws {SluiceError} `SAVEPOINT_STAGES` */
-function keyOf({ name }: CheckedJob, { key }: Stage, operators: readonly JobOperator[]): string {
+function keyOf(
+  { name, windows }: CheckedJob,
+  { key }: Stage,
+  stageIndex: number,
+  operators: readonly JobOperator[],
+): string {
   const [field, ...others] = key;
-  const other = operators.find(({ describer }) => describer.kind !== 'rolling');
+  // The watermarks that windows have seen are those of the input's partitions only right behind it.
+  const isMoved = stageIndex === 1 && windows?.definition.closedBy === 'query';
+  const other = operators.find(({ describer: { kind } }) => kind !== 'rolling' && !(kind === 'window' && isMoved));
   if (field !== undefined && others.length === 0 && other === undefined) return field;
   throw new SluiceError(
     'SAVEPOINT_STAGES',
-    `a savepoint of the embedded profile must have, for what runs behind an exchange on a cluster, the state of rolling features by one field; job ${name} has ` +
+    `a savepoint of the embedded profile must have, for what runs behind an exchange on a cluster, the state of rolling features or windows by one field; job ${name} has ` +
       `${other === undefined ? `a stage by ${key.join(', ')}` : `operator ${other.describer.operatorId}, a ${other.describer.kind}`} there. Let it run from the beginning of its topic`,
     { fields: { job: name } },
   );
@@ -126,8 +133,8 @@ function marksOfWriters(
   return Array.from({ length: writers }, (_, partition) => ({ partition, watermarkMs }));
 }
 
-/** JSON has no infinities. */
-function finite({
+/** A watermark as commit metadata have it: JSON has no infinities. */
+export function finite({
   partition,
   watermarkMs,
 }: {

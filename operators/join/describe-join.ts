@@ -1,7 +1,8 @@
 import type { KeptRow, StateDescriber } from '../../engine/state/state-describer.ts';
 import type { StateEntry } from '../../engine/state/state-store.ts';
 import type { JoinDefinition } from './join-definition.ts';
-import { readRow, readWatermarks, watermarksName } from './join-format.ts';
+import { furthestOf, redistributeEntries } from '../stateful/redistribute-entries.ts';
+import { readRow, readWatermarks, watermarksName, writeWatermarks } from './join-format.ts';
 import type { JoinRow } from './join-row.ts';
 
 /** How a join's state reads: one row for each record that may still find partners, and one for the watermarks that it has seen. */
@@ -42,6 +43,16 @@ export function describeJoin(definition: JoinDefinition): StateDescriber {
     identity: JSON.stringify([left, right, kind]),
     layout: JSON.stringify([beforeMs, afterMs, allowedLatenessMs]),
     rowsOf: (entry) => [rowOf(entry)],
+    redistribute: (stores, count, place) =>
+      redistributeEntries(stores, count, place, {
+        watermarksName,
+        keyOf: (entry) => rowOf(entry).key,
+        mergeWatermarks: (values) => {
+          const seen = values.map((value) => readWatermarks(value));
+          const jointMs = Math.max(...seen.map((each) => each.jointMs));
+          return writeWatermarks(jointMs, furthestOf(seen.map(({ watermarks }) => watermarks)));
+        },
+      }),
   };
 }
 

@@ -50,7 +50,7 @@ const rates: readonly MessageInput[] = Array.from({ length: 120 }, (_, i) =>
 const eventTime = 'eventTime: { field: at, delay: 5s }';
 const orderFields = 'fields: { id: string, customer: string, currency: string, at: timestamp, amount: double }';
 
-/** A job of several inputs, and what its topics are sent before and behind a cut. */
+/** A job of several stages, most of several inputs, and what its topics are sent before and behind a cut. */
 export interface InputsCase {
   readonly name: string;
   /** As another application has it; the topics of its inputs are the same. */
@@ -109,6 +109,19 @@ ${tail(app, 'priced')}`,
     'priced.rates': [rates.slice(0, 100), rates.slice(100)],
     'priced.orders': [orders(0, 300), [...orders(300, 500), ...lastOrders]],
   },
+};
+
+/** Orders of one topic, in windows by another field than its key. */
+export const grouped: InputsCase = {
+  name: 'grouped',
+  files: {},
+  text: (app) => `job: grouped
+app: ${app}
+source: { topic: grouped.orders, ${orderFields}, key: id, ${eventTime}, duplicates: { by: id, within: 1h } }
+features: none
+windows: { key: customer, tumbling: 1m, aggregates: { orders: { count: true }, value: { sum: amount } } }
+${tail(app, 'grouped')}`,
+  inputs: { 'grouped.orders': [orders(0, 300), [...orders(290, 500), ...lastOrders]] },
 };
 
 /** Orders of two topics as one stream, with features of the customer, a repeated order once. */

@@ -3,11 +3,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { saveCluster } from '../../jobs/state/cluster-savepoint.ts';
 import { verifyCluster, viewCluster } from '../../jobs/state/cluster-state.ts';
 import { rebuildCluster } from '../../jobs/state/rebuild-cluster.ts';
+import { restoreLocal, saveLocal } from '../../jobs/state/local-savepoint.ts';
 import { restoreCluster } from '../../jobs/state/restore-cluster.ts';
 import { connectRedis } from '../../engine/state/redis/connect-redis.ts';
 import { embeddedAnswers } from '../cluster/embedded-answers.ts';
 import { shopPartitions } from '../cluster/shop-records.ts';
-import { counted, jobOf, joined, outOf, priced, sendHalf, united, type InputsCase } from './inputs-on-a-cluster.ts';
+import { EmbeddedPlace } from './embedded-place.ts';
+import {
+  counted,
+  grouped,
+  jobOf,
+  joined,
+  outOf,
+  priced,
+  sendHalf,
+  united,
+  type InputsCase,
+} from './inputs-on-a-cluster.ts';
 import { PaymentsCluster } from './payments-cluster.ts';
 import { rowsOf } from './state-under-test.ts';
 
@@ -31,8 +43,8 @@ async function embedded(test: InputsCase): Promise<readonly string[]> {
   return counted(answers.get(`twin.${test.name}.out`)?.flat() ?? []);
 }
 
-describe('the state of a job of several inputs on a cluster', () => {
-  it.each([joined, priced, united])('is saved, and restored elsewhere: $name', async (test) => {
+describe('the state of a job of several inputs, or windows behind an exchange, on a cluster', () => {
+  it.each([joined, priced, united, grouped])('is saved, and restored elsewhere: $name', async (test) => {
     const former = await jobOf(cluster, test, 'former');
     await sendHalf(cluster, test, 0);
     await cluster.run(former);
@@ -51,6 +63,30 @@ describe('the state of a job of several inputs on a cluster', () => {
     const answered = [...(await outOf(cluster, test, 'former')), ...(await outOf(cluster, test, 'later'))];
     expect(answered.toSorted()).toEqual(await embedded(test));
     expect(answered.length).toBeGreaterThan(50);
+
+    await using place = await EmbeddedPlace.open(test);
+    await place.send(0);
+    await place.send(1);
+    const brought = await jobOf(cluster, test, 'brought');
+    await restoreLocal(brought, place, path, 'refuse');
+    await place.run(brought);
+    const local = counted(await place.answers(`brought.${test.name}.out`));
+    expect([...(await outOf(cluster, test, 'former')), ...local].toSorted()).toEqual(await embedded(test));
+  });
+
+  it.each([joined, priced, united, grouped])('is taken over from the embedded profile: $name', async (test) => {
+    await using place = await EmbeddedPlace.open(test);
+    await place.send(0);
+    const job = await jobOf(cluster, test, 'taken');
+    await place.run(job);
+    const former = counted(await place.answers(`taken.${test.name}.out`));
+    const path = join(cluster.folder, `${test.name}-local.savepoint`);
+    expect((await saveLocal(job, place, { path, name: 'taken' })).keys).toBeGreaterThan(9);
+    await restoreCluster(job, cluster.store, path, 'refuse');
+    await cluster.run(job);
+    const later = await outOf(cluster, test, 'taken');
+    expect(later.length).toBeGreaterThan(20);
+    expect([...former, ...later].toSorted()).toEqual(await embedded(test));
   });
 
   it('is computed anew from its exchange where Redis has lost it, with nothing emitted', async () => {
