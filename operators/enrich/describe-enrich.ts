@@ -1,7 +1,8 @@
 import type { StateDescriber } from '../../engine/state/state-describer.ts';
 import type { EnrichDefinition } from './enrich-definition.ts';
 import { keptWatermarks } from '../stateful/kept-watermarks.ts';
-import { readVersion, readWatermarks, watermarksName } from './table-format.ts';
+import { furthestOf, redistributeEntries } from '../stateful/redistribute-entries.ts';
+import { readVersion, readWatermarks, watermarksName, writeWatermarks } from './table-format.ts';
 
 /** How a table's state reads: one row for each version that is kept, and one for the watermarks of the stream. */
 export function describeEnrich({ operatorId, key, columns, asOf }: EnrichDefinition): StateDescriber {
@@ -29,5 +30,12 @@ export function describeEnrich({ operatorId, key, columns, asOf }: EnrichDefinit
         },
       ];
     },
+    // Any of a table's keys may be looked up in any store.
+    redistribute: (stores, count, place) =>
+      redistributeEntries(stores, count, place, {
+        watermarksName,
+        keyOf: 'everywhere',
+        mergeWatermarks: (values) => writeWatermarks(furthestOf(values.map((value) => readWatermarks(value)))),
+      }),
   };
 }

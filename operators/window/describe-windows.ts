@@ -3,7 +3,8 @@ import type { StateEntry } from '../../engine/state/state-store.ts';
 import { aggregatorOf } from '../aggregate/aggregate-spec.ts';
 import { keptWatermarks } from '../stateful/kept-watermarks.ts';
 import type { WindowDefinition } from './window-definition.ts';
-import { readWatermarks, readWindow, watermarksName } from './window-format.ts';
+import { furthestOf, redistributeEntries } from '../stateful/redistribute-entries.ts';
+import { readWatermarks, readWindow, watermarksName, writeWatermarks } from './window-format.ts';
 
 /**
  * How a window operator's state reads: one row for each window that is not over, with its aggregates as they stand, and one for the watermarks that it has seen.
@@ -46,5 +47,11 @@ export function describeWindows(definition: WindowDefinition, meaning = ''): Sta
       meaning,
     ]),
     rowsOf: (entry) => [rowOf(entry)],
+    redistribute: (stores, count, place) =>
+      redistributeEntries(stores, count, place, {
+        watermarksName,
+        keyOf: (entry) => rowOf(entry).key,
+        mergeWatermarks: (values) => writeWatermarks(furthestOf(values.map((value) => readWatermarks(value)))),
+      }),
   };
 }
