@@ -14,6 +14,11 @@ export interface ExchangeDecoderOptions {
   /** The columns that the stage before has written. */
   readonly columns: Schema;
   readonly eventTimeField: string;
+  /**
+   * Whose the batch's offsets are: the record's in the job's input (the default), or the message's in the exchange, with the former beside them. Several results may come of one record, and whoever keeps
+   * them must tell them apart.
+   */
+  readonly offsets?: 'of the input' | 'of the exchange';
 }
 
 const passengerFields: readonly Field[] = [passengers.inputPartition, passengers.arrival].map((name) => ({
@@ -22,22 +27,26 @@ const passengerFields: readonly Field[] = [passengers.inputPartition, passengers
   presence: 'required',
 }));
 
-/** The schema of the batches that an {@link ExchangeDecoder} gives. */
+const offsetField: Field = { name: passengers.inputOffset, type: 'long', presence: 'required' };
+
+/** The schema of the batches that an {@link ExchangeDecoder} gives, with the records' offsets in the job's input. */
 export function exchangedSchema(columns: Schema): Schema {
   return columns.with(...passengerFields);
 }
 
 /**
  * Reads what an `ExchangeEncoder` wrote. The batch's partitions are the tasks that wrote the records, and its watermarks theirs, as they came: what the carried rule
- * of `stampWatermarks` takes. Its offsets are those in the job's input; the partitions there are a column.
+ * of `stampWatermarks` takes. Its offsets are those in the job's input, unless it is told otherwise; the partitions there are a column.
  */
 export class ExchangeDecoder implements Decoder {
   readonly #decoder: AvroDecoder;
   readonly #schema: Schema;
+  readonly #keepsOffsets: boolean;
 
-  constructor({ columns, eventTimeField }: ExchangeDecoderOptions) {
+  constructor({ columns, eventTimeField, offsets = 'of the input' }: ExchangeDecoderOptions) {
     const avroSchema = exchangeAvro(columns);
-    this.#schema = exchangedSchema(columns);
+    this.#keepsOffsets = offsets === 'of the exchange';
+    this.#schema = this.#keepsOffsets ? exchangedSchema(columns).with(offsetField) : exchangedSchema(columns);
     this.#decoder = new AvroDecoder({
       schema: wireSchema(columns),
       eventTimeField: wireName(columns.indexOf(eventTimeField)),
@@ -60,12 +69,13 @@ export class ExchangeDecoder implements Decoder {
     assert(writers !== undefined && partitions !== undefined && offsets !== undefined && flags !== undefined);
     assert(watermarks?.kind === 'number');
     const { values, valid } = watermarks;
+    const passengersOf = this.#keepsOffsets ? [partitions, arrivals, offsets] : [partitions, arrivals];
     const exchanged: RecordBatch = {
       ...records,
       schema: this.#schema,
-      columns: [...records.columns.slice(headFields.length), ...[partitions, arrivals].map((of) => numberColumn(of))],
+      columns: [...records.columns.slice(headFields.length), ...passengersOf.map((of) => numberColumn(of))],
       partitions: Int32Array.from(writers),
-      offsets,
+      offsets: this.#keepsOffsets ? records.offsets : offsets,
       flags: Uint8Array.from(flags),
       watermarksMs: valid === null ? values : values.map((value, row) => (valid[row] === 1 ? value : -Infinity)),
     };

@@ -8,6 +8,8 @@ import { Schema, type Field, type FieldType } from '../record/schema.ts';
 export const passengers = {
   /** The partition of the job's input that the record came from, where the batch's own partitions are the tasks that passed it on. */
   inputPartition: '(input partition)',
+  /** The record's offset there, where the batch's own offsets are those of the exchange. */
+  inputOffset: '(input offset)',
   /** When the job's input log took the record, in milliseconds, -1 where it does not say: the exchange's messages have this as their timestamp. */
   arrival: '(arrival)',
   /** The record's event time, where the inputs that meet in an exchange call it differently. */

@@ -8,7 +8,7 @@ import type { Section } from '../../engine/execution/section.ts';
 import { numberColumn } from '../../engine/record/column.ts';
 import type { MessageBatch } from '../../engine/record/message-batch.ts';
 import { columnOf, withColumns, type RecordBatch } from '../../engine/record/record-batch.ts';
-import { Schema } from '../../engine/record/schema.ts';
+import type { Field, Schema } from '../../engine/record/schema.ts';
 import type { Decoded, Decoder } from '../../engine/serde/decoder.ts';
 import { mergedPartition } from '../../engine/source/merged/input-partition.ts';
 import { liftRecords, type Lift } from '../../engine/source/merged/lift.ts';
@@ -18,7 +18,10 @@ import type { InputsPlan } from '../inputs-plan.ts';
 import { acrossWriters } from './across-writers.ts';
 import { unwrittenLetters, writeLetters } from './assemble-query.ts';
 import { ExchangeWriter } from './exchange-writer.ts';
+import { handingOnSection } from './handing-on-section.ts';
 import { inTheirInputs } from './input-positions.ts';
+import type { ChainPart } from './join-chain.ts';
+import { linkSchema, sidesOf, type JointLink } from './joint-link.ts';
 import { lateRecords } from './open-late-encoder.ts';
 import { openSection } from './open-section.ts';
 import { holdRule, type Exchange, type Stage } from './stages.ts';
@@ -42,8 +45,14 @@ export function inputStage(
 ): QueryDefinition {
   const input = plan.inputs[stage.origin];
   const { decoder } = parts;
-  assert(input !== undefined && decoder !== null, 'a job that is split reads topics');
-  const schema = arrivedSchema(stage.outputSchema);
+  const writes = stage.joint?.writes ?? null;
+  assert(input !== undefined && decoder !== null && writes !== null, 'a job that is split reads topics');
+  const { length } = plan.inputs;
+  const sides = sidesOf(plan, writes);
+  const arrived = arrivedSchema(stage.outputSchema);
+  // Where results are read beside the input's records, partitions have other numbers than among the inputs alone.
+  const schema =
+    sides === length ? arrived : arrived.with({ name: passengers.inputPartition, type: 'long', presence: 'required' });
   const { delayMs, maxFutureSkewMs } = input.source.eventTime;
   const nothing: Section = { steps: [], logics: [] };
   const writer = new ExchangeWriter(output, {
@@ -54,15 +63,15 @@ export function inputStage(
     eventTimeField: passengers.eventTime,
     delayMs,
   });
-  // Under the numbers that its partitions have among those of all inputs.
   const numbered = (records: RecordBatch): RecordBatch => {
-    const { length } = plan.inputs;
-    const partitions = records.partitions.map((partition) => mergedPartition(stage.origin, partition, length));
+    const partitions = records.partitions.map((partition) => mergedPartition(stage.origin, partition, sides));
     return { ...records, partitions };
   };
+  const common = linkSchema(plan, writes);
+  const lift = common.fields.map((_, field) => input.lift[field] ?? null);
   return {
     ...whole,
-    decoder: new InputDecoder(decoder, stage.origin, input.lift, schema),
+    decoder: new InputDecoder(decoder, { input: stage.origin, inputCount: length, lift, common, schema }),
     watermark: { delayMs, maxFutureSkewMs },
     openSection: () => nothing,
     score: (records) => writer.score(records),
@@ -74,7 +83,7 @@ export function inputStage(
   };
 }
 
-/** A task that reads the exchange of several inputs, and does everything that the job does, as one process does it that reads them all. */
+/** A task that reads an exchange in which inputs meet, and does everything that the job does with them there: to the end of the job, or up to the next exchange. */
 export function jointStage(
   job: CheckedJob,
   plan: InputsPlan,
@@ -82,27 +91,44 @@ export function jointStage(
   parts: StageParts,
   whole: QueryDefinition,
 ): QueryDefinition {
-  const exchange = stage.input === 'source' ? null : stage.input.topic;
-  const { maxLagMs } = holdRule(stage, 1);
-  const { beforeMs = 0, afterMs = 0 } = plan.join?.definition ?? {};
-  const ofWriters = (writers: number): HoldRule => {
-    return { writers, maxLagMs: Math.max(shortestHoldMs, maxLagMs, beforeMs + afterMs), heard: 'unbounded' };
-  };
+  const { reads = null, writes = null } = stage.joint ?? {};
+  assert(stage.input !== 'source' && reads !== null, 'what meets is read from an exchange');
+  const exchange = stage.input.topic;
+  const { joins } = reads;
+  const reachesMs = [...(plan.join?.before ?? []), ...(plan.join === null ? [] : [plan.join])]
+    .slice(joins.from, joins.to)
+    .map(({ definition: { beforeMs, afterMs } }) => beforeMs + afterMs);
+  const maxLagMs = Math.max(shortestHoldMs, holdRule(stage, 1).maxLagMs, ...reachesMs);
   const { upstreams = [] } = parts;
-  const holds = upstreams.map(ofWriters);
-  const hold = ofWriters(upstreams.reduce((sum, count) => sum + count, 0));
+  const holds = upstreams.map((writers, side): HoldRule => {
+    // Each task of the link before is heard from as soon as all inputs are that meet there: they say in every partition how far they are.
+    return { writers, maxLagMs: side < plan.inputs.length ? maxLagMs : Infinity, heard: 'unbounded' };
+  });
+  const writers = upstreams.reduce((sum, count) => sum + count, 0);
+  const hold: HoldRule = { writers, maxLagMs, heard: 'unbounded' };
   const { windows } = job;
   const across = windows === null ? job : { ...job, windows: acrossWriters(windows) };
   const lateSchema = lateRecords(job)?.schema;
+  const isFirst = reads.results === null;
+  const columns = columnsBehind(plan, reads, writes);
+  const part: ChainPart = { ...joins, sides: sidesOf(plan, reads) };
   return {
     ...whole,
-    decoder: new ExchangeDecoder({ columns: stage.inputSchema, eventTimeField: passengers.eventTime }),
-    watermark: { carried: hold },
+    decoder: new ExchangeDecoder({
+      columns: stage.inputSchema,
+      eventTimeField: passengers.eventTime,
+      offsets: isFirst ? 'of the input' : 'of the exchange',
+    }),
+    // A join knows how far each of its sides is: no record of one is late because another side is ahead.
+    watermark: { carried: plan.join === null ? hold : { ...hold, maxLagMs: Infinity } },
     openSection: (start, reader) => {
-      const watermarks = new PartitionWatermarks(start.watermarks.entries(), hold);
-      const section = openSection(across, { ...start, watermarks, hold, holds }, reader);
-      // What rides along is of no more use: the records' partitions are those of their inputs, as where one process reads these.
-      const unpacked = map((records: RecordBatch) => projected(records, plan.schema));
+      const own = { ...start, watermarks: new PartitionWatermarks(start.watermarks.entries(), hold), hold, holds };
+      const section =
+        writes === null
+          ? openSection(across, own, reader, part)
+          : handingOnSection(plan, part, linkSchema(plan, writes), own, reader);
+      // What rides along is of no more use where one process reads all inputs.
+      const unpacked = map((records: RecordBatch) => projected(records, columns));
       return { ...section, steps: [{ operator: unpacked, fate: 'keeps' }, ...section.steps] };
     },
     ...(lateSchema === undefined ? {} : routedLate(whole, (late) => projected(late, lateSchema))),
@@ -115,6 +141,42 @@ export function jointStage(
           letter.topic === exchange ? [letter] : inTheirInputs(job, [{ ...letter, value: null }]),
         ),
       ),
+    ...(writes === null ? {} : handingOn(plan, stage, parts, sidesOf(plan, writes))),
+  };
+}
+
+/** What operators are given of what meets in a link: the link's columns and, where they hand results on or are given such, what these must be told by. */
+function columnsBehind(plan: InputsPlan, reads: JointLink, writes: JointLink | null): Schema {
+  const riding = [
+    ...(reads.results === null ? [] : [passengers.inputPartition, passengers.inputOffset]),
+    ...(writes === null ? [] : [passengers.arrival]),
+  ];
+  return linkSchema(plan, reads).with(...riding.map((name): Field => ({ name, type: 'long', presence: 'required' })));
+}
+
+/** How a task ends that hands results on to the next link: nothing is scored. */
+function handingOn(
+  { inputs }: InputsPlan,
+  { output, outputSchema }: Stage,
+  { partition, downstreamPartitions, input }: StageParts,
+  sides: number,
+): Pick<QueryDefinition, 'score' | 'encode'> {
+  assert(output !== 'results', 'results that are handed on go to an exchange');
+  const to = new ExchangeWriter(output, {
+    schema: arrivedSchema(outputSchema),
+    columns: outputSchema,
+    partitionCount: downstreamPartitions,
+    writer: mergedPartition(inputs.length, partition, sides),
+    eventTimeField: passengers.eventTime,
+    // Results carry the watermark themselves, and between them stands how far it is.
+    delayMs: null,
+  });
+  return {
+    score: (records) => to.score(records),
+    encode: (records) => {
+      const { messages, failures } = to.write(records);
+      return { messages, deadLetters: unwrittenLetters(failures, records, input) };
+    },
   };
 }
 
@@ -130,21 +192,25 @@ function projected(records: RecordBatch, schema: Schema): RecordBatch {
   return { ...records, schema, columns: schema.fields.map(({ name }) => columnOf(records, name)) };
 }
 
+/** What an input's records become. */
+interface InputColumns {
+  readonly input: number;
+  readonly inputCount: number;
+  readonly lift: Lift;
+  /** The columns of the exchange that the lift is for. */
+  readonly common: Schema;
+  /** Those, the event time, when the log took the record and, where it is asked for, which of all inputs' partitions it is of. */
+  readonly schema: Schema;
+}
+
 /** Decodes an input's messages as records of the columns that all inputs share, each with its event time, and with when its log took it. */
 class InputDecoder implements Decoder {
   readonly #decoder: Decoder;
-  readonly #origin: number;
-  readonly #lift: Lift;
-  readonly #common: Schema;
-  readonly #schema: Schema;
+  readonly #columns: InputColumns;
 
-  constructor(decoder: Decoder, origin: number, lift: Lift, schema: Schema) {
+  constructor(decoder: Decoder, columns: InputColumns) {
     this.#decoder = decoder;
-    this.#origin = origin;
-    this.#lift = lift;
-    this.#schema = schema;
-    const riding = new Set<string>([passengers.eventTime, passengers.arrival]);
-    this.#common = new Schema(schema.fields.filter(({ name }) => !riding.has(name)));
+    this.#columns = columns;
   }
 
   prepare(messages: MessageBatch): Promise<void> | null {
@@ -152,9 +218,12 @@ class InputDecoder implements Decoder {
   }
 
   decode(messages: MessageBatch): Decoded {
+    const { input, inputCount, lift, common, schema } = this.#columns;
     const { records, deadLetters } = this.#decoder.decode(messages);
-    const lifted = liftRecords(records, this.#origin, this.#lift, this.#common);
-    const columns = [records.eventTimesMs, arrivalsOf(records, messages)].map((values) => numberColumn(values));
-    return { records: withColumns(lifted, this.#schema, columns), deadLetters };
+    const lifted = liftRecords(records, input, lift, common);
+    const partitions = Float64Array.from(records.partitions, (each) => mergedPartition(input, each, inputCount));
+    const riding = [records.eventTimesMs, arrivalsOf(records, messages), partitions];
+    const columns = riding.slice(0, schema.fields.length - common.fields.length).map((values) => numberColumn(values));
+    return { records: withColumns(lifted, schema, columns), deadLetters };
   }
 }

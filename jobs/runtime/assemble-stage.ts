@@ -38,7 +38,7 @@ export function assembleStage(job: CheckedJob, stage: Stage, parts: StageParts):
   const { input, output } = stage;
   if (job.source.kind === 'inputs') {
     const { plan } = job.source;
-    if (output !== 'results') return inputStage(job, plan, stage, output, parts, whole);
+    if (input === 'source' && output !== 'results') return inputStage(job, plan, stage, output, parts, whole);
     return jointStage(job, plan, stage, parts, whole);
   }
   if (input === 'source') return output === 'results' ? whole : firstStage(job, stage, output, parts, whole);

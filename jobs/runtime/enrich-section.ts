@@ -18,7 +18,7 @@ import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { EnrichLogic } from '../../operators/enrich/enrich-logic.ts';
 import { inputColumn } from '../../operators/join/join-definition.ts';
 import type { EnrichPlan, InputsPlan } from '../inputs-plan.ts';
-import { duplicateSteps } from './inputs-section.ts';
+import { duplicateSteps } from './duplicate-steps.ts';
 
 /** Where what is done with the records starts: from the watermarks of the stream's partitions alone, since tables hold nothing back that is computed of records. */
 export function streamStart({ inputs }: InputsPlan, { state, watermarks, holds }: SectionStart): SectionStart {

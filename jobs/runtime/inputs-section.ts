@@ -1,34 +1,40 @@
 import { strict as assert } from 'node:assert';
-import { concatMap, lastValueFrom, map, of } from 'rxjs';
+import { concatMap, lastValueFrom, map, of, type OperatorFunction } from 'rxjs';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import { runSection, type Emitted, type Section, type SectionStep } from '../../engine/execution/section.ts';
 import { selectRows, type RecordBatch } from '../../engine/record/record-batch.ts';
 import type { StateReader } from '../../engine/state/state-store.ts';
 import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
-import { DedupeLogic } from '../../operators/dedupe/dedupe-logic.ts';
 import { causesWithin, isMark } from '../../operators/flow/flow.ts';
 import { betweenMarks } from '../../operators/flow/marks.ts';
 import { SessionLogic } from '../../operators/sessionise/session-logic.ts';
 import { emitJoin } from '../../operators/join/emit-join.ts';
 import { JoinLogic, type JoinOutputs } from '../../operators/join/join-logic.ts';
-import { applyLogic } from '../../operators/stateful/apply-logic.ts';
 import type { InputsPlan, JoinPlan, SelectPlan } from '../inputs-plan.ts';
-import { openChain, type OpenChain } from './join-chain.ts';
+import { duplicateSteps } from './duplicate-steps.ts';
+import { emittedAt, openChain, wholeChain, type ChainPart } from './join-chain.ts';
 
 /**
  * The operators of a job of several inputs: each input's duplicates out, the join, if there is one, what is selected of its results, and what the job does with those. Built anew for each acquisition of a
  * task, as `featureSection` is.
  *
  * @param behind the operators over what comes out; behind a join, built over no watermarks: results carry their own.
+ * @param part which of the job's joins are done here; absent for all of them.
  */
-export function inputsSection(plan: InputsPlan, behind: Section, start: SectionStart, state: StateReader): Section {
+export function inputsSection(
+  plan: InputsPlan,
+  behind: Section,
+  start: SectionStart,
+  state: StateReader,
+  part: ChainPart = wholeChain(plan),
+): Section {
   const { join, select } = plan;
-  const { steps, logics } = duplicateSteps(plan, start, state);
+  const { steps, logics } = duplicateSteps(plan, start, state, part);
   if (join === null) return { ...behind, steps: [...steps, ...behind.steps], logics: [...logics, ...behind.logics] };
   // What may fail on a result must know where it came from; whatever waits for the watermark must have it.
   const waits = behind.emit !== undefined && behind.rejected === undefined;
   const outputs = waits ? 'results and marks' : 'results';
-  const { emit, logics: joins } = openJoins(plan, join, outputs, start, state);
+  const { emit, logics: joins } = openJoins(plan, join, part, outputs, start, state);
   const selected = select === null ? keep : selectColumns(select);
   const tellsSessions = behind.logics.some((logic) => logic instanceof SessionLogic);
   const placed = waits || tellsSessions ? inOnePartition : keep;
@@ -75,33 +81,25 @@ function besideMarks(steps: readonly SectionStep[]): (batch: RecordBatch) => Pro
 function openJoins(
   plan: InputsPlan,
   join: JoinPlan,
+  part: ChainPart,
   outputs: JoinOutputs,
   start: SectionStart,
   state: StateReader,
-): OpenChain {
-  if (join.before.length > 0) return openChain(plan, join, outputs, start, state);
-  const logic = new JoinLogic(join.definition, plan.schema, join.condition, start, outputs);
-  return { emit: emitJoin(logic, state), logics: [logic] };
+): OpenJoins {
+  if (join.before.length === 0) {
+    const logic = new JoinLogic(join.definition, plan.schema, join.condition, start, outputs);
+    return { emit: emitJoin(logic, state), logics: [logic] };
+  }
+  const node = openChain(plan, join, part, outputs, start, state);
+  const marks = outputs === 'results' ? 'left out' : 'passed on';
+  const emit = concatMap(async (batch: RecordBatch) => emittedAt(part, await node.run(batch), batch, marks));
+  return { emit, logics: node.logics };
 }
 
-/** What drops the repeated records of each input that has such. */
-export function duplicateSteps(
-  { inputs, duplicates }: InputsPlan,
-  start: SectionStart,
-  state: StateReader,
-): { readonly steps: readonly SectionStep[]; readonly logics: readonly StatefulLogic[] } {
-  const steps: SectionStep[] = [];
-  const logics: StatefulLogic[] = [];
-  for (const [index, { name, source }] of inputs.entries()) {
-    const column = duplicates[index] ?? null;
-    if (source.duplicates === null || column === null) continue;
-    const { withinMs } = source.duplicates;
-    // Of records of other inputs the column is null, and so they are nobody's duplicates.
-    const logic = new DedupeLogic({ operatorId: `duplicates-${name}`, by: [column], withinMs }, start);
-    logics.push(logic);
-    steps.push({ operator: applyLogic(logic, state), fate: 'duplicate' });
-  }
-  return { steps, logics };
+/** The joins of a job, as one operator over the records of all inputs. */
+interface OpenJoins {
+  readonly emit: OperatorFunction<RecordBatch, Emitted>;
+  readonly logics: readonly StatefulLogic[];
 }
 
 const keep = (batch: RecordBatch): RecordBatch => batch;

@@ -1,16 +1,13 @@
 import { splitPlan } from '../../features/split-plan.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import type { InputsPlan } from '../inputs-plan.ts';
+import { chainLinks } from './chain-links.ts';
+import type { JointLink } from './joint-link.ts';
 import { isTable } from './open-inputs.ts';
 
-/** How the records of several inputs come together in one exchange. */
+/** How the records of several inputs come together, in the order in which they go through. */
 export interface JointPlan {
-  /** For each input, the columns by whose values its records are placed; a table's go everywhere, so that any of its keys is found wherever it is looked up. */
-  readonly places: readonly (readonly string[] | 'everywhere')[];
-  /** What keeps records together there. */
-  readonly key: readonly string[];
-  /** Of the exchange; `null`: as the job says. */
-  readonly partitions: number | null;
+  readonly links: readonly JointLink[];
 }
 
 /** Why a job of several inputs does not run on a cluster. */
@@ -18,14 +15,11 @@ export interface NotJoint {
   readonly refused: string;
 }
 
-/** Whether records that are together by `key` are so by an operator's key, too. */
-function covers(operatorKey: readonly string[], key: readonly string[]): boolean {
-  return key.every((field) => operatorKey.includes(field));
-}
+const noJoins = { from: 0, to: 0 } as const;
 
 /**
- * By what the inputs of a job are brought together on a cluster, in one exchange for all of them: everything that the job does with their records is done behind it, in tasks that have all records of
- * their keys. Called when stages are planned, and by whoever says why there are none.
+ * By what the inputs of a job are brought together on a cluster: everything that the job does with their records is done behind an exchange, in tasks that have all records of their keys; a join by
+ * another key than the one before it behind a further one. Called when stages are planned, and by whoever says why there are none.
  */
 export function jointPlan(job: CheckedJob, plan: InputsPlan): JointPlan | NotJoint {
   const { inputs, join } = plan;
@@ -36,18 +30,23 @@ export function jointPlan(job: CheckedJob, plan: InputsPlan): JointPlan | NotJoi
   if (job.pattern !== null || job.sessions !== null) return { refused: 'it has a pattern or sessions behind them' };
   const partitions = job.windows !== null && job.outputMode === 'complete' ? 1 : null;
   if (join !== null) {
-    if (inputs.length > 2) return { refused: 'it joins more than two inputs' };
-    const { left, right, key } = join.definition;
+    const { links, key } = chainLinks(plan, join);
     const isTogether = partitions === 1 || isCovered(job, key);
     if (!isTogether) return { refused: `what is behind its join has another key than the join's, ${key.join(', ')}` };
-    return { places: inputs.map((_, input) => (input === left.input ? left.key : right.key)), key, partitions };
+    return { links: links.map((link, index) => (index < links.length - 1 ? link : { ...link, partitions })) };
   }
   const key = oneKey(job);
   if (key === null) return { refused: 'its features are of several entities' };
   const stream = inputs.at(-1)?.schema;
   const lookedUp = plan.enriched === null ? undefined : key.find((field) => stream?.field(field) === undefined);
   if (lookedUp !== undefined) return { refused: `it keys records by ${lookedUp}, which is looked up` };
-  return { places: inputs.map((_, input) => (isTable(plan, input) ? 'everywhere' : key)), key, partitions };
+  const places = inputs.map((_, input) => (isTable(plan, input) ? 'everywhere' : key));
+  return { links: [{ key, partitions, places, results: null, joins: noJoins }] };
+}
+
+/** Whether records that are together by `key` are so by an operator's key, too. */
+function covers(operatorKey: readonly string[], key: readonly string[]): boolean {
+  return key.every((field) => operatorKey.includes(field));
 }
 
 /** Whether all operators behind a join find the records of their keys together where the join's are. */

@@ -27,6 +27,7 @@ import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
 import { refuseAdvanceOnIdle } from './partition-rules.ts';
 import { openStageDecoder } from './stage-decoder.ts';
 import { planStages, type Stage } from './stages.ts';
+import { upstreamsOf } from './stage-upstreams.ts';
 import { openResultEncoder } from './window-outputs.ts';
 
 /** What the cluster profile gives a job to run on. */
@@ -128,7 +129,7 @@ export async function openClusterRun(
             amendEncoder,
             encodeDeadLetters,
             upstreamPartitions: countOf(before === undefined ? topic : topicOf(job, before)),
-            upstreams: inputs.map(countOf),
+            upstreams: upstreamsOf(stages, stage, (each) => countOf(topicOf(job, each))),
             downstreamPartitions: stage.output === 'results' ? 1 : countOf(stage.output.topic),
             bounds: { workingSetBytes: settings.workingSetBytes, ...bounds },
           });

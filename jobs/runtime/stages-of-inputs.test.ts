@@ -1,24 +1,13 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { encodeDeadLetters } from '../../engine/serde/dead-letter-encoder.ts';
-import type { Encoder } from '../../engine/serde/encoder.ts';
-import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { messageBatchOf, type MessageInput } from '../../engine/storage/message-batch-builder.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { loadFiles } from '../testing/job-folder.ts';
-import { MemoryLog, noCommitLog, noSource, TaskUnderTest } from '../testing/stage-chain.ts';
-import { assembleStage } from './assemble-stage.ts';
-import { inputTopics, topicOf } from './cluster/job-topics.ts';
-import { openInputDecoder } from './open-inputs.ts';
-import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
-import { outputTopics } from './open-outputs.ts';
+import { chooser, JointChain } from '../testing/joint-chain.ts';
 import { planStages } from './stages.ts';
-import { openResultEncoder } from './window-outputs.ts';
 
 /** The inputs need not have the same number of partitions. */
 const counts: Readonly<Record<string, number>> = { orders: 2, payments: 3 };
-const exchangePartitions = 3;
-const noRegistry = {} as SchemaRegistry;
 
 const orders = `
     topic: orders
@@ -134,90 +123,12 @@ const lastRows = (['orders', 'payments'] as const).flatMap((topic) =>
   ),
 );
 
-class Chain {
-  readonly log = new MemoryLog();
-  readonly tasks: readonly { readonly stage: number; readonly task: TaskUnderTest }[];
-  readonly exchange: string;
-
-  private constructor(
-    job: CheckedJob,
-    rows: readonly Row[],
-    encoders: readonly Encoder[],
-    lateEncoder: Encoder | null,
-  ) {
-    const inputs = inputTopics(job);
-    for (const [topic, count] of [...Object.entries(counts), ['out', 2] as const, ['bad', 1] as const]) {
-      this.log.createTopic(topic, count);
-    }
-    this.log.createTopic('job-late', 1);
-    const isUnion = job.windows !== null;
-    for (const row of rows) {
-      const keyField = row.topic === 'orders' || isUnion ? 'id' : 'order';
-      this.log.append(messageBatchOf(row.topic, [messageOf(row, keyField)]));
-    }
-    const stages = planStages(job);
-    const last = stages.at(-1);
-    this.exchange = last === undefined || last.input === 'source' ? '' : last.input.topic;
-    this.log.createTopic(this.exchange, exchangePartitions);
-    const { source } = job;
-    if (source.kind !== 'inputs') throw new Error('the job has several inputs');
-    this.tasks = stages.flatMap((stage, index) => {
-      const topic = topicOf(job, stage);
-      return Array.from({ length: this.log.partitionCount(topic) }, (_, partition) => {
-        const query = assembleStage(job, stage, {
-          source: noSource,
-          commitLog: noCommitLog,
-          input: topic,
-          decoder: stage.input === 'source' ? openInputDecoder(source.plan, stage.origin, noRegistry) : null,
-          model: null,
-          encoders: stage.output === 'results' ? encoders : [],
-          lateEncoder,
-          encodeDeadLetters: (letters) => encodeDeadLetters('bad', letters, 1),
-          partition,
-          upstreamPartitions: 0,
-          upstreams: inputs.map((name) => counts[name] ?? 1),
-          downstreamPartitions: exchangePartitions,
-        });
-        return { stage: index, task: new TaskUnderTest(query, this.log, topic, partition) };
-      });
-    });
-  }
-
-  static async open(job: CheckedJob, rows: readonly Row[]): Promise<Chain> {
-    const encoders: Encoder[] = [];
-    for (const output of outputTopics(job)) encoders.push(await openResultEncoder(job, null, output, 2, noRegistry));
-    const late = lateRecords(job);
-    return new Chain(job, rows, encoders, late === null ? null : await openLateEncoder(late, 1, noRegistry));
-  }
-
-  async drain(choose: (below: number) => number, from: number = 0): Promise<void> {
-    for (;;) {
-      const ready = this.tasks.filter(({ stage, task }) => stage >= from && task.lag > 0);
-      const next = ready[choose(ready.length)];
-      if (next === undefined) return;
-      await next.task.work(1 + choose(15));
-      if (choose(3) === 0) next.task.store();
-      if (choose(4) === 0) await next.task.die();
-    }
-  }
-
-  rows(topic: string): unknown {
-    return this.texts(topic).map((text): unknown => JSON.parse(text));
-  }
-
-  texts(topic: string): readonly string[] {
-    return Array.from({ length: this.log.partitionCount(topic) }, (_, partition) =>
-      this.log.of(topic, partition).map(({ value }) => Buffer.from(value).toString('latin1')),
-    ).flat();
-  }
-}
-
-function chooser(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
+function open(job: CheckedJob, rows: readonly Row[]): Promise<JointChain> {
+  const isUnion = job.windows !== null;
+  const messages = rows.map((row) => {
+    return { topic: row.topic, message: messageOf(row, row.topic === 'orders' || isUnion ? 'id' : 'order') };
+  });
+  return JointChain.open(job, counts, messages);
 }
 
 interface Side {
@@ -232,7 +143,7 @@ function nameOf(left: Pick<Row, 'key' | 'at'> | null, right: Pick<Row, 'key' | '
 describe('the stages of a job of several inputs', () => {
   it('give the pairs of a join, and what has no partner, from inputs alone, however their tasks take turns and die', async () => {
     const property = fc.asyncProperty(randomRows, fc.nat(), async (rows, seed) => {
-      const chain = await Chain.open(jobNamed('join'), [...rows, ...lastRows]);
+      const chain = await open(jobNamed('join'), [...rows, ...lastRows]);
       await chain.drain(chooser(seed));
       const [left, right] = (['orders', 'payments'] as const).map((topic) => rows.filter((row) => row.topic === topic));
       const expected: string[] = [];
@@ -260,7 +171,7 @@ describe('the stages of a job of several inputs', () => {
 
   it('close the windows of a union with the records of all inputs, once', async () => {
     const property = fc.asyncProperty(randomRows, fc.nat(), async (rows, seed) => {
-      const chain = await Chain.open(jobNamed('union'), [...rows, ...lastRows]);
+      const chain = await open(jobNamed('union'), [...rows, ...lastRows]);
       await chain.drain(chooser(seed));
       const windows = new Map<string, number>();
       for (const { amount, at } of rows) {
@@ -280,7 +191,7 @@ describe('the stages of a job of several inputs', () => {
 
   it('look records up in tables that were read before them, in every partition of the exchange', async () => {
     const property = fc.asyncProperty(randomRows, fc.nat(), async (rows, seed) => {
-      const chain = await Chain.open(jobNamed('table'), rows);
+      const chain = await open(jobNamed('table'), rows);
       const choose = chooser(seed);
       for (const { stage, task } of chain.tasks) while (stage === 0 && task.lag > 0) await task.work(1 + choose(15));
       await chain.drain(choose);
@@ -317,7 +228,7 @@ describe('the stages of a job of several inputs', () => {
   });
 
   it('name a bad record at its place in its own input', async () => {
-    const chain = await Chain.open(jobNamed('join'), []);
+    const chain = await open(jobNamed('join'), []);
     chain.log.append(messageBatchOf('payments', [{ partition: 2, key: 'k', value: '{"order":' }]));
     await chain.drain(chooser(1));
     expect(chain.rows('bad')).toMatchObject([{ topic: 'payments', partition: 2, offset: 0, stage: 'decode' }]);

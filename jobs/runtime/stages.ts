@@ -8,8 +8,10 @@ import type { CheckedJob } from '../checked-job.ts';
 import type { InputsPlan } from '../inputs-plan.ts';
 import type { PatternPlan, SessionsPlan } from '../pattern-plan.ts';
 import { windowReachMs, type WindowPlan } from '../window-plan.ts';
+import { linkSchema, type JointLink } from './joint-link.ts';
 import { jointPlan } from './joint-plan.ts';
 import { stageParts, type StagePart } from './stage-parts.ts';
+import { arrivalsIdOf } from '../../operators/flow/arrival-numbers.ts';
 
 /**
  * Nothing in an exchange is deleted by age unless somebody says so: its messages have the timestamps of the records in the job's input, so that a backfill's would be
@@ -60,8 +62,18 @@ export interface Stage {
   readonly operators: readonly string[];
   /** The columns that it hands to the next stage; the last: every column of the job's features. */
   readonly outputSchema: Schema;
+  /** Its part in bringing several inputs together; absent where the job has one. */
+  readonly joint?: JointPart;
   /** Of everything that decides its state; committed with every batch in the place of the job's. */
   readonly digest: string;
+}
+
+/** Which links a stage of a job of several inputs is between. */
+export interface JointPart {
+  /** The one whose records it reads and works on; `null` for a stage that reads an input. */
+  readonly reads: JointLink | null;
+  /** The one that it hands them to; `null` for the last. */
+  readonly writes: JointLink | null;
 }
 
 /**
@@ -114,58 +126,82 @@ function waitsOf({ windows, pattern, source }: CheckedJob): Exchange['waits'] {
 }
 
 /**
- * A stage for each input, which does nothing but bring its records to an exchange that all share, and one behind it that does everything: how the inputs' records interleave is then recorded, as that of
- * partitions is, and survives the loss of the state.
+ * A stage for each input, which does nothing but bring its records to an exchange, and one behind each exchange that works on all that meet there: how their records interleave is then recorded, as that
+ * of partitions is, and survives the loss of the state.
  */
 function planJointStages(job: CheckedJob, plan: InputsPlan): readonly Stage[] {
   const joint = jointPlan(job, plan);
   if ('refused' in joint) return [wholeJob(job)];
-  const { key, partitions, places } = joint;
-  const [, name = ''] = exchangeNames([[job.source.key], key]);
-  const topic = `${job.app}.${job.name}.exchange.${name}`;
-  const count = partitions ?? job.exchange.partitions;
-  const passed = jointSchema(plan);
-  const common = { sessions: null, windows: null, pattern: null, steps: [], operators: [], outputSchema: passed };
-  const inputs = plan.inputs.map((input, origin): Stage => {
-    const place = places[origin] ?? key;
-    const exchange: Exchange = {
-      topic,
-      key: place === 'everywhere' ? [] : place,
-      partitions: count,
-      spread: place === 'everywhere' ? 'everywhere' : 'by key',
-      waits: waitsOf(job),
-      settings: exchangeSettings,
+  const { links } = joint;
+  const [, ...names] = exchangeNames([[job.source.key], ...links.map(({ key }) => key)]);
+  const exchangeOf = (index: number, place: readonly string[] | 'everywhere'): Exchange => ({
+    topic: `${job.app}.${job.name}.exchange.${names[index] ?? ''}`,
+    key: place === 'everywhere' ? [] : place,
+    partitions: links[index]?.partitions ?? job.exchange.partitions,
+    spread: place === 'everywhere' ? 'everywhere' : 'by key',
+    waits: waitsOf(job),
+    settings: exchangeSettings,
+  });
+  const none = { sessions: null, windows: null, pattern: null, steps: [] };
+  const inputs = plan.inputs.flatMap((input, origin): Stage[] => {
+    const index = links.findIndex(({ places }) => (places[origin] ?? null) !== null);
+    const [writes, place] = [links[index], links[index]?.places[origin] ?? null];
+    if (writes === undefined || place === null) return [];
+    const own = {
+      suffix: `.in.${input.name}`,
+      key: [input.source.key],
+      digest: stageDigest(job, writes.key, origin, []),
     };
-    const own = { suffix: `.in.${input.name}`, key: [input.source.key], digest: stageDigest(job, key, origin, []) };
-    return { ...common, ...own, input: 'source', origin, output: exchange, inputSchema: input.schema };
+    const passes = jointSchema(plan, writes);
+    const part: JointPart = { reads: null, writes };
+    const output = exchangeOf(index, place);
+    return [
+      {
+        ...none,
+        ...own,
+        input: 'source',
+        origin,
+        output,
+        inputSchema: input.schema,
+        operators: [],
+        outputSchema: passes,
+        joint: part,
+      },
+    ];
   });
   const { features, windows } = job;
-  const operators = [
-    ...(plan.join === null ? [] : [plan.join.definition.operatorId]),
-    ...(plan.enriched?.definitions.map(({ operatorId }) => operatorId) ?? []),
-    ...operatorsOf({ sessions: null, steps: features.steps, windows, pattern: null }),
-  ];
-  const last: Stage = {
-    suffix: `.${name}`,
-    key,
-    input: { topic, key, partitions: count, spread: 'by key', waits: waitsOf(job), settings: exchangeSettings },
-    origin: 0,
-    output: 'results',
-    inputSchema: passed,
-    sessions: null,
-    steps: features.steps,
-    windows,
-    pattern: null,
-    operators,
-    outputSchema: features.outputSchema,
-    digest: stageDigest(job, key, plan.inputs.length, operators),
-  };
-  return [...inputs, last];
+  const behind = operatorsOf({ sessions: null, steps: features.steps, windows, pattern: null });
+  const joints = links.map((link, index): Stage => {
+    const next = links[index + 1] ?? null;
+    const operators = [...joinsOf(plan, link), ...(next === null ? behind : [])];
+    const last = { sessions: null, steps: features.steps, windows, pattern: null, outputSchema: features.outputSchema };
+    return {
+      ...(next === null ? last : { ...none, outputSchema: jointSchema(plan, next) }),
+      suffix: `.${names[index] ?? ''}`,
+      key: link.key,
+      input: exchangeOf(index, link.key),
+      origin: 0,
+      output: next === null ? 'results' : exchangeOf(index + 1, next.results ?? []),
+      inputSchema: jointSchema(plan, link),
+      operators,
+      joint: { reads: link, writes: next },
+      digest: stageDigest(job, link.key, plan.inputs.length + index, operators),
+    };
+  });
+  return [...inputs, ...joints];
 }
 
-/** What the exchange of several inputs carries: their common columns, any of which another input's record has not, and the event time. */
-function jointSchema({ schema }: InputsPlan): Schema {
-  const fields = schema.fields.map(({ name, type }): Field => ({ name, type, presence: 'optional' }));
+/** The ids of what a link does with the records that meet there: its joins, whose results are numbered where the next one keeps them, or the look-ups. */
+function joinsOf({ join, enriched }: InputsPlan, { joins: { from, to } }: JointLink): readonly string[] {
+  if (join === null) return enriched?.definitions.map(({ operatorId }) => operatorId) ?? [];
+  return [...join.before, join].slice(from, to).flatMap(({ definition: { operatorId } }, index) => {
+    return index < to - from - 1 ? [operatorId, arrivalsIdOf(operatorId)] : [operatorId];
+  });
+}
+
+/** What the exchange of a link carries: its columns, any of which another input's record has not, and the event time. */
+function jointSchema(plan: InputsPlan, link: JointLink): Schema {
+  const fields = linkSchema(plan, link).fields.map(({ name, type }): Field => ({ name, type, presence: 'optional' }));
   return new Schema([...fields, { name: passengers.eventTime, type: 'timestamp', presence: 'required' }]);
 }
 

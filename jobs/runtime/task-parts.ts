@@ -6,7 +6,7 @@ export interface StageParts extends QueryParts {
   readonly partition: number;
   /** Partitions of the topic that the stage before reads: as many tasks write to this one's exchange. Of no matter to the first stage. */
   readonly upstreamPartitions: number;
-  /** The same of each of several inputs, for the stage that has them all; absent for jobs of one. */
+  /** As many tasks of each of several inputs, and of the stage whose results meet them (`upstreamsOf`), write to the exchange that the stage reads; absent for jobs of one. */
   readonly upstreams?: readonly number[];
   /** Partitions of the exchange that the stage writes. Of no matter to the last. */
   readonly downstreamPartitions: number;

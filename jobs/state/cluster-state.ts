@@ -11,6 +11,7 @@ import { clusterRegistry } from '../runtime/cluster/cluster-registry.ts';
 import { topicOf } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { openStageDecoder } from '../runtime/stage-decoder.ts';
+import { upstreamsOf } from '../runtime/stage-upstreams.ts';
 import { keepsState, planStages, type Stage } from '../runtime/stages.ts';
 import type { ClusterStore } from './cluster-stages.ts';
 import { jobOperators } from './job-operators.ts';
@@ -30,7 +31,7 @@ interface StoredTask {
   readonly partition: number;
   /** Partitions of the topic that the stage before reads. */
   readonly upstreamPartitions: number;
-  /** The same of each of the job's inputs. */
+  /** See `upstreamsOf`. */
   readonly upstreams: readonly number[];
   readonly offset: number;
   readonly note: CommitNote;
@@ -144,12 +145,19 @@ async function fromLog(
 /** The tasks of a job that have state. @throws {SluiceError} `STATE_NONE` */
 async function storedTasks(job: CheckedJob, redis: RedisClient): Promise<readonly StoredTask[]> {
   const tasks: StoredTask[] = [];
-  const upstreams: number[] = [];
+  const stages = planStages(job);
+  const nameOf = ({ suffix }: Stage): string => `${job.app}.${job.name}${suffix}`;
+  const counts = new Map<Stage, number>();
+  for (const stage of stages) {
+    counts.set(stage, (await recordedPartitions(redis, nameOf(stage), topicOf(job, stage), null)) ?? 0);
+  }
+  const partitionsOf = (stage: Stage): number => counts.get(stage) ?? 0;
   let upstreamPartitions = 1;
-  for (const stage of planStages(job)) {
-    const name = `${job.app}.${job.name}${stage.suffix}`;
+  for (const stage of stages) {
+    const name = nameOf(stage);
     const topic = topicOf(job, stage);
-    const partitions = (await recordedPartitions(redis, name, topic, null)) ?? 0;
+    const partitions = partitionsOf(stage);
+    const upstreams = upstreamsOf(stages, stage, partitionsOf);
     for (let partition = 0; partition < partitions; partition++) {
       const task = `${name}.${topic}-${partition}`;
       const { offset, metadata } = await readTaskHeader(redis, task);
@@ -158,7 +166,6 @@ async function storedTasks(job: CheckedJob, redis: RedisClient): Promise<readonl
       tasks.push({ task, stage, topic, partition, upstreamPartitions, upstreams, offset, note });
     }
     upstreamPartitions = partitions;
-    if (stage.input === 'source') upstreams.push(partitions);
   }
   if (tasks.length > 0) return tasks;
   throw new SluiceError(

@@ -66,8 +66,8 @@ export function numbered(records: RecordBatch, numbers: ArrivalNumbers): RecordB
   return { ...records, offsets: records.offsets.map((_, row) => (isMark(records, row) ? mark-- : next++)) };
 }
 
-/** Under which id the numbers of an operator's results are kept. */
-function arrivalsIdOf(operatorId: string): string {
+/** Under which id the numbers of an operator's results are kept. Called by whoever lists what keeps state. */
+export function arrivalsIdOf(operatorId: string): string {
   return `${operatorId}-arrivals`;
 }
 
