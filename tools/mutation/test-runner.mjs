@@ -10,9 +10,9 @@ const USERS = {
   'operators/keyed': ['operators/pattern', 'operators/process', 'operators/sessionise'],
   'operators/stateful': ['operators/dedupe', 'operators/window'],
 };
-/** Tests that take seconds and look at one property of numbers, behind much that other tests look at too: each mutant would wait for them. */
+/** Tests that take seconds and look at one property of numbers, behind much that other tests look at too: each mutant would wait for them. And those that look for a stream which breaks a law: few runs find none. */
 const LEFT_OUT =
-  /a million updates of one key|within four standard errors of|a table of all results that has grown|every (row|pane) the watermark has passed|a hundred thousand records/;
+  /a million updates of one key|within four standard errors of|a table of all results that has grown|every (row|pane) the watermark has passed|a hundred thousand records|does not hold, since/;
 const NEEDS_A_SERVICE = /\.(clickhouse|kafka|redis)\.test\.ts$/;
 
 /** Where the code that Stryker has instrumented counts, and finds out which mutant it is. */
