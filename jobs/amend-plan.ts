@@ -7,4 +7,6 @@ export interface AmendPlan {
   readonly topic: string;
   readonly format: MessageFormat;
   readonly definition: AmendDefinition;
+  /** Whether the job's model scores the features before and after. */
+  readonly scores: 'before and after' | 'none';
 }

@@ -10,6 +10,7 @@ export interface AmendPart {
   readonly tolerance: Tolerance | { readonly of: Readonly<Record<string, Tolerance>> };
   readonly within: number;
   readonly maxRecordsPerKey?: number | undefined;
+  readonly rescore?: boolean | undefined;
 }
 
 const share = z
@@ -33,6 +34,9 @@ export const amendPart: z.ZodType<AmendPart> = z.strictObject({
   }),
   within: durationText('positive').meta({
     description: 'how far behind the watermark, in event time, decisions are watched',
+  }),
+  rescore: z.boolean().optional().meta({
+    description: "whether the job's model scores the features before and after; the amendment then has both scores",
   }),
   maxRecordsPerKey: z.int().min(1).optional().meta({
     description:

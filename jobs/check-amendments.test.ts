@@ -242,10 +242,19 @@ describe('the check of amendments', () => {
       'the topic "answers" is already written by this job',
     );
     expect(await problems(['topic: corrections', 'topic: payments'])).toContain('already read by this job');
+    expect(await problems(['within: 1d', 'within: 1d\n  rescore: true'])).toBe(
+      '12:3: this job has no model to score with; "score", or no "rescore"',
+    );
+    const scored = await load(
+      `${sound}score: { model: fraud@champion }\n`.replace('within: 1d', 'within: 1d\n  rescore: true'),
+    );
+    expect(scored.amendments?.definition.carried).toEqual(['amount']);
+    expect(explainJob(scored, 'text', null)).toContain('  scores the features that were told and those that are known');
     expect(await problems(['within: 1d', 'within: 1d\n  maxRecordsPerKey: 0'])).toContain('"maxRecordsPerKey" is 0');
     const across = 'entity: terminal\nfeatures:\n  large_1h: { count: true, where: ratio > 2, over: 1h }\n';
     const outcome = await loadFiles({
-      ...{ 'jobs/job.yaml': sound.replace('within: 1d', 'within: 1d\n  maxRecordsPerKey: 9'), ...files },
+      ...files,
+      'jobs/job.yaml': sound.replace('within: 1d', 'within: 1d\n  maxRecordsPerKey: 9'),
       'features/terminal.yaml': across,
     });
     expect(outcome.ok ? [] : outcome.diagnostics.map(({ line, message }) => [line, message])).toEqual([

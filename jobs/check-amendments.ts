@@ -48,6 +48,13 @@ export function checkAmendments(
     const message = 'amendments need the times at which a log took its records, and an order in which they came';
     report(['amendments'], { message, expected: 'a job of one source that is a topic' });
   }
+  const rescores = amendments.rescore === true;
+  if (rescores && parts.score === undefined) {
+    report(['amendments', 'rescore'], {
+      message: 'this job has no model to score with',
+      expected: '"score", or no "rescore"',
+    });
+  }
   if (features === null || source === null || source.kind !== 'topic') return null;
   const rolling = features.features.flatMap((feature) => (feature.kind === 'rolling' ? [feature] : []));
   if (rolling.length === 0) {
@@ -78,9 +85,17 @@ export function checkAmendments(
     withinMs: amendments.within,
     steps: features.steps,
     closedBy: rolling.every((feature) => feature.key.includes(key)) ? ('partition' as const) : ('query' as const),
+    ...(rescores ? { carried: Object.freeze(carriedFields(features)) } : {}),
     ...(amendments.maxRecordsPerKey === undefined ? {} : { maxRecordsPerKey: amendments.maxRecordsPerKey }),
   });
-  return Object.freeze({ topic: amendments.topic, format: amendments.format ?? 'json', definition });
+  const { topic, format = 'json' } = amendments;
+  return Object.freeze({ topic, format, definition, scores: rescores ? 'before and after' : 'none' });
+}
+
+/** The record's own fields that a model may read, as `modelColumns` has it of features. */
+function carriedFields({ inputSchema }: FeaturePlan): readonly string[] {
+  const numbers = inputSchema.fields.filter(({ type }) => type !== 'string' && type !== 'timestamp');
+  return numbers.map(({ name }) => name);
 }
 
 /** The columns whose deviation counts: all, or those of the features that are named. */

@@ -17,6 +17,8 @@ export interface AmendDescription {
   readonly watched: readonly WatchedColumn[];
   /** Whether every feature is watched. */
   readonly watchesAll: boolean;
+  /** Whether the job's model scores the features before and after. */
+  readonly scores: 'before and after' | 'none';
   /** How many records of each key are kept at most; `null` for as many as there are. */
   readonly maxRecordsPerKey: number | null;
   /** Of the stored state, for each record that is kept, without texts. */
@@ -30,7 +32,7 @@ const numberBytes = 8;
 /** Describes a job's amendments; nothing for a job that has none. */
 export function describeAmendments({ amendments, features }: CheckedJob): readonly AmendDescription[] {
   if (amendments === null) return [];
-  const { topic, format, definition } = amendments;
+  const { topic, format, definition, scores } = amendments;
   const { operatorId: id, withinMs, closedBy, watched, maxRecordsPerKey = null } = definition;
   const { keepsMs, numbers, texts } = layOutAmend(definition, features.inputSchema);
   const perRecord = headBytes + numbers * numberBytes;
@@ -47,6 +49,7 @@ export function describeAmendments({ amendments, features }: CheckedJob): readon
       closedBy,
       watched,
       watchesAll,
+      scores,
       maxRecordsPerKey,
       bytes: { perRecord, formula: `records × (${perRecord}${textBytes}), and the values as told, where they differ` },
     },
@@ -55,7 +58,8 @@ export function describeAmendments({ amendments, features }: CheckedJob): readon
 
 /** The lines of `explain` about amendments. */
 export function amendLines(description: AmendDescription): readonly string[] {
-  const { id, topic, format, withinMs, keepsMs, closedBy, watched, watchesAll, maxRecordsPerKey, bytes } = description;
+  const { id, topic, format, withinMs, keepsMs, closedBy, watched, watchesAll, scores, maxRecordsPerKey, bytes } =
+    description;
   const texts = watched.map(({ column, tolerance }) => ({ column, by: toleranceText(tolerance) }));
   const same = texts.every(({ by }) => by === texts[0]?.by);
   const which =
@@ -68,6 +72,9 @@ export function amendLines(description: AmendDescription): readonly string[] {
     `  tells a decision anew, to the topic ${topic}, ${format}, when a late record has moved ${which}`,
     `  watches decisions for ${formatDuration(withinMs)} behind ${whose}`,
     ...(closedBy === 'query' ? [`  needs --profile local: records of one entity come from several partitions`] : []),
+    ...(scores === 'none'
+      ? []
+      : ['  scores the features that were told and those that are known, with the model at hand']),
     `  state  ${bytes.perRecord} bytes + texts, for each record of the last ${formatDuration(keepsMs)}, all of it in memory`,
     ...(maxRecordsPerKey === null
       ? []

@@ -81,10 +81,11 @@ function meaningOfPattern({ definition, rules }: PatternPlan): unknown {
 
 /** What of amendments decides their state, and which there are; the features are in the digest already. */
 function meaningOfAmendments({ definition }: AmendPlan): unknown {
-  const { operatorId, identity, withinMs, watched, closedBy, maxRecordsPerKey } = definition;
+  const { operatorId, identity, withinMs, watched, closedBy, maxRecordsPerKey, carried } = definition;
   const bound = maxRecordsPerKey === undefined ? [] : [maxRecordsPerKey];
+  const further = carried === undefined ? [] : [carried];
   const tolerances = watched.map(({ column, tolerance }) => [column, Object.entries(tolerance).sort(byName)] as const);
-  return [operatorId, identity, withinMs, tolerances.toSorted(byName), closedBy, ...bound];
+  return [operatorId, identity, withinMs, tolerances.toSorted(byName), closedBy, ...bound, ...further];
 }
 
 function byName([a]: readonly [string, ...unknown[]], [b]: readonly [string, ...unknown[]]): number {

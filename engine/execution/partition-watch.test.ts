@@ -119,6 +119,8 @@ describe('a query whose partitions are aligned', () => {
     add(broker, 1, 5_000, 6_000, 7_000);
     await using running = start(broker);
     await expect.poll(() => running.query.totals.pausedPartitions, patience).toBe(1);
+    // It is paused as soon as it has been read, and what was read is committed a little later.
+    await expect.poll(() => committed(broker).size, patience).toBe(2);
     expect([...committed(broker)]).toEqual([
       [0, 1],
       [1, 1],

@@ -66,6 +66,8 @@ export interface QueryDefinition {
    * without it they are dropped, and counted.
    */
   encodeLate?(late: RecordBatch): Outputs;
+  /** Starts scoring what was said anew of records that were answered before, which then goes to `encodeAmended`. Absent where nothing of it is scored. */
+  scoreAmended?(amended: RecordBatch): Promise<RecordBatch>;
   /** Writes what was said anew of records that were answered before, for a topic of its own. Called for batches that have some; a query whose section amends has it. */
   encodeAmended?(amended: RecordBatch): Outputs;
   /** Writes dead letters as messages. Called for batches that have some; throws where the job's policy is to fail. */

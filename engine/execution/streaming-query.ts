@@ -1,30 +1,30 @@
 import { strict as assert } from 'node:assert';
 import { concatMap, lastValueFrom, map, Observable, of, Subject, type Subscriber } from 'rxjs';
-import { addLedgers, emptyLedger, isBalanced, type LedgerCounts } from '../observability/ledger.ts';
+import { addLedgers, emptyLedger, type LedgerCounts } from '../observability/ledger.ts';
 import { LatencyHistogram } from '../observability/latency-histogram.ts';
 import { recordLatency } from '../observability/record-latency.ts';
 import type { DeadLetter } from '../record/dead-letter.ts';
 import type { MessageBatch } from '../record/message-batch.ts';
-import { COMPACTED, LATE, MARK, type RecordBatch } from '../record/record-batch.ts';
+import { COMPACTED, MARK, type RecordBatch } from '../record/record-batch.ts';
 import type { Decoder } from '../serde/decoder.ts';
 import type { PartitionOffset, PartitionRange, Polled } from '../source/source.ts';
 import { nonePaused } from '../time/alignment.ts';
 import type { Clock } from '../time/clock.ts';
 import { stampWatermarks } from '../time/stamp-watermarks.ts';
 import type { OffsetRange, StateFlush } from './commit-log.ts';
+import { encodeFlight, type Encoded, type Settled } from './encode-flight.ts';
 import type { Flight } from './flight.ts';
 import { decodeParts } from './decode-parts.ts';
 import { idleBatch, idleForOthers, idlePartitions } from './idle-batch.ts';
 import { positionsOf, takeRanges } from './offset-ranges.ts';
 import { PacedReader } from './paced-reader.ts';
 import { PartitionWatch } from './partition-watch.ts';
-import type { Outputs, QueryDefinition, Scored } from './query-definition.ts';
+import type { QueryDefinition } from './query-definition.ts';
 import { recover, type Recovered } from './recover.ts';
 import { countFlagged } from './count-flagged.ts';
 import { retryTransient, type RetryListener } from './retry-transient.ts';
 import { needsFlush, runSection, takeState, tellStored } from './section.ts';
 import { waitingDecoder } from './waiting-decoder.ts';
-import { withBytes } from './whole-letters.ts';
 
 /**
  * When a query ends by itself. `realtime`: never, batches start as soon as there is something. `availableNow`: once all that was there at its
@@ -74,16 +74,6 @@ type Retry = <T>(call: () => Promise<T>) => Promise<T>;
 
 /** What a batch comes of: what was polled, or that partitions were found idle while nothing came. */
 type Arrived = Polled | { readonly kind: 'idle'; readonly ranges: readonly OffsetRange[] };
-
-/** Outputs of a batch that is ready to commit. */
-interface Encoded {
-  readonly flight: Flight;
-  readonly outputs: readonly MessageBatch[];
-  /** How many records are published. */
-  readonly answered: number;
-  /** How many that were answered before are told anew. */
-  readonly amended: number;
-}
 
 /**
  * One running query: reads, computes, scores and commits batch after batch (exactly-once, "A batch"). Batches are pulled: the next is read when
@@ -173,8 +163,14 @@ export class StreamingQuery {
         concatMap((opened) => opened),
         concatMap((flight) => this.#operate(flight, task)),
         // Scoring starts here, as soon as the operators are done with the batch, and is awaited below, in order.
-        map((flight) => ({ flight, scoring: settled(this.#query.score(flight.records)) })),
-        concatMap(async ({ flight, scoring }) => this.#encode(flight, await scoring)),
+        map((flight) => ({
+          flight,
+          scoring: settled(this.#query.score(flight.records)),
+          rescoring: this.#rescore(flight),
+        })),
+        concatMap(async ({ flight, scoring, rescoring }) => {
+          return encodeFlight(this.#query, flight, await scoring, rescoring === null ? flight : await rescoring);
+        }),
         concatMap((encoded) => this.#commit(encoded, task, retry)),
       );
       await lastValueFrom(done, { defaultValue: undefined });
@@ -341,43 +337,10 @@ export class StreamingQuery {
     return { writes };
   }
 
-  #encode(flight: Flight, scored: Scored | { readonly error: unknown }): Encoded {
-    if ('error' in scored) throw scored.error;
-    const { messages, deadLetters: unwritten } = this.#query.encode(scored.records);
-    const { absorbed } = flight;
-    const late =
-      absorbed === null || absorbed.late.rowCount === 0 ? undefined : this.#query.encodeLate?.(absorbed.late);
-    const amended = this.#encodeAmended(flight);
-    const fromOutputs = [...(absorbed?.spoiled ?? []), ...scored.deadLetters, ...unwritten];
-    const deadLetters = withBytes(
-      [...flight.deadLetters, ...fromOutputs, ...(late?.deadLetters ?? []), ...amended.deadLetters],
-      flight.messages,
-    );
-    const outputs = [
-      ...messages,
-      ...(late?.messages ?? []),
-      ...amended.messages,
-      ...(deadLetters.length > 0 ? [this.#query.encodeDeadLetters(deadLetters)] : []),
-    ];
-    const answered = scored.records.rowCount - unwritten.length;
-    const lateCount = absorbed?.late.rowCount ?? countFlagged(scored.records, LATE);
-    const ledger = {
-      ...flight.ledger,
-      late: lateCount,
-      scored: absorbed?.taken ?? answered - lateCount,
-      // Where outputs are records of their own, one that cannot be written leaves the records behind it counted as taken.
-      deadLettered: flight.deadLetters.length + (absorbed === null ? fromOutputs.length : 0),
-    };
-    assert(isBalanced(ledger), `every record read must be accounted for: ${JSON.stringify(ledger)}`);
-    const told = amended.messages.reduce((count, { messageCount }) => count + messageCount, 0);
-    return { flight: { ...flight, records: scored.records, deadLetters, ledger }, outputs, answered, amended: told };
-  }
-
-  #encodeAmended({ amended }: Flight): Outputs {
-    if (amended === null || amended === undefined) return { messages: [], deadLetters: [] };
-    const encoded = this.#query.encodeAmended?.(amended);
-    assert(encoded !== undefined, 'a query whose operators amend records says where to');
-    return encoded;
+  /** Starts scoring what a batch brought out anew; `null` where nothing of it is scored. */
+  #rescore({ amended }: Flight): Promise<Settled<Pick<Flight, 'amended'>>> | null {
+    if (amended === null || amended === undefined || this.#query.scoreAmended === undefined) return null;
+    return settled(this.#query.scoreAmended(amended).then((rescored) => ({ amended: rescored })));
   }
 
   /** Writes the state when no batch is in flight: at the end of a run that ends well, and when nothing comes. */
@@ -423,6 +386,6 @@ export class StreamingQuery {
 }
 
 /** A promise that never rejects, for one that is awaited only later: an error that came before would end the process as unhandled. */
-function settled<T>(promise: Promise<T>): Promise<T | { readonly error: unknown }> {
+function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
   return promise.catch((error: unknown) => ({ error }));
 }

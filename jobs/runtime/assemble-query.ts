@@ -22,6 +22,7 @@ import { branchEncoders } from './branch-encoder.ts';
 import { inTheirInputs, underOwnPositions, watermarkRule } from './input-positions.ts';
 import { partitionRules } from './partition-rules.ts';
 import { openSection } from './open-section.ts';
+import { rescoreAmended } from './rescore-amended.ts';
 
 /** A message without a timestamp of its own. */
 const stampedByTheLog = -1;
@@ -72,6 +73,9 @@ export function assembleQuery(job: CheckedJob, parts: QueryParts): QueryDefiniti
     ...(lateEncoder === null
       ? {}
       : { encodeLate: (late: RecordBatch) => encodeWith(job, [lateEncoder], parts.input, late) }),
+    ...(model === null || job.amendments?.scores !== 'before and after'
+      ? {}
+      : { scoreAmended: rescoreAmended(job.amendments.definition, model) }),
     ...(amendEncoder === null
       ? {}
       : { encodeAmended: (amended: RecordBatch) => encodeWith(job, [amendEncoder], parts.input, amended) }),

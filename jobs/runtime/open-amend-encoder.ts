@@ -10,6 +10,7 @@ import {
 } from '../../operators/amend/amendment-rows.ts';
 import type { AmendPlan } from '../amend-plan.ts';
 import type { CheckedJob } from '../checked-job.ts';
+import { rescoredBy, rescoredSchema, scoreNames } from './rescore-amended.ts';
 import { openTopicEncoder } from './open-outputs.ts';
 
 const amendmentRecord: AvroRecordName = {
@@ -31,15 +32,17 @@ export async function openAmendEncoder(
   registry: SchemaRegistry,
 ): Promise<Encoder | null> {
   if (amendments === null) return null;
-  const { topic, format, definition } = amendments;
-  const schema = amendmentSchema(definition, features.outputSchema);
+  const { topic, format, definition, scores } = amendments;
+  const told = amendmentSchema(definition, features.outputSchema);
+  const schema = scores === 'none' ? told : rescoredSchema(told);
   const partitioner = keyPartitioner(partitionCount);
   const options = { schema, fields: amendmentFields(amendments), topic, key: [source.key], partitioner };
   return openTopicEncoder(amendmentRecord, options, format, registry);
 }
 
-function amendmentFields({ definition: { identity, features } }: AmendPlan): readonly OutputField[] {
+function amendmentFields({ definition: { identity, features }, scores }: AmendPlan): readonly OutputField[] {
   const column = (name: string, from: string): OutputField => ({ name, value: { kind: 'column', column: from } });
+  const told = scores === 'none' ? features : [...scoreNames, ...features];
   return [
     ...identity.map((name) => column(name, name)),
     { name: 'event_time', value: { kind: 'event-time' } },
@@ -52,7 +55,8 @@ function amendmentFields({ definition: { identity, features } }: AmendPlan): rea
     column('cause.arrival_time', columns.causeTime),
     column('cause.source_partition', columns.causePartition),
     column('cause.source_offset', columns.causeOffset),
-    ...features.map((name) => column(`before.${name}`, beforeColumn(name))),
-    ...features.map((name) => column(`after.${name}`, afterColumn(name))),
+    ...(scores === 'none' ? [] : [column('model', rescoredBy.model), column('model_version', rescoredBy.version)]),
+    ...told.map((name) => column(`before.${name}`, beforeColumn(name))),
+    ...told.map((name) => column(`after.${name}`, afterColumn(name))),
   ];
 }

@@ -167,8 +167,8 @@ function madeBy(step: StepAgain | undefined): readonly number[] {
 
 /** The fields that are read or name a decision, in the record's order, then what the steps make. */
 function keptColumns(definition: AmendDefinition, input: Schema, output: Schema): readonly KeptColumn[] {
-  const { steps, identity, key } = definition;
-  const wanted = new Set<string>([...identity, ...key]);
+  const { steps, identity, key, carried = [] } = definition;
+  const wanted = new Set<string>([...identity, ...key, ...carried]);
   for (const step of steps) {
     if (step.kind === 'derive') {
       for (const { expression } of step.columns) expression.reads.forEach((name) => wanted.add(name));

@@ -25,6 +25,9 @@ export const beforeColumn = (feature: string): string => `(before) ${feature}`;
 /** The column that holds it as it is now. */
 export const afterColumn = (feature: string): string => `(after) ${feature}`;
 
+/** The column that holds a field of the decision's record. */
+export const recordColumn = (field: string): string => `(record) ${field}`;
+
 const ownFields: readonly Field[] = [
   { name: amendmentColumns.decisionTime, type: 'timestamp', presence: 'optional' },
   { name: amendmentColumns.revision, type: 'long', presence: 'required' },
@@ -36,14 +39,20 @@ const ownFields: readonly Field[] = [
 ];
 
 /** The schema of a definition's amendments: positions and event times of the batch are those of the decisions. */
-export function amendmentSchema({ identity, features }: AmendDefinition, schema: Schema): Schema {
+export function amendmentSchema({ identity, features, carried = [] }: AmendDefinition, schema: Schema): Schema {
   const named = identity.flatMap((name) => schema.field(name) ?? []);
-  const told = (nameOf: (feature: string) => string): readonly Field[] =>
-    features.flatMap((feature) => {
-      const field = schema.field(feature);
-      return field === undefined ? [] : { name: nameOf(feature), type: field.type, presence: 'optional' as const };
+  const told = (names: readonly string[], nameOf: (name: string) => string): readonly Field[] =>
+    names.flatMap((name) => {
+      const field = schema.field(name);
+      return field === undefined ? [] : { name: nameOf(name), type: field.type, presence: 'optional' as const };
     });
-  return new Schema([...named, ...ownFields, ...told(beforeColumn), ...told(afterColumn)]);
+  return new Schema([
+    ...named,
+    ...ownFields,
+    ...told(features, beforeColumn),
+    ...told(features, afterColumn),
+    ...told(carried, recordColumn),
+  ]);
 }
 
 /** The amendments of a batch, as they come. */
@@ -51,12 +60,14 @@ export class AmendmentRows {
   readonly #rows: OutputRows;
   readonly #identity: readonly KeptColumn[];
   readonly #told: readonly KeptColumn[];
+  readonly #carried: readonly KeptColumn[];
   #count = 0;
 
   constructor(definition: AmendDefinition, layout: AmendLayout, schema: Schema) {
     this.#rows = new OutputRows(schema);
     const columnOf = new Map(layout.columns.map((column) => [column.field.name, column]));
     this.#identity = definition.identity.flatMap((name) => columnOf.get(name) ?? []);
+    this.#carried = (definition.carried ?? []).flatMap((name) => columnOf.get(name) ?? []);
     this.#told = layout.told.flatMap((column) => layout.columns[column] ?? []);
   }
 
@@ -78,6 +89,7 @@ export class AmendmentRows {
       JSON.stringify(changed),
       ...this.#told.map((column) => cellOf(column, told)),
       ...this.#told.map((column) => cellOf(column, values)),
+      ...this.#carried.map((column) => cellOf(column, values)),
     ];
     this.#rows.add(cells, { partition, offset, eventTimeMs, watermarkMs, flags: 0 });
     this.#count++;
