@@ -19,6 +19,8 @@ const aggregate = (fn: RollingAggregate['function'], input: string): RollingAggr
   delayMs: 0,
   current: 'include',
   where: null,
+  n: null,
+  halfLifeMs: null,
 });
 
 /** Amounts in the first stored column, places in the second. */
