@@ -101,8 +101,17 @@ describe('what a job says of partitions that are quiet, or ahead', () => {
     const goesOn = await jobOf(counted.replace('key: shop', 'key: id'), 'delay: 0s', 'delay: 0s, advanceOnIdle: true');
     expect(partitionRules(goesOn).idle?.inputs).toEqual([{ timeoutMs: 30_000, watermark: 'goes on' }]);
     expect(partitionRules(goesOn, 0)).toEqual({});
-    expect(() => refuseAdvanceOnIdle(goesOn)).toThrow('advanceOnIdle must be false on a cluster');
-    expect(() => refuseAdvanceOnIdle(alone)).not.toThrow();
+  });
+
+  it('is refused on a cluster with sessions alone', async () => {
+    const told = await jobOf(
+      counted.replace('delay: 0s', 'delay: 0s, advanceOnIdle: true'),
+      'features',
+      'sessions: { key: shop, gap: 1m }\nfeatures',
+    );
+    expect(() => refuseAdvanceOnIdle(told)).toThrow('advanceOnIdle must be false on a cluster for a job with sessions');
+    const windows = await jobOf(counted, 'delay: 0s', 'delay: 0s, advanceOnIdle: true');
+    expect(() => refuseAdvanceOnIdle(windows)).not.toThrow();
   });
 });
 

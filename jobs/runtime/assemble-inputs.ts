@@ -24,6 +24,7 @@ import type { ChainPart } from './join-chain.ts';
 import { linkSchema, sidesOf, type JointLink } from './joint-link.ts';
 import { lateRecords } from './open-late-encoder.ts';
 import { openSection } from './open-section.ts';
+import { handedOnIdle } from './stage-idleness.ts';
 import { holdRule, type Exchange, type Stage } from './stages.ts';
 import type { StageParts } from './task-parts.ts';
 
@@ -73,6 +74,7 @@ export function inputStage(
     ...whole,
     decoder: new InputDecoder(decoder, { input: stage.origin, inputCount: length, lift, common, schema }),
     watermark: { delayMs, maxFutureSkewMs },
+    ...handedOnIdle(job, stage, output, schema),
     openSection: () => nothing,
     score: (records) => writer.score(records),
     encode: (records) => {

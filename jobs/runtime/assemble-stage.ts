@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { ArrivalDecoder, arrivedSchema } from '../../engine/exchange/arrivals.ts';
 import { ExchangeDecoder, exchangedSchema } from '../../engine/exchange/exchange-decoder.ts';
 import { passengers } from '../../engine/exchange/exchange-format.ts';
-import { passedSchema } from '../../engine/exchange/pass-watermarks.ts';
+import { PassedWatermark, passedSchema } from '../../engine/exchange/pass-watermarks.ts';
 import type { QueryDefinition, SectionStart } from '../../engine/execution/query-definition.ts';
 import type { Section } from '../../engine/execution/section.ts';
 import { columnOf, type RecordBatch } from '../../engine/record/record-batch.ts';
@@ -15,7 +15,6 @@ import { rollingFields } from '../../operators/rolling/rolling-layout.ts';
 import { explodedField } from '../../operators/select/explode.ts';
 import { sessionFields } from '../../operators/sessionise/session-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { acrossWriters } from './across-writers.ts';
 import { inputStage, jointStage, routedLate } from './assemble-inputs.ts';
 import { assembleQuery, unwrittenLetters } from './assemble-query.ts';
 import { ExchangeWriter } from './exchange-writer.ts';
@@ -23,6 +22,7 @@ import { featureSection, type SectionPlan } from './feature-section.ts';
 import { patternSection } from './pattern-section.ts';
 import type { StageParts } from './task-parts.ts';
 import { withoutState } from './without-state.ts';
+import { closedBehind, handedOnIdle, idleWriters } from './stage-idleness.ts';
 import { holdRule, keepsState, type Exchange, type Stage } from './stages.ts';
 import { windowSection } from './window-section.ts';
 
@@ -68,6 +68,7 @@ function firstStage(
     ...whole,
     decoder: new ArrivalDecoder(decoder, stage.inputSchema),
     openSection: (start, state) => featureSection(plan, start, state),
+    ...handedOnIdle(job, stage, output, sectionSchema(plan)),
     ...handingOn(job, output, stage, plan, parts, 'own'),
   };
 }
@@ -77,21 +78,25 @@ function laterStage(job: CheckedJob, stage: Stage, parts: StageParts, whole: Que
   const { output, inputSchema: columns } = stage;
   const exchange = stage.input === 'source' ? null : stage.input.topic;
   const hold = holdRule(stage, parts.upstreamPartitions);
+  const operators = closedBehind(job, stage);
   const plan: SectionPlan = {
     inputSchema: exchangedSchema(columns),
     duplicates: null,
-    sessions: stage.sessions === null ? null : acrossWriters(stage.sessions),
+    sessions: operators.sessions,
     steps: stage.steps,
     watermarks: output === 'results' ? 'kept' : 'passed-on',
   };
   const decoder: Decoder = new ExchangeDecoder({ columns, eventTimeField: job.source.eventTime.field });
+  const idle = idleWriters(job, stage);
+  let passed: PassedWatermark | null = null;
   const common: QueryDefinition = {
     ...whole,
     decoder,
     watermark: { carried: hold },
     openSection: (start, reader) => {
       const watermarks = new PartitionWatermarks(start.watermarks.entries(), hold);
-      return stageSection(stage, plan, { ...start, watermarks, hold }, reader);
+      passed = new PassedWatermark(watermarks.copy(), idle);
+      return stageSection(operators, { ...plan, passed }, { ...start, watermarks, hold }, reader);
     },
     // The bytes at a position of the job's input are not here, and those at the same position of the exchange are another record's.
     encodeDeadLetters: (letters) =>
@@ -108,18 +113,18 @@ function laterStage(job: CheckedJob, stage: Stage, parts: StageParts, whole: Que
   if (output === 'results') {
     return { ...common, score: (records) => whole.score(resultsOf(records, job.features.outputSchema)) };
   }
-  return { ...common, ...handingOn(job, output, stage, plan, parts, parts.partition) };
+  return { ...common, ...handingOn(job, output, stage, plan, parts, parts.partition, () => passed?.ms ?? -Infinity) };
 }
 
 /** What a stage that reads an exchange does with its records. */
 function stageSection(
-  { windows, pattern }: Stage,
+  { windows, pattern }: Pick<Stage, 'windows' | 'pattern'>,
   plan: SectionPlan,
   start: SectionStart,
   state: StateReader,
 ): Section {
-  if (windows !== null) return windowSection(plan, acrossWriters(windows), start, state);
-  if (pattern !== null) return patternSection(plan, acrossWriters(pattern), start, state);
+  if (windows !== null) return windowSection(plan, windows, start, state);
+  if (pattern !== null) return patternSection(plan, pattern, start, state);
   return featureSection(plan, start, state);
 }
 
@@ -131,6 +136,7 @@ function handingOn(
   plan: SectionPlan,
   { downstreamPartitions: partitionCount, input }: StageParts,
   writer: number | 'own',
+  passedMs?: () => number,
 ): Pick<QueryDefinition, 'score' | 'encode'> {
   const { field: eventTimeField, delayMs } = job.source.eventTime;
   const to = new ExchangeWriter(output, {
@@ -140,6 +146,7 @@ function handingOn(
     writer,
     eventTimeField,
     delayMs: stage.input === 'source' ? delayMs : null,
+    ...(passedMs === undefined ? {} : { passedMs }),
   });
   return {
     score: (records) => to.score(records),

@@ -20,6 +20,8 @@ export interface ExchangeWriterOptions extends Pick<ExchangeEncoderOptions, 'sch
   /** See `ExchangeMarksOptions`. */
   readonly eventTimeField: string;
   readonly delayMs: number | null;
+  /** What a task has passed that reads an exchange, as of the end of the batch that was last through its operators, where that may move on without a record. */
+  passedMs?(): number;
 }
 
 const asTheyAre: Renumbered = (batch) => batch;
@@ -38,10 +40,12 @@ export class ExchangeWriter {
   readonly #told = new WeakMap<RecordBatch, Told>();
   /** A task that reads the job's input says itself that it is idle; one that reads an exchange is told so of others. */
   readonly #readsInput: boolean;
+  readonly #passedMs: () => number;
 
   constructor({ topic, key, spread, waits }: Exchange, options: ExchangeWriterOptions) {
     const common = { ...options, topic, key };
     this.#readsInput = options.delayMs !== null;
+    this.#passedMs = () => options.passedMs?.() ?? -Infinity;
     this.#encoders =
       spread === 'by key'
         ? [new ExchangeEncoder(common)]
@@ -54,10 +58,12 @@ export class ExchangeWriter {
     this.#marks = waits === 'nothing' || spread === 'everywhere' ? null : new ExchangeMarks({ ...common, kept });
   }
 
-  /** In the place of a model: takes the marks out that the stage was given itself. */
+  /** In the place of a model: takes the marks out that the stage was given itself. Called with each batch as it leaves the operators, before the next one enters them. */
   score(whole: RecordBatch): ReturnType<QueryDefinition['score']> {
     const records = withoutMarks(whole);
-    if (this.#marks !== null) this.#told.set(records, { passedMs: this.#marks.passedMs(whole), whole });
+    if (this.#marks !== null) {
+      this.#told.set(records, { passedMs: Math.max(this.#marks.passedMs(whole), this.#passedMs()), whole });
+    }
     return Promise.resolve({ records, deadLetters: [] });
   }
 

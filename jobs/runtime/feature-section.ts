@@ -1,5 +1,5 @@
 import { map as mapBatches } from 'rxjs';
-import { passWatermarks, passedSchema } from '../../engine/exchange/pass-watermarks.ts';
+import { PassedWatermark, passedSchema } from '../../engine/exchange/pass-watermarks.ts';
 import type { Section, SectionStep } from '../../engine/execution/section.ts';
 import type { SectionStart } from '../../engine/execution/query-definition.ts';
 import type { Schema } from '../../engine/record/schema.ts';
@@ -37,8 +37,10 @@ export interface SectionPlan {
   /** Absent for none. */
   readonly sessions?: SessionsPlan | null;
   readonly steps: readonly FeatureStep[];
-  /** Whether records carry on what the writers to this task have passed; see `passWatermarks`. */
+  /** Whether records carry on what the writers to this task have passed. */
   readonly watermarks: 'kept' | 'passed-on';
+  /** What notes that, of this acquisition of the task; absent where nothing of the clock goes on with it. */
+  readonly passed?: PassedWatermark;
 }
 
 /** A whole job in one section, as where one process has all of its partitions. */
@@ -57,7 +59,8 @@ export function featureSection(plan: SectionPlan, start: SectionStart, state: St
   const logics: StatefulLogic[] = [];
   let schema = plan.inputSchema;
   if (plan.watermarks === 'passed-on') {
-    steps.push({ operator: passWatermarks(schema, start.watermarks.copy()), fate: 'keeps' });
+    const passed = plan.passed ?? new PassedWatermark(start.watermarks.copy(), 'waited for');
+    steps.push({ operator: passed.note(schema), fate: 'keeps' });
     schema = passedSchema(schema);
   }
   if (plan.duplicates !== null) {

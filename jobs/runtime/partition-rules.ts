@@ -23,8 +23,8 @@ export function partitionRules(job: CheckedJob, partition?: number): Pick<QueryD
   return { idle: { inputs: idle, schema }, ...(isAligned ? { alignment: { inputs: alignment } } : {}) };
 }
 
-/** Of each input, in the order of their numbers; `null` for a table, which waits for nothing and holds nothing back. */
-function eventTimesOf({ source }: CheckedJob): readonly (EventTimeDefinition | null)[] {
+/** Of each input, in the order of their numbers; `null` for a table, which waits for nothing and holds nothing back. Called where a query is made. */
+export function eventTimesOf({ source }: CheckedJob): readonly (EventTimeDefinition | null)[] {
   if (source.kind !== 'inputs') return [source.eventTime];
   const { inputs, enriched } = source.plan;
   const tables = enriched?.definitions.length ?? 0;
@@ -44,13 +44,17 @@ function goesOn(job: CheckedJob): boolean {
   return eventTimesOf(job).some((time) => time?.advanceOnIdle === true) && waitsFor(job, 'any');
 }
 
-/** A cluster records no decision of a clock, and so must not take one. Called before anything is opened. @throws {SluiceError} `ADVANCE_ON_IDLE_ON_CLUSTER` */
+/**
+ * On a cluster what a clock decides is recorded in exchanges, and those in front of sessions and features have no room for it: their readers would take a mark for a record. Called before anything is opened.
+ *
+ * @throws {SluiceError} `ADVANCE_ON_IDLE_ON_CLUSTER` for a job with sessions.
+ */
 export function refuseAdvanceOnIdle(job: CheckedJob): void {
-  if (!goesOn(job)) return;
+  if (!goesOn(job) || job.sessions === null) return;
   const { name } = job;
   throw new SluiceError(
     'ADVANCE_ON_IDLE_ON_CLUSTER',
-    `advanceOnIdle must be false on a cluster, where what a clock decides is not recorded yet; job ${name} has it: leave it out, or run the job with --profile local`,
+    `advanceOnIdle must be false on a cluster for a job with sessions, which a clock would have forgotten there without a record of it; job ${name} has it: leave it out, or run the job with --profile local`,
     { fields: { job: name } },
   );
 }

@@ -27,8 +27,18 @@ function covers(operatorKey: readonly string[], key: readonly string[]): boolean
 }
 
 /**
+ * Whether windows or a pattern of records that are together in the input have a stage of their own nevertheless, behind an exchange, in which what a clock says of an idle partition is recorded: a replay of
+ * the input would not find it (ADR 0048).
+ */
+export function isClockApart({ source, windows, pattern }: CheckedJob): boolean {
+  const operator = windows ?? pattern;
+  if (source.kind !== 'topic' || source.eventTime.advanceOnIdle !== true || operator === null) return false;
+  return operator.definition.closedBy === 'partition';
+}
+
+/**
  * Splits what a job does with the records of its source into parts, one for every change of key, in the order in which a record goes through them: sessions, features, windows or the pattern. The
- * first part has the source's key, and may do nothing. A table of all windows (`complete`) is one table, and windows of all records are of one key, so they have one partition.
+ * first part has the source's key, and may do nothing, as it does where a clock moves what is behind it. A table of all windows (`complete`) is one table, and windows of all records are of one key, so they have one partition.
  */
 export function stageParts(job: CheckedJob): readonly StagePart[] {
   const { source, schema, records, sessions, features, windows, pattern, outputMode } = job;
@@ -52,7 +62,13 @@ export function stageParts(job: CheckedJob): readonly StagePart[] {
   const steps = windows?.steps ?? [];
   const { key: operatorKey } = operator.definition;
   if (covers(operatorKey, last.key) && !isOneTable) {
-    return [...parts.slice(0, -1), { ...last, steps: [...last.steps, ...steps], windows, pattern }];
+    const whole = { ...last, steps: [...last.steps, ...steps], windows, pattern };
+    if (parts.length > 1 || !isClockApart(job)) return [...parts.slice(0, -1), whole];
+    const inputSchema = records?.outputSchema ?? schema;
+    return [
+      { ...nothing, key: last.key, inputSchema: schema, passes: inputSchema },
+      { ...whole, inputSchema },
+    ];
   }
   const { passes } = last;
   const partitions = isOneTable ? 1 : null;

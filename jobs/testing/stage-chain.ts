@@ -2,6 +2,8 @@ import { strict as assert } from 'node:assert';
 import { lastValueFrom, of } from 'rxjs';
 import type { CommitLog } from '../../engine/execution/commit-log.ts';
 import type { QueryDefinition } from '../../engine/execution/query-definition.ts';
+import { decodeParts } from '../../engine/execution/decode-parts.ts';
+import { idleBatch, idleForOthers } from '../../engine/execution/idle-batch.ts';
 import { runSection, takeState, type Section } from '../../engine/execution/section.ts';
 import type { DeadLetter } from '../../engine/record/dead-letter.ts';
 import { messageKey, messageValue, type MessageBatch } from '../../engine/record/message-batch.ts';
@@ -72,12 +74,15 @@ interface Standing {
   readonly watermarks: readonly PartitionWatermark[];
 }
 
-/** What came of a batch. */
+/** What came of a part of a batch. */
 interface Computed {
   readonly records: RecordBatch;
   readonly late: RecordBatch | null;
   readonly deadLetters: readonly DeadLetter[];
 }
+
+/** What is done with each part as it leaves the operators. */
+type Use = (part: Computed) => Promise<void>;
 
 /**
  * One task of a stage over logs in memory, batch by batch, by the rules of the batch loop: decode, watermarks, operators, scores, messages. Its state is
@@ -112,15 +117,17 @@ export class TaskUnderTest {
   /** Reads up to so many messages and appends what comes of them. */
   async work(maxRecords: number): Promise<void> {
     const to = Math.min(this.#offset + maxRecords, this.#offset + this.lag);
-    const { records, late, deadLetters } = await this.#compute(this.#offset, to);
-    const scored = await this.#query.score(records);
-    const { messages, deadLetters: unwritten } = this.#query.encode(scored.records);
-    const routed = late === null || late.rowCount === 0 ? [] : (this.#query.encodeLate?.(late).messages ?? []);
-    for (const output of [...messages, ...routed]) this.#log.append(output);
-    const letters = [...deadLetters, ...scored.deadLetters, ...unwritten];
-    this.deadLetters.push(...letters);
-    if (letters.length > 0) this.#log.append(this.#query.encodeDeadLetters(letters));
+    await this.#compute(this.#offset, to, (part) => this.#publish(part));
     this.#offset = to;
+  }
+
+  /** Says to the next stage that its partition is idle, for a task that reads an input. @param idleForMs how far the clock moves its watermark on; 0 where that stays. */
+  async goIdle(idleForMs: number): Promise<void> {
+    const { idle } = this.#query;
+    assert(idle?.heardBy !== undefined, 'somebody behind an exchange waits for it');
+    const range = { partition: this.#partition, from: this.#offset, to: this.#offset, idleForMs };
+    const records = idleBatch(idle.schema, idleForOthers([range], this.#watermarks));
+    await this.#publish({ records, late: null, deadLetters: [] });
   }
 
   /** Stores its state. */
@@ -141,7 +148,7 @@ export class TaskUnderTest {
     this.#offset = this.#stored?.offset ?? 0;
     this.#watermarks = new PartitionWatermarks(this.#stored?.watermarks ?? []);
     this.#section = this.#open();
-    await this.#compute(this.#offset, committed);
+    await this.#compute(this.#offset, committed, () => Promise.resolve());
     this.#offset = committed;
   }
 
@@ -163,14 +170,25 @@ export class TaskUnderTest {
     return this.#query.openSection({ state, watermarks: this.#watermarks.copy() }, reader);
   }
 
-  async #compute(from: number, to: number): Promise<Computed> {
+  async #publish({ records, late, deadLetters }: Computed): Promise<void> {
+    const scored = await this.#query.score(records);
+    const { messages, deadLetters: unwritten } = this.#query.encode(scored.records);
+    const routed = late === null || late.rowCount === 0 ? [] : (this.#query.encodeLate?.(late).messages ?? []);
+    for (const output of [...messages, ...routed]) this.#log.append(output);
+    const letters = [...deadLetters, ...scored.deadLetters, ...unwritten];
+    this.deadLetters.push(...letters);
+    if (letters.length > 0) this.#log.append(this.#query.encodeDeadLetters(letters));
+  }
+
+  async #compute(from: number, to: number, use: Use): Promise<void> {
     const { decoder, watermark } = this.#query;
     assert(decoder !== null, 'tasks read messages');
     const messages = this.#log.batch(this.#topic, this.#partition, from, to);
     await decoder.prepare(messages);
-    const { records, deadLetters } = decoder.decode(messages);
-    stampWatermarks(records, messages, this.#watermarks, watermark);
-    const result = await lastValueFrom(of(records).pipe(runSection(this.#section)));
-    return { records: result.records, late: result.absorbed?.late ?? null, deadLetters };
+    for (const { records, deadLetters, messages: own } of decodeParts(decoder, messages)) {
+      stampWatermarks(records, own, this.#watermarks, watermark);
+      const result = await lastValueFrom(of(records).pipe(runSection(this.#section)));
+      await use({ records: result.records, late: result.absorbed?.late ?? null, deadLetters });
+    }
   }
 }
