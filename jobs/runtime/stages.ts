@@ -220,6 +220,10 @@ function operatorsOf({
 
 /** Whether a stage has state that a restart must have, or make anew from what it reads. */
 export function keepsState({ source }: CheckedJob, { operators, input }: Stage): boolean {
+  // The repeated records of several inputs are dropped where these meet.
+  if (source.kind === 'inputs' && input !== 'source' && source.plan.duplicates.some((column) => column !== null)) {
+    return true;
+  }
   return operators.length > 0 || (source.duplicates !== null && input === 'source');
 }
 

@@ -53,7 +53,7 @@ export async function viewCluster<T>(
     const seenMs = tasks.flatMap(({ note }) => note.metadata.watermarksMs.map(({ watermarkMs }) => watermarkMs));
     return await use({
       operators: jobOperators(job),
-      reader: new TasksState(redis, tasks),
+      reader: new TasksState(redis, planStages(job), tasks),
       watermarksMs: [{ partition: 0, watermarkMs: Math.min(Infinity, ...seenMs) }],
     });
   } finally {
@@ -108,8 +108,8 @@ export async function viewClusterAt<T>(
   const redis = connectRedis(neededServices(store.settings).redis, () => undefined);
   try {
     const tasks = await storedTasks(job, redis);
-    const stage = stageOf(tasks, operator);
-    const task = tasks.find((each) => each.stage === stage && each.partition === partition);
+    const stage = stageOf(planStages(job), operator);
+    const task = tasks.find((each) => each.stage.suffix === stage?.suffix && each.partition === partition);
     if (task === undefined || offset > task.offset || offset < task.note.origin) {
       throw positionUnknown(job, { partition, offset }, task);
     }
@@ -177,9 +177,11 @@ async function storedTasks(job: CheckedJob, redis: RedisClient): Promise<readonl
 
 /** The state of several tasks as one: each operator in the tasks of its stage. */
 class TasksState implements StateReader {
+  readonly #stages: readonly Stage[];
   readonly #readers: readonly { readonly stage: Stage; readonly state: StoredTaskState }[];
 
-  constructor(redis: RedisClient, tasks: readonly StoredTask[]) {
+  constructor(redis: RedisClient, stages: readonly Stage[], tasks: readonly StoredTask[]) {
+    this.#stages = stages;
     this.#readers = tasks.map(({ task, stage }) => ({ stage, state: new StoredTaskState(redis, task) }));
   }
 
@@ -197,16 +199,21 @@ class TasksState implements StateReader {
   }
 
   #of(operatorId: string): readonly StoredTaskState[] {
-    const stage = stageOf(this.#readers, operatorId);
-    return this.#readers.filter((reader) => reader.stage === stage).map(({ state }) => state);
+    const stage = stageOf(this.#stages, operatorId);
+    return this.#readers.filter((reader) => reader.stage.suffix === stage?.suffix).map(({ state }) => state);
   }
 }
 
-/** The stage of an operator: what no stage names, as what drops repeated records, is in the first one. */
-function stageOf(tasks: readonly { readonly stage: Stage }[], operatorId: string | null): Stage | undefined {
-  const stages = tasks.map(({ stage }) => stage);
+/** The stage of an operator: what no stage names, as what drops repeated records, is in the first one, or where several inputs meet. */
+function stageOf(stages: readonly Stage[], operatorId: string | null): Stage | undefined {
   const own = stages.find((stage) => operatorId !== null && stage.operators.includes(operatorId));
-  return own ?? stages.find(({ input }) => input === 'source');
+  if (own !== undefined) return own;
+  // What drops the repeated records of one of several inputs is where these meet.
+  const output = stages.find(({ suffix }) => operatorId === suffix.replace(/^\.in\./, 'duplicates-'))?.output;
+  const meeting = stages.find(
+    ({ input }) => input !== 'source' && output !== 'results' && input.topic === output?.topic,
+  );
+  return meeting ?? stages.find(({ input }) => input === 'source');
 }
 
 function positionUnknown(

@@ -148,6 +148,16 @@ ${tail(app, 'united')}`,
   },
 };
 
+/** The same as one topic, a repeated order once, and nothing else. */
+export const merged: InputsCase = {
+  name: 'merged',
+  files: {},
+  text: (app) => united.text(app).replaceAll('united', 'merged').replace('[../features/customer.yaml]', 'none'),
+  inputs: Object.fromEntries(
+    Object.entries(united.inputs).map(([topic, halves]) => [topic.replace('united', 'merged'), halves]),
+  ),
+};
+
 /** Makes the job of a case under an application's name, and its inputs' topics. */
 export async function jobOf(
   cluster: PaymentsCluster,
