@@ -8,7 +8,7 @@ import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import { causesWithin, isMark } from '../../operators/flow/flow.ts';
 import { betweenMarks } from '../../operators/flow/marks.ts';
 import { SessionLogic } from '../../operators/sessionise/session-logic.ts';
-import { emitJoin } from '../../operators/join/emit-join.ts';
+import { emitWith } from '../../operators/stateful/emit-logic.ts';
 import { JoinLogic, type JoinOutputs } from '../../operators/join/join-logic.ts';
 import type { InputsPlan, JoinPlan, SelectPlan } from '../inputs-plan.ts';
 import { duplicateSteps } from './duplicate-steps.ts';
@@ -88,7 +88,7 @@ function openJoins(
 ): OpenJoins {
   if (join.before.length === 0) {
     const logic = new JoinLogic(join.definition, plan.schema, join.condition, start, outputs);
-    return { emit: emitJoin(logic, state), logics: [logic] };
+    return { emit: emitWith(logic, state), logics: [logic] };
   }
   const node = openChain(plan, join, part, outputs, start, state);
   const marks = outputs === 'results' ? 'left out' : 'passed on';

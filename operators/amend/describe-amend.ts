@@ -2,7 +2,8 @@ import type { KeptRow, KeptValue, KeyPlace, StateDescriber } from '../../engine/
 import type { StateEntry } from '../../engine/state/state-store.ts';
 import type { Schema } from '../../engine/record/schema.ts';
 import { StateWriter } from '../aggregate/state-bytes.ts';
-import { queryScope, readScopedWatermarks, ScopedWatermarks } from '../keyed/scoped-watermarks.ts';
+import { readScopedWatermarks, ScopedWatermarks } from '../keyed/scoped-watermarks.ts';
+import { keptWatermarks } from '../stateful/kept-watermarks.ts';
 import type { AmendDefinition } from './amend-definition.ts';
 import { layOutAmend, type KeptColumn } from './amend-layout.ts';
 import { readMarks, watermarksName } from './kept-records.ts';
@@ -23,7 +24,8 @@ export function describeAmend(definition: AmendDefinition, input: Schema, meanin
   const layout = layOutAmend(definition, input);
   const keyColumns = key.flatMap((name) => layout.columns.find(({ field }) => field.name === name) ?? []);
   const rowsOf = ({ key: name, value }: StateEntry): readonly KeptRow[] => {
-    if (name.length === watermarksName.length) return [watermarkRow(value)];
+    if (name.length === watermarksName.length)
+      return [keptWatermarks(readScopedWatermarks(readMarks(value).watermarks))];
     const record = decodeRecord(new Uint8Array(name), new Uint8Array(value), layout);
     const { partition, offset, eventTimeMs, values } = record;
     const named = layout.columns.map((column) => [column.field.name, valueOf(column, values)] as const);
@@ -80,15 +82,6 @@ function mergedMarks(marks: readonly StateEntry[]): StateEntry {
   to.f64(nextOrder);
   to.raw(merged.encode());
   return { key: watermarksName, value: to.take() };
-}
-
-function watermarkRow(value: Uint8Array): KeptRow {
-  const seen = readScopedWatermarks(readMarks(value).watermarks).map(({ partition, watermarkMs }) => {
-    // JSON has no infinities: a watermark that has seen nothing is null.
-    const shown = watermarkMs === -Infinity ? null : watermarkMs;
-    return [partition === queryScope ? 'query' : `partition ${partition}`, shown] as const;
-  });
-  return { key: null, eventTimeMs: null, values: Object.fromEntries(seen) };
 }
 
 function keyOf(columns: readonly KeptColumn[], values: Values): Uint8Array | null {

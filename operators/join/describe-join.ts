@@ -1,6 +1,7 @@
 import type { KeptRow, StateDescriber } from '../../engine/state/state-describer.ts';
 import type { StateEntry } from '../../engine/state/state-store.ts';
 import type { JoinDefinition } from './join-definition.ts';
+import { keptWatermarks } from '../stateful/kept-watermarks.ts';
 import { furthestOf, redistributeEntries } from '../stateful/redistribute-entries.ts';
 import { readRow, readWatermarks, watermarksName, writeWatermarks } from './join-format.ts';
 import type { JoinRow } from './join-row.ts';
@@ -15,8 +16,7 @@ export function describeJoin(definition: JoinDefinition): StateDescriber {
   const rowOf = (entry: StateEntry): KeptRow => {
     if (entry.key.length === watermarksName.length) {
       const { jointMs, watermarks } = readWatermarks(entry.value);
-      const seen = watermarks.map(({ partition, watermarkMs }) => [`partition ${partition}`, finite(watermarkMs)]);
-      return { key: null, eventTimeMs: null, values: { query: finite(jointMs), ...Object.fromEntries(seen) } };
+      return keptWatermarks([{ partition: -1, watermarkMs: jointMs }, ...watermarks]);
     }
     const row = readRow(entry.key, entry.value, (side) => sides[side].columns.length);
     const { side, timeMs, partition, offset, isMatched, values } = row;
@@ -54,9 +54,4 @@ export function describeJoin(definition: JoinDefinition): StateDescriber {
         },
       }),
   };
-}
-
-/** JSON has no infinities: a watermark that has seen nothing is null. */
-function finite(watermarkMs: number): number | null {
-  return watermarkMs === -Infinity ? null : watermarkMs;
 }

@@ -5,7 +5,7 @@ import { columnOf, withColumns, type RecordBatch } from '../../engine/record/rec
 import { Schema } from '../../engine/record/schema.ts';
 import type { OperatorUnderLaws } from '../testing/law-run.ts';
 import { describeLaws } from '../testing/laws.ts';
-import { emitJoin } from './emit-join.ts';
+import { emitWith } from '../stateful/emit-logic.ts';
 import { inputColumn, type JoinDefinition } from './join-definition.ts';
 import { JoinLogic } from './join-logic.ts';
 
@@ -51,7 +51,7 @@ function underLaws(change: Partial<JoinDefinition>): OperatorUnderLaws {
       const logic = new JoinLogic(definition, withInput, null, start);
       return {
         steps: [{ operator: map(asInputs), fate: 'keeps' }],
-        emit: emitJoin(logic, state),
+        emit: emitWith(logic, state),
         logics: [logic],
       };
     },
