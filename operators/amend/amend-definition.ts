@@ -39,7 +39,7 @@ export interface AmendDefinition {
   /** Fields of the record that go out with its amendments, under `recordColumn`, for a model that reads them beside the features; absent for none. */
   readonly carried?: readonly string[];
   /**
-   * How many records of each key of each entity are kept at most, the newest by event time; absent for as many as there are. Only with steps that {@link acrossEntities} finds nothing in: what is let go
+   * How many records of each key of each entity are kept at most, the newest by event time; absent for as many as there are. Only with steps that `acrossEntities` finds nothing in: what is let go
    * of a key then is in no window of another.
    */
   readonly maxRecordsPerKey?: number;
