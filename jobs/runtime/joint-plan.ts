@@ -24,9 +24,14 @@ const noJoins = { from: 0, to: 0 } as const;
 export function jointPlan(job: CheckedJob, plan: InputsPlan): JointPlan | NotJoint {
   const { inputs, join } = plan;
   const file = inputs.find(({ source }) => source.kind !== 'topic');
-  if (file !== undefined) return { refused: `its input ${file.name} is a file` };
+  if (file !== undefined)
+    return { refused: `its input ${file.name} is a file, which workers do not share; write its records to a topic` };
   const copied = inputs.find(({ copyOf }) => copyOf !== null);
-  if (copied !== undefined) return { refused: `its table ${copied.name} is copied from ClickHouse` };
+  if (copied !== undefined) {
+    return {
+      refused: `its table ${copied.name} is copied from ClickHouse; leave "copyOf" out where something else fills its topic`,
+    };
+  }
   if (job.pattern !== null || job.sessions !== null) return { refused: 'it has a pattern or sessions behind them' };
   const partitions = job.windows !== null && job.outputMode === 'complete' ? 1 : null;
   if (join !== null) {
