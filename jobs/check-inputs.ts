@@ -59,12 +59,11 @@ export async function checkInputs(
     const expected = names.length > mostInputs ? `at most ${mostInputs}` : `${wanted}; or "source" for one`;
     diagnostics.push(document.atKey(['sources'], { code: 'VALUE_WRONG', message, expected }));
   }
-  // What comes out of a join has one watermark, and is a stream as any other; the partitions of a union have each their own.
-  const overUnion = way === 'union' ? (['pattern', 'sessions', 'flatMap'] as const) : [];
-  for (const key of ['tables', 'enrich', ...overUnion] as const) {
+  for (const key of ['tables', 'enrich'] as const) {
     if (parts[key] === undefined) continue;
-    const message = `"${key}" over several inputs is not built yet`;
-    diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected: `no "${key}", or one source` }));
+    const message = `"${key}" beside several inputs is not built yet`;
+    const expected = `no "${key}": a job that joins or unites the inputs and writes a topic, and another that looks its records up`;
+    diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected }));
   }
   const found = read.filter((input) => input !== null);
   if (diagnostics.length > before || way === null || found.length !== names.length) return none;

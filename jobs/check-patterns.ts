@@ -8,6 +8,7 @@ import { checkKeyFields } from './check-key-fields.ts';
 import { conditionAt } from './check-window-aggregates.ts';
 import type { SourceDefinition } from './checked-job.ts';
 import type { CheckedSource } from './check-source.ts';
+import { mixesInputs, mixesPartitions } from './input-order.ts';
 import type { JobFiles } from './job-files.ts';
 import type { JobParts } from './job-file.ts';
 import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
@@ -24,7 +25,6 @@ export function checkSessions(
   if (sessions === undefined || schema === null || origin === null) return null;
   const { diagnostics } = files;
   const before = diagnostics.length;
-  refuseTables(document, 'sessions', origin, files);
   const key = checkKeyFields(document, ['sessions', 'key'], sessions.key, schema, files);
   const { gap: gapMs, forget: forgetMs = Math.max(defaultForgetMs, gapMs) } = sessions;
   if (forgetMs < gapMs) {
@@ -43,7 +43,7 @@ export function checkSessions(
     key: Object.freeze(key),
     gapMs,
     forgetMs,
-    delayMs: delayOf(origin),
+    ...delaysOf(origin),
     closedBy: comesFromOne(origin, key) ? ('partition' as const) : ('query' as const),
   });
   return Object.freeze({ definition, outputSchema: schema.with(...sessionFields) });
@@ -73,7 +73,6 @@ export function checkPattern(
   if (windows !== undefined) report('windows', { message: 'a job has windows, or a pattern', expected: 'one of them' });
   if (score !== undefined) report('score', { message: 'results of a pattern are not scored', expected: 'no "score"' });
   if (schema === null || origin === null) return null;
-  refuseTables(document, 'pattern', origin, files);
   const key = checkKeyFields(document, ['pattern', 'key'], pattern.key, schema, files);
   const nested = schema.fields.find(({ name }) => name.startsWith(firstPrefix));
   if (nested !== undefined) {
@@ -91,7 +90,7 @@ export function checkPattern(
     operatorId: pattern.id ?? 'pattern',
     key: Object.freeze(key),
     withinMs: pattern.within,
-    delayMs: delayOf(origin),
+    ...delaysOf(origin),
     closedBy: comesFromOne(origin, key) ? ('partition' as const) : ('query' as const),
     errors: 'fail' as const,
   });
@@ -134,18 +133,16 @@ function selectedOf(
   return [...keys, ...chosen];
 }
 
-/** Only a topic has several partitions; a file is read from its beginning to its end. What comes out of a join has the watermark of all its inputs. */
+/** Only a topic has several partitions; a file is read from its beginning to its end. What comes out of a join has the watermark of all its inputs, and records of several inputs go by the least of theirs. */
 function comesFromOne(origin: SourceDefinition, key: readonly string[]): boolean {
-  return origin.kind !== 'inputs' && (origin.kind !== 'topic' || key.includes(origin.key));
+  return !mixesPartitions(origin) || (!mixesInputs(origin) && key.includes(origin.key));
 }
 
-/** How far the watermark is behind the newest record; what comes out of a join says itself where it is. */
-function delayOf(origin: SourceDefinition): number {
-  return origin.kind === 'inputs' ? Infinity : origin.eventTime.delayMs;
-}
-
-function refuseTables(document: PlanDocument, name: string, origin: SourceDefinition, { diagnostics }: JobFiles): void {
-  if (origin.kind !== 'inputs' || origin.plan.join !== null) return;
-  const message = `"${name}" is not built yet for records that are looked up in tables`;
-  diagnostics.push(document.atKey([name], { code: 'VALUE_WRONG', message, expected: 'a job without tables' }));
+/** How far the watermark is behind the newest record: of each input of a union; what comes out of a join says itself where it is. */
+function delaysOf(origin: SourceDefinition): { readonly delayMs: number; readonly inputDelaysMs?: readonly number[] } {
+  const { delayMs } = origin.eventTime;
+  if (!mixesInputs(origin)) return { delayMs };
+  const { join, inputs } = origin.plan;
+  if (join !== null) return { delayMs: Infinity };
+  return { delayMs, inputDelaysMs: Object.freeze(inputs.map(({ source }) => source.eventTime.delayMs)) };
 }

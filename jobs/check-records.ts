@@ -57,10 +57,6 @@ export function checkRecords(
     const expected = 'a job that writes the items to a topic, and another that reads it';
     diagnostics.push(document.atKey([key], { code: 'VALUE_WRONG', message, expected }));
   }
-  if (origin.kind === 'inputs' && origin.plan.join === null) {
-    const message = '"flatMap" is not built yet for records of several inputs, or that are looked up in tables';
-    diagnostics.push(document.atKey(['flatMap'], { code: 'VALUE_WRONG', message, expected: 'a job of one source' }));
-  }
   if (diagnostics.length > before) return null;
   const explode: ExplodeDefinition = Object.freeze({
     from,

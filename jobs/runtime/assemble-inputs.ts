@@ -108,8 +108,13 @@ export function jointStage(
   });
   const writers = upstreams.reduce((sum, count) => sum + count, 0);
   const hold: HoldRule = { writers, maxLagMs, heard: 'unbounded' };
-  const { windows } = job;
-  const across = windows === null ? job : { ...job, windows: acrossWriters(windows) };
+  const { sessions, windows, pattern } = job;
+  const across = {
+    ...job,
+    sessions: sessions === null ? null : acrossWriters(sessions),
+    windows: windows === null ? null : acrossWriters(windows),
+    pattern: pattern === null ? null : acrossWriters(pattern),
+  };
   const lateSchema = lateRecords(job)?.schema;
   const isFirst = reads.results === null;
   const columns = columnsBehind(plan, reads, writes);

@@ -59,9 +59,12 @@ export function enrichSection(plan: InputsPlan, behind: Section, start: SectionS
     const idle = (batch.idle ?? []).filter(({ partition }) => inputOfPartition(partition, stream + 1) === stream);
     return { records, absorbed, dropped, idle };
   };
+  // What it rejects is this section's: it is in no other count.
+  const { rejected, ...onward } = behind;
   return {
     steps: duplicates.steps,
     logics: [...duplicates.logics, ...logics, ...behind.logics],
+    ...(rejected === undefined ? {} : { rejected }),
     emit: (batches) =>
       batches.pipe(
         concatMap(lookUp),
@@ -69,7 +72,7 @@ export function enrichSection(plan: InputsPlan, behind: Section, start: SectionS
           const own = ofStream(records, stream, marks);
           const lookedAt = withoutTables(own.records, enriched);
           return of(idle.length === 0 ? lookedAt : { ...lookedAt, idle }).pipe(
-            runSection(behind),
+            runSection(onward),
             map((result) => counted(result, absorbed, dropped + own.others)),
           );
         }),

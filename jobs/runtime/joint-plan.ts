@@ -32,19 +32,22 @@ export function jointPlan(job: CheckedJob, plan: InputsPlan): JointPlan | NotJoi
       refused: `its table ${copied.name} is copied from ClickHouse; leave "copyOf" out where something else fills its topic`,
     };
   }
-  if (job.pattern !== null || job.sessions !== null) return { refused: 'it has a pattern or sessions behind them' };
-  const partitions = job.windows !== null && job.outputMode === 'complete' ? 1 : null;
+  const partitions = isOneTable(job) ? 1 : null;
   if (join !== null) {
     const { links, key } = chainLinks(plan, join);
-    const isTogether = partitions === 1 || isCovered(job, key);
+    const isTogether = partitions === 1 || isTogetherBy(job, key);
     if (!isTogether) return { refused: `what is behind its join has another key than the join's, ${key.join(', ')}` };
     return { links: links.map((link, index) => (index < links.length - 1 ? link : { ...link, partitions })) };
   }
   const key = oneKey(job);
-  if (key === null) return { refused: 'its features are of several entities' };
-  const stream = inputs.at(-1)?.schema;
-  const lookedUp = plan.enriched === null ? undefined : key.find((field) => stream?.field(field) === undefined);
-  if (lookedUp !== undefined) return { refused: `it keys records by ${lookedUp}, which is looked up` };
+  if (key === null)
+    return { refused: `no field is in the key of all that it does with their records (${keyWords(job)})` };
+  const read = plan.enriched === null ? plan.schema : inputs.at(-1)?.schema;
+  const made = key.find((field) => read?.field(field) === undefined);
+  if (made !== undefined) {
+    const isLookedUp = plan.enriched?.outputSchema.field(made) !== undefined;
+    return { refused: `it keys records by ${made}, which is ${isLookedUp ? 'looked up' : 'taken out of a list'}` };
+  }
   const places = inputs.map((_, input) => (isTable(plan, input) ? 'everywhere' : key));
   return { links: [{ key, partitions, places, results: null, joins: noJoins }] };
 }
@@ -54,19 +57,41 @@ function covers(operatorKey: readonly string[], key: readonly string[]): boolean
   return key.every((field) => operatorKey.includes(field));
 }
 
-/** Whether all operators behind a join find the records of their keys together where the join's are. */
-function isCovered({ windows, features }: CheckedJob, key: readonly string[]): boolean {
-  if (windows !== null) return covers(windows.definition.key, key);
-  return splitPlan(features, key).length === 1;
+/** Whether all windows are one table, or of all records: one task has them. */
+function isOneTable({ windows, outputMode }: CheckedJob): boolean {
+  return windows !== null && (outputMode === 'complete' || windows.definition.key.length === 0);
 }
 
-/** The fields that keep records together for all operators of the job; `null` where there are none. */
-function oneKey({ source, windows, features }: CheckedJob): readonly string[] | null {
-  const own = [source.key];
-  if (windows !== null) return covers(windows.definition.key, own) ? own : windows.definition.key;
-  const parts = splitPlan(features, own);
-  if (parts.length === 1) return own;
-  const [first, second] = parts;
-  const isOne = parts.length === 2 && first?.steps.every(({ kind }) => kind === 'derive') === true;
-  return isOne ? (second?.key ?? null) : null;
+/** Whether all operators of a job find the records of their keys together where those of `key` are. */
+function isTogetherBy({ sessions, windows, pattern, features }: CheckedJob, key: readonly string[]): boolean {
+  const finds = [sessions, windows, pattern].every((plan) => plan === null || covers(plan.definition.key, key));
+  return finds && splitPlan(features, key).length === 1;
+}
+
+/** The fields that keep records together for all operators of the job: the key of its source, or that of one of them; `null` where there are none. */
+function oneKey(job: CheckedJob): readonly string[] | null {
+  const own = [job.source.key];
+  const keys = [own, ...operatorKeys(job).map(({ key }) => key)];
+  return keys.find((key) => isTogetherBy(job, key)) ?? null;
+}
+
+/** The keys of a job's operators. */
+function operatorKeys({
+  sessions,
+  windows,
+  pattern,
+  features,
+}: CheckedJob): readonly { readonly of: string; readonly key: readonly string[] }[] {
+  const rolling = features.steps.flatMap((step) => (step.kind === 'rolling' ? [step] : []));
+  return [
+    ...(windows === null ? [] : [{ of: 'windows', key: windows.definition.key }]),
+    ...(pattern === null ? [] : [{ of: 'pattern', key: pattern.definition.key }]),
+    ...rolling.map(({ definition: { operatorId: of, key } }) => ({ of, key })),
+    ...(sessions === null ? [] : [{ of: 'sessions', key: sessions.definition.key }]),
+  ];
+}
+
+function keyWords(job: CheckedJob): string {
+  const words = operatorKeys(job).map(({ of, key }) => `${of} by ${key.join(' + ')}`);
+  return [...new Set(words)].join(', ');
 }

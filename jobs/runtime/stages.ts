@@ -169,12 +169,12 @@ function planJointStages(job: CheckedJob, plan: InputsPlan): readonly Stage[] {
       },
     ];
   });
-  const { features, windows } = job;
-  const behind = operatorsOf({ sessions: null, steps: features.steps, windows, pattern: null });
+  const { features, sessions, windows, pattern } = job;
+  const behind = operatorsOf({ sessions, steps: features.steps, windows, pattern });
   const joints = links.map((link, index): Stage => {
     const next = links[index + 1] ?? null;
     const operators = [...joinsOf(plan, link), ...(next === null ? behind : [])];
-    const last = { sessions: null, steps: features.steps, windows, pattern: null, outputSchema: features.outputSchema };
+    const last = { sessions, steps: features.steps, windows, pattern, outputSchema: features.outputSchema };
     return {
       ...(next === null ? last : { ...none, outputSchema: jointSchema(plan, next) }),
       suffix: `.${names[index] ?? ''}`,

@@ -41,7 +41,9 @@ export class JointChain {
     for (const [topic, count] of Object.entries(topics)) this.log.createTopic(topic, count);
     for (const { topic, message } of messages) this.log.append(messageBatchOf(topic, [message]));
     const stages = planStages(job);
-    for (const { input } of stages) if (input !== 'source') this.log.createTopic(input.topic, exchangePartitions);
+    for (const { input } of stages) {
+      if (input !== 'source') this.log.createTopic(input.topic, input.partitions ?? exchangePartitions);
+    }
     this.tasks = stages.flatMap((stage, index) => {
       const topic = topicOf(job, stage);
       const before = stages[index - 1];
@@ -58,14 +60,18 @@ export class JointChain {
           partition,
           upstreamPartitions: before === undefined ? 1 : this.log.partitionCount(topicOf(job, before)),
           upstreams: upstreamsOf(stages, stage, (each) => this.log.partitionCount(topicOf(job, each))),
-          downstreamPartitions: exchangePartitions,
+          downstreamPartitions: stage.output === 'results' ? 1 : this.log.partitionCount(stage.output.topic),
         });
         return { stage: index, task: new TaskUnderTest(query, this.log, topic, partition) };
       });
     });
   }
 
-  /** @param counts how many partitions the inputs' topics have. */
+  /**
+   * Opens all tasks over topics that hold these messages.
+   *
+   * @param counts how many partitions the inputs' topics have.
+   */
   static async open(
     job: CheckedJob,
     counts: Readonly<Record<string, number>>,

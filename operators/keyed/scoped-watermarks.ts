@@ -21,17 +21,21 @@ export type WatermarkScope = 'partition' | 'query';
  */
 export class ScopedWatermarks {
   readonly #by: WatermarkScope;
-  readonly #delayMs: number;
+  /** Of each input; of a single one, that of all partitions. */
+  readonly #delaysMs: readonly number[];
   readonly #partitions: PartitionWatermarks;
+  /** The inputs that have had a record, or are idle. */
+  readonly #heard = new Set<number>();
   #queryMs = -Infinity;
 
   /**
-   * @param delayMs how far the watermark is behind the newest record of a partition: tells where it stands behind each record.
+   * @param delayMs how far the watermark is behind the newest record of a partition: tells where it stands behind each record. Of records of several inputs, whose partitions are numbered in turn
+   *   (`engine/source/merged`), each one's: the least of all partitions then stands still before all inputs have been heard from, since any of their records may come yet.
    * @param hold where partitions are the tasks that have written the records.
    */
-  constructor(by: WatermarkScope, delayMs: number, hold?: HoldRule) {
+  constructor(by: WatermarkScope, delayMs: number | readonly number[], hold?: HoldRule) {
     this.#by = by;
-    this.#delayMs = delayMs;
+    this.#delaysMs = typeof delayMs === 'number' ? [delayMs] : delayMs;
     this.#partitions = new PartitionWatermarks([], hold);
   }
 
@@ -53,19 +57,28 @@ export class ScopedWatermarks {
   /** Moves past a row. */
   movePast(batch: RecordBatch, row: number): void {
     const isGuarded = ((batch.flags[row] ?? 0) & GUARDED) !== 0;
-    this.#advance(batch.partitions[row] ?? 0, isGuarded ? -Infinity : (batch.eventTimesMs[row] ?? 0) - this.#delayMs);
+    const partition = batch.partitions[row] ?? 0;
+    const delayMs = this.#delaysMs[partition % this.#delaysMs.length] ?? 0;
+    this.#advance(partition, isGuarded ? -Infinity : (batch.eventTimesMs[row] ?? 0) - delayMs);
   }
 
   /** Takes an idle partition out of the least of all, and moves its own watermark as far as the clock has. @returns the scope in which something may be due then. */
   leave({ partition, watermarkMs }: IdlePartition): number {
     this.#partitions.leave(partition, watermarkMs);
-    this.#queryMs = Math.max(this.#queryMs, this.#partitions.minimumMs());
+    this.#moveQuery(partition);
     return this.scopeOf(partition);
   }
 
   #advance(partition: number, watermarkMs: number): void {
     this.#partitions.hear(partition);
     this.#partitions.advance(partition, watermarkMs);
+    this.#moveQuery(partition);
+  }
+
+  /** @param partition that was heard from just now, or is idle. */
+  #moveQuery(partition: number): void {
+    if (this.#heard.size < this.#delaysMs.length) this.#heard.add(partition % this.#delaysMs.length);
+    if (this.#heard.size < this.#delaysMs.length) return;
     this.#queryMs = Math.max(this.#queryMs, this.#partitions.minimumMs());
   }
 
@@ -82,7 +95,9 @@ export class ScopedWatermarks {
   restore(bytes: Uint8Array): void {
     const stored = readScopedWatermarks(bytes);
     for (const { partition, watermarkMs } of stored) if (partition === queryScope) this.#queryMs = watermarkMs;
-    this.#partitions.restore(stored.filter(({ partition }) => partition !== queryScope));
+    const partitions = stored.filter(({ partition }) => partition !== queryScope);
+    this.#partitions.restore(partitions);
+    for (const { partition } of partitions) this.#heard.add(partition % this.#delaysMs.length);
   }
 }
 

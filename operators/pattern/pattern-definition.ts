@@ -43,6 +43,8 @@ export interface PatternDefinition {
   readonly withinMs: number;
   /** How far the watermark is behind the newest record of a partition. */
   readonly delayMs: number;
+  /** Of records of several inputs: each one's delay, in the place of `delayMs`; see `ScopedWatermarks`. */
+  readonly inputDelaysMs?: readonly number[];
   readonly closedBy: WatermarkScope;
   /** What becomes of a record that a function of the rules throws on. */
   readonly errors: ErrorPolicy;

@@ -78,12 +78,12 @@ export class PatternLogic implements StatefulLogic {
     start: { readonly state: 'empty' | 'stored'; readonly hold?: HoldRule },
     rejected: RejectedRecords,
   ) {
-    const { operatorId, closedBy, delayMs } = definition;
+    const { operatorId, closedBy, delayMs, inputDelaysMs } = definition;
     this.operatorId = operatorId;
     this.#definition = definition;
     this.#rules = rules;
     this.#outputSchema = new Schema(rules.outputs);
-    this.#watermarks = new ScopedWatermarks(closedBy, delayMs, start.hold);
+    this.#watermarks = new ScopedWatermarks(closedBy, inputDelaysMs ?? delayMs, start.hold);
     this.#entries = new KeyedEntries(operatorId, patternFormat, this.#watermarks, start);
     this.#rejected = rejected;
   }

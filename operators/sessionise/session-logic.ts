@@ -23,6 +23,8 @@ export interface SessioniseDefinition {
   readonly forgetMs: number;
   /** How far the watermark is behind the newest record of a partition. */
   readonly delayMs: number;
+  /** Of records of several inputs: each one's delay, in the place of `delayMs`; see `ScopedWatermarks`. */
+  readonly inputDelaysMs?: readonly number[];
   readonly closedBy: WatermarkScope;
 }
 
@@ -85,12 +87,12 @@ export class SessionLogic implements StatefulLogic {
     schema: Schema,
     start: { readonly state: 'empty' | 'stored'; readonly hold?: HoldRule },
   ) {
-    const { operatorId, closedBy, delayMs, gapMs, forgetMs } = definition;
+    const { operatorId, closedBy, delayMs, inputDelaysMs, gapMs, forgetMs } = definition;
     assert(forgetMs >= gapMs, 'a session that may go on must be remembered');
     this.operatorId = operatorId;
     this.#definition = definition;
     this.#outputSchema = schema.with(...sessionFields);
-    this.#watermarks = new ScopedWatermarks(closedBy, delayMs, start.hold);
+    this.#watermarks = new ScopedWatermarks(closedBy, inputDelaysMs ?? delayMs, start.hold);
     this.#entries = new KeyedEntries(operatorId, sessionFormat, this.#watermarks, start);
   }
 
