@@ -9,7 +9,7 @@ export interface EntryForm {
   /** Of whom another entry is; `everywhere` for what every store must have. */
   readonly keyOf: ((entry: StateEntry) => Uint8Array | null) | 'everywhere';
   /** The watermarks of several stores as those of one. */
-  mergeWatermarks(values: readonly Uint8Array[]): Uint8Array;
+  readonly mergeWatermarks: (values: readonly Uint8Array[]) => Uint8Array;
 }
 
 /**

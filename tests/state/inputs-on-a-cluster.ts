@@ -54,7 +54,7 @@ const orderFields = 'fields: { id: string, customer: string, currency: string, a
 export interface InputsCase {
   readonly name: string;
   /** As another application has it; the topics of its inputs are the same. */
-  text(app: string): string;
+  readonly text: (app: string) => string;
   readonly files: Readonly<Record<string, string>>;
   readonly inputs: Readonly<Record<string, readonly [former: readonly MessageInput[], later: readonly MessageInput[]]>>;
 }
