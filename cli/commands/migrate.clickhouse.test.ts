@@ -67,11 +67,11 @@ describe('sluice migrate', () => {
     expect(before).toMatchObject({ code: 0, stderr: '' });
     expect(before.stdout).toMatch(/^ClickHouse \d+\.\d+[\d.]*, database default\n {2}0001 predictions +pending\n/);
     expect((await migrate(login, '--clickhouse', server.url)).stdout).toMatch(
-      /\n {2}applied predictions\n {2}applied dead-letters\n {2}applied views\n {2}applied amendments\n$/,
+      /\n {2}applied predictions\n {2}applied dead-letters\n {2}applied views\n {2}applied amendments\n {2}applied amendments-scored\n$/,
     );
-    expect((await migrate(login, '--clickhouse', server.url)).stdout).toMatch(/nothing to do: all 4 are there\n$/);
+    expect((await migrate(login, '--clickhouse', server.url)).stdout).toMatch(/nothing to do: all 5 are there\n$/);
     const { stdout } = await migrate(login, '--clickhouse', server.url, '--status');
-    expect(stdout).toMatch(/ {2}0004 amendments +applied \d{4}-\d\d-\d\d .* UTC\n$/);
+    expect(stdout).toMatch(/ {2}0005 amendments-scored +applied \d{4}-\d\d-\d\d .* UTC\n$/);
   });
 
   it('reaches a ClickHouse behind TLS, and says whom it does not believe', async () => {

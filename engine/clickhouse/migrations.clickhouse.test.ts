@@ -16,6 +16,9 @@ const further: Migration = {
   statements: ['CREATE TABLE further_a (a UInt8) ENGINE = Memory', 'CREATE VIEW IF NOT EXISTS further_b AS SELECT 1'],
 };
 
+/** What is shipped, in its order. */
+const shipped = ['predictions', 'dead-letters', 'views', 'amendments', 'amendments-scored'];
+
 describe('the migrations of ClickHouse', () => {
   const directory = temporaryDirectory();
   let clickHouse: EmbeddedClickHouse;
@@ -45,23 +48,13 @@ describe('the migrations of ClickHouse', () => {
     (await (await client.query({ query: 'SHOW TABLES', format: 'TabSeparated' })).text()).trim().split('\n');
 
   it('are all pending in an empty database, which asking leaves empty', async () => {
-    expect(await states()).toEqual([
-      'predictions pending',
-      'dead-letters pending',
-      'views pending',
-      'amendments pending',
-    ]);
+    expect(await states()).toEqual(shipped.map((name) => `${name} pending`));
     expect(await tables()).toEqual(['']);
   });
 
   it('are applied once, in their order, and say so', async () => {
-    expect(await applyMigrations(client)).toEqual(['predictions', 'dead-letters', 'views', 'amendments']);
-    expect(await states()).toEqual([
-      'predictions applied',
-      'dead-letters applied',
-      'views applied',
-      'amendments applied',
-    ]);
+    expect(await applyMigrations(client)).toEqual(shipped);
+    expect(await states()).toEqual(shipped.map((name) => `${name} applied`));
     const [first] = await migrationStatus(client);
     expect(first?.appliedAt).toMatch(/^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{3}$/);
     const before = await tables();
@@ -71,33 +64,22 @@ describe('the migrations of ClickHouse', () => {
 
   it('may be applied by several at once', async () => {
     const [one, two] = await Promise.all([applyMigrations(client), applyMigrations(client)]);
-    expect(new Set([...one, ...two])).toEqual(new Set(['predictions', 'dead-letters', 'views', 'amendments']));
-    expect(await states()).toEqual([
-      'predictions applied',
-      'dead-letters applied',
-      'views applied',
-      'amendments applied',
-    ]);
+    expect(new Set([...one, ...two])).toEqual(new Set(shipped));
+    expect(await states()).toEqual(shipped.map((name) => `${name} applied`));
   });
 
   it('are gone on with where one was cut off', async () => {
     const migrations = await readMigrations();
     // As if it had died between the table and its row in the list.
     for (const query of migrations[0]?.statements ?? []) await client.command({ query });
-    expect(await applyMigrations(client)).toEqual(['predictions', 'dead-letters', 'views', 'amendments']);
+    expect(await applyMigrations(client)).toEqual(shipped);
   });
 
   it('refuse a database that a newer Sluice has migrated, and change nothing in it', async () => {
     const migrations = await readMigrations();
     await applyMigrations(client, [...migrations, further]);
     const before = await tables();
-    expect(await states()).toEqual([
-      'predictions applied',
-      'dead-letters applied',
-      'views applied',
-      'amendments applied',
-      'further unknown',
-    ]);
+    expect(await states()).toEqual([...shipped.map((name) => `${name} applied`), 'further unknown']);
     await expect(applyMigrations(client)).rejects.toMatchObject({
       code: 'DATABASE_NEWER',
       message: expect.stringContaining('9001 (further)') as string,
@@ -109,12 +91,9 @@ describe('the migrations of ClickHouse', () => {
     const migrations = await readMigrations();
     await applyMigrations(client);
     const changed = migrations.map((migration, index) => (index === 1 ? { ...migration, digest: 'x' } : migration));
-    expect(await states(changed)).toEqual([
-      'predictions applied',
-      'dead-letters changed',
-      'views applied',
-      'amendments applied',
-    ]);
+    expect(await states(changed)).toEqual(
+      shipped.map((name, index) => `${name} ${index === 1 ? 'changed' : 'applied'}`),
+    );
     await expect(applyMigrations(client, [...changed, further])).rejects.toMatchObject({ code: 'MIGRATION_CHANGED' });
     expect(await tables()).not.toContain('further_a');
   });
