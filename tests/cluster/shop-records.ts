@@ -59,11 +59,12 @@ export async function produce(
   await kafkaCall<kafka.ClientMetrics>((done) => producer.disconnect(done));
 }
 
-/** Texts of JSON objects by the value of one of their fields, those of each in their order. */
-export function byField(texts: Iterable<string>, field: string): ReadonlyMap<string, readonly string[]> {
+/** Texts of JSON objects by the values of some of their fields, those of each in their order: by a topic's key, of which all is in one partition. */
+export function byField(texts: Iterable<string>, ...fields: readonly string[]): ReadonlyMap<string, readonly string[]> {
   const groups = new Map<string, string[]>();
   for (const text of texts) {
-    const name = String((JSON.parse(text) as Readonly<Record<string, unknown>>)[field]);
+    const object = JSON.parse(text) as Readonly<Record<string, unknown>>;
+    const name = fields.map((field) => String(object[field])).join(' ');
     const group = groups.get(name);
     if (group === undefined) groups.set(name, [text]);
     else group.push(text);
