@@ -6,7 +6,7 @@ import type { Source } from '../engine/source/source.ts';
 import { PartitionWatermarks } from '../engine/time/partition-watermarks.ts';
 import { stampWatermarks } from '../engine/time/stamp-watermarks.ts';
 import { loadJob } from '../jobs/load-job.ts';
-import { featureSection, jobSection } from '../jobs/runtime/feature-section.ts';
+import { featureSection, jobSection } from '../jobs/runtime/sections/feature-section.ts';
 import { handbookBatches } from '../simulation/handbook/record-batches.ts';
 import { generateHandbookTransactions } from '../simulation/handbook/transactions.ts';
 import { SimulatedSource } from '../simulation/stream/transaction-source.ts';

@@ -8,7 +8,7 @@ import {
   testQuery,
 } from '../engine/testing/index.ts';
 import type { CheckedJob } from './checked-job.ts';
-import { explainJob } from './explain.ts';
+import { explainJob } from './explain/explain.ts';
 import { jobUnderTest } from './test-files/job-under-test.ts';
 import { loadFiles } from './testing/job-folder.ts';
 

@@ -1,12 +1,18 @@
 import type { Schema } from '../engine/record/schema.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
-import type { AmendPlan } from './amend-plan.ts';
-import type { InputsPlan } from './inputs-plan.ts';
-import type { RecordsPlan } from './records-plan.ts';
-import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
-import type { EventTimeDefinition, FileOrigin, MessageFormat, SourceCommon, TopicOrigin } from './source-definition.ts';
-import type { WindowPlan } from './window-plan.ts';
+import type { AmendPlan } from './plan/amend-plan.ts';
+import type { InputsPlan } from './plan/inputs-plan.ts';
+import type { RecordsPlan } from './plan/records-plan.ts';
+import type { PatternPlan, SessionsPlan } from './plan/pattern-plan.ts';
+import type {
+  EventTimeDefinition,
+  FileOrigin,
+  MessageFormat,
+  SourceCommon,
+  TopicOrigin,
+} from './plan/source-definition.ts';
+import type { WindowPlan } from './plan/window-plan.ts';
 
 export type { EventTimeDefinition, FileOrigin, MessageFormat, SourceCommon, TopicOrigin };
 

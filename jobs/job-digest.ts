@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Schema } from '../engine/record/schema.ts';
 import type { FeaturePlan } from '../features/feature-plan.ts';
-import type { AmendPlan } from './amend-plan.ts';
+import type { AmendPlan } from './plan/amend-plan.ts';
 import type { LatePolicy, SourceCommon } from './checked-job.ts';
-import type { RecordsPlan } from './records-plan.ts';
-import type { PatternPlan, SessionsPlan } from './pattern-plan.ts';
-import type { WindowPlan } from './window-plan.ts';
+import type { RecordsPlan } from './plan/records-plan.ts';
+import type { PatternPlan, SessionsPlan } from './plan/pattern-plan.ts';
+import type { WindowPlan } from './plan/window-plan.ts';
 
 /** Changes when the same job file comes to mean another stream. */
 const meaningVersion = 1;

@@ -3,13 +3,13 @@ import { durationText } from '../engine/plan/duration-text.ts';
 import { nearestName } from '../engine/plan/nearest-name.ts';
 import type { FieldType } from '../engine/record/schema.ts';
 import type { OutputMode } from '../operators/window/output-modes.ts';
-import { amendPart, type AmendPart } from './check-amend-shape.ts';
-import { joinPart, type JoinPart } from './check-join-shape.ts';
-import { enrichPart, type EnrichPart } from './check-enrich-shape.ts';
-import type { PartSchemas } from './check-parts.ts';
-import { flatMapPart, type FlatMapPart } from './check-records-shape.ts';
-import { patternPart, sessionsPart, type PatternPart, type SessionsPart } from './check-pattern-shape.ts';
-import { windowsPart, type WindowsPart } from './check-window-shape.ts';
+import { amendPart, type AmendPart } from './check/check-amend-shape.ts';
+import { joinPart, type JoinPart } from './check/check-join-shape.ts';
+import { enrichPart, type EnrichPart } from './check/check-enrich-shape.ts';
+import type { PartSchemas } from './check/check-parts.ts';
+import { flatMapPart, type FlatMapPart } from './check/check-records-shape.ts';
+import { patternPart, sessionsPart, type PatternPart, type SessionsPart } from './check/check-pattern-shape.ts';
+import { windowsPart, type WindowsPart } from './check/check-window-shape.ts';
 
 /** A field's type as job files write it; with `?` a record may come without the field. */
 export type FieldTypeText = FieldType | `${FieldType}?`;

@@ -3,8 +3,8 @@ import type { Diagnostic } from '../engine/plan/diagnostic.ts';
 import { inReadingOrder } from '../engine/plan/diagnostic.ts';
 import type { PlanDocument } from '../engine/plan/plan-document.ts';
 import type { SourceTexts } from '../engine/plan/render-diagnostics.ts';
-import { checkParts, type PartSchemas } from './check-parts.ts';
-import { checkTopic } from './check-topic.ts';
+import { checkParts, type PartSchemas } from './check/check-parts.ts';
+import { checkTopic } from './check/check-topic.ts';
 import { JobFiles } from './job-files.ts';
 
 /** A topic whose committed messages go to a table as they are. */

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { explainJob, type ExplainFormat } from '../../jobs/explain.ts';
+import { explainJob, type ExplainFormat } from '../../jobs/explain/explain.ts';
 import { loadCheckedJob } from '../load-checked-job.ts';
 
 /** `sluice explain`: the plan of a job, without running it. */

@@ -21,7 +21,7 @@ import type { BoundModel } from './bind-model.ts';
 import { branchEncoders } from './branch-encoder.ts';
 import { inTheirInputs, underOwnPositions, watermarkRule } from './input-positions.ts';
 import { partitionRules } from './partition-rules.ts';
-import { openSection } from './open-section.ts';
+import { openSection } from './sections/open-section.ts';
 import { rescoreAmended } from './rescore-amended.ts';
 
 /** A message without a timestamp of its own. */

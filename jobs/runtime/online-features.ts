@@ -9,7 +9,7 @@ import type { StatefulLogic } from '../../engine/state/stateful-logic.ts';
 import type { StateWrite } from '../../engine/state/state-store.ts';
 import { applyLogic } from '../../operators/stateful/apply-logic.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { onlineEntities, type OnlineEntity } from '../online-entities.ts';
+import { onlineEntities, type OnlineEntity } from '../plan/online-entities.ts';
 
 /** The entities whose latest values a job keeps online. */
 export function keptOnline({ state, features }: CheckedJob): readonly OnlineEntity[] {

@@ -8,7 +8,7 @@ import {
   amendmentSchema,
   beforeColumn,
 } from '../../operators/amend/amendment-rows.ts';
-import type { AmendPlan } from '../amend-plan.ts';
+import type { AmendPlan } from '../plan/amend-plan.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { rescoredBy, rescoredSchema, scoreNames } from './rescore-amended.ts';
 import { openTopicEncoder } from './open-outputs.ts';

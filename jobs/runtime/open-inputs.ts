@@ -6,7 +6,7 @@ import { InputsReader } from '../../engine/source/merged/inputs-reader.ts';
 import { MergedSource } from '../../engine/source/merged/merged-source.ts';
 import type { Source } from '../../engine/source/source.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
-import type { InputDefinition, InputsPlan } from '../inputs-plan.ts';
+import type { InputDefinition, InputsPlan } from '../plan/inputs-plan.ts';
 import { openDecoder, openFileSource, openTopicSource } from './open-source.ts';
 
 /**

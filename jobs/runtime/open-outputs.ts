@@ -10,7 +10,7 @@ import { JsonEncoder } from '../../engine/serde/json-encoder.ts';
 import { keyPartitioner } from '../../engine/serde/partitioner.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import type { CheckedJob, MessageFormat } from '../checked-job.ts';
-import { matchRecord } from './pattern-section.ts';
+import { matchRecord } from './sections/pattern-section.ts';
 import { resultSchemaOf } from '../result-schema.ts';
 import { featureFields, joinedFields, predictionFields, type PredictionModel } from './prediction-fields.ts';
 

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../engine/error.ts';
 import type { QueryDefinition } from '../../engine/execution/query-definition.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import type { EventTimeDefinition } from '../source-definition.ts';
+import type { EventTimeDefinition } from '../plan/source-definition.ts';
 
 /**
  * When the partitions of a job are idle, and how far ahead of each other they are read (ADR 0045): for its query, and for replays of it. Without either where nothing asks for it, so that such a job records

@@ -17,7 +17,7 @@ import { inputTopics, topicOf } from './cluster/job-topics.ts';
 import { neededServices } from './cluster/needed-services.ts';
 import { openModel } from './open-model.ts';
 import { outputTopics } from './open-outputs.ts';
-import { keepsState, planStages, type Stage } from './stages.ts';
+import { keepsState, planStages, type Stage } from './stages/stages.ts';
 
 /** What the checks are made with. */
 export interface PreflightProfile {

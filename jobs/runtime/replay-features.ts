@@ -10,7 +10,7 @@ import type { StateReader } from '../../engine/state/state-store.ts';
 import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { stampWatermarks } from '../../engine/time/stamp-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { featureSection, jobSection } from './feature-section.ts';
+import { featureSection, jobSection } from './sections/feature-section.ts';
 
 /** Records of one batch; large, since nobody waits for the first of them. */
 const replayBatchRecords = 4_096;

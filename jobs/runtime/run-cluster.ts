@@ -10,7 +10,7 @@ import { OnlineValues } from '../../engine/state/redis/online-values.ts';
 import type { Clock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { adoptOnCluster } from '../state/changed-tasks.ts';
-import { assembleStage } from './assemble-stage.ts';
+import { assembleStage } from './stages/assemble-stage.ts';
 import type { ClusterKafka, ClusterSettings } from './cluster/cluster-settings.ts';
 import { clusterRegistry } from './cluster/cluster-registry.ts';
 import { ensureTopics, inputTopics, topicOf, writtenTopics } from './cluster/job-topics.ts';
@@ -25,9 +25,9 @@ import { openModel } from './open-model.ts';
 import { lateRecords, openLateEncoder } from './open-late-encoder.ts';
 import { openDeadLetterEncoder, outputTopics } from './open-outputs.ts';
 import { refuseAdvanceOnIdle } from './partition-rules.ts';
-import { openStageDecoder } from './stage-decoder.ts';
-import { planStages, type Stage } from './stages.ts';
-import { upstreamsOf } from './stage-upstreams.ts';
+import { openStageDecoder } from './stages/stage-decoder.ts';
+import { planStages, type Stage } from './stages/stages.ts';
+import { upstreamsOf } from './stages/stage-upstreams.ts';
 import { openResultEncoder } from './window-outputs.ts';
 
 /** What the cluster profile gives a job to run on. */

@@ -8,7 +8,7 @@ import { boundToNow } from '../../engine/source/bounded-source.ts';
 import { TableVersions } from '../../engine/source/table/table-versions.ts';
 import type { Storage } from '../../engine/storage/storage.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import type { InputDefinition, TableCopyDefinition } from '../inputs-plan.ts';
+import type { InputDefinition, TableCopyDefinition } from '../plan/inputs-plan.ts';
 import { openTopicSource } from './open-source.ts';
 
 const learnedAtOnce = 4_096;

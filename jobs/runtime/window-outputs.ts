@@ -4,7 +4,7 @@ import { keyPartitioner } from '../../engine/serde/partitioner.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { isStructured } from '../../operators/aggregate/aggregate-spec.ts';
 import type { CheckedJob, MessageFormat } from '../checked-job.ts';
-import type { WindowPlan } from '../window-plan.ts';
+import type { WindowPlan } from '../plan/window-plan.ts';
 import { openEncoder, openTopicEncoder, type OutputTopic } from './open-outputs.ts';
 import type { PredictionModel } from './prediction-fields.ts';
 

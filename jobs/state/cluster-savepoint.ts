@@ -10,7 +10,7 @@ import { SavepointWriter } from '../../engine/state/savepoint-file.ts';
 import { StoredTaskState } from '../../engine/state/redis/stored-task-state.ts';
 import { readTaskHeader } from '../../engine/state/redis/task-header.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { keepsState } from '../runtime/stages.ts';
+import { keepsState } from '../runtime/stages/stages.ts';
 import { patient, taskOf, withStages, type ClusterStage, type ClusterStore } from './cluster-stages.ts';
 import { jobOperators } from './job-operators.ts';
 import { layoutOf } from './job-layout.ts';

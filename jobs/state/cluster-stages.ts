@@ -7,7 +7,7 @@ import type { CheckedJob } from '../checked-job.ts';
 import type { ClusterSettings } from '../runtime/cluster/cluster-settings.ts';
 import { topicOf } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
-import { planStages, type Stage } from '../runtime/stages.ts';
+import { planStages, type Stage } from '../runtime/stages/stages.ts';
 
 const attempts = 10;
 const tryAgainMs = 300;

@@ -1,5 +1,5 @@
-import { meaningOf } from '../check-inputs.ts';
-import type { InputsPlan } from '../inputs-plan.ts';
+import { meaningOf } from '../check/check-inputs.ts';
+import type { InputsPlan } from '../plan/inputs-plan.ts';
 
 /** What is said of the inputs of a job, and of how they are brought together, as the job's digest has it, to be compared as text. */
 export function inputsMeaning(plan: InputsPlan): unknown {

@@ -5,7 +5,7 @@ import type { StateEntry } from '../../engine/state/state-store.ts';
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import { keyParts } from '../../operators/key/decode-key.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { planStages, type Stage } from '../runtime/stages.ts';
+import { planStages, type Stage } from '../runtime/stages/stages.ts';
 import { jobOperators, type JobOperator } from './job-operators.ts';
 import { defaultPlace, readAll, unfit, type TaskToRestore } from './savepoint.ts';
 import { finite, type OpenedSavepoint, type StageShape } from './stages-to-restore.ts';

@@ -14,9 +14,9 @@ import { expressionRules } from '../../operators/pattern/expression-rules.ts';
 import { describeSessions } from '../../operators/sessionise/describe-sessions.ts';
 import { sessionFields } from '../../operators/sessionise/session-logic.ts';
 import type { FeaturePlan } from '../../features/feature-plan.ts';
-import type { AmendPlan } from '../amend-plan.ts';
+import type { AmendPlan } from '../plan/amend-plan.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import type { InputsPlan } from '../inputs-plan.ts';
+import type { InputsPlan } from '../plan/inputs-plan.ts';
 
 /** An operator of a job that keeps state. */
 export interface JobOperator {

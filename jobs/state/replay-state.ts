@@ -10,7 +10,7 @@ import type { EmbeddedCommitLog } from '../../engine/storage/embedded-commit-log
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
 import { watermarkRule } from '../runtime/input-positions.ts';
-import { openSection } from '../runtime/open-section.ts';
+import { openSection } from '../runtime/sections/open-section.ts';
 import { partitionRules } from '../runtime/partition-rules.ts';
 import { MemoryState } from './memory-state.ts';
 import type { ReplayPlan } from './replay-plan.ts';

@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
 import type { Encoder } from '../../engine/serde/encoder.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { assembleStage } from '../runtime/assemble-stage.ts';
-import type { Stage } from '../runtime/stages.ts';
+import { assembleStage } from '../runtime/stages/assemble-stage.ts';
+import type { Stage } from '../runtime/stages/stages.ts';
 import { noCommits, replayBatchRecords, replayQuery, type ReplayedLog, type ReplayedState } from './replay-state.ts';
 
 /** A task of a stage on a cluster. */

@@ -6,7 +6,7 @@ import type { CheckedJob } from '../checked-job.ts';
 import { ensureTopics, inputTopics, writtenTopics } from '../runtime/cluster/job-topics.ts';
 import { neededServices } from '../runtime/cluster/needed-services.ts';
 import { checkPartitionsKept } from '../runtime/cluster/recorded-partitions.ts';
-import { planStages } from '../runtime/stages.ts';
+import { planStages } from '../runtime/stages/stages.ts';
 import { patient, withStages, type ClusterStage, type ClusterStore } from './cluster-stages.ts';
 import { inputsOfLocal } from './inputs-to-restore.ts';
 import { stateExists, type SavepointFigures } from './local-savepoint.ts';

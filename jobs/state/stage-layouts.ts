@@ -1,6 +1,6 @@
 import type { FeatureStep } from '../../features/feature-plan.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { planStages, type Exchange, type Stage } from '../runtime/stages.ts';
+import { planStages, type Exchange, type Stage } from '../runtime/stages/stages.ts';
 import { columnMeanings } from './job-operators.ts';
 
 /** What decides the state of a stage on a cluster, and what records on their way to it hold, as plain data. */

@@ -3,7 +3,7 @@ import type { StateEntry } from '../../engine/state/state-store.ts';
 import type { Savepoint } from '../../engine/state/savepoint-file.ts';
 import type { PartitionWatermark } from '../../engine/time/partition-watermarks.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import type { Stage } from '../runtime/stages.ts';
+import type { Stage } from '../runtime/stages/stages.ts';
 import { jobOperators, type JobOperator } from './job-operators.ts';
 import { readAll, redistributed, unfit, type SavepointManifest, type TaskToRestore } from './savepoint.ts';
 

@@ -3,13 +3,13 @@ import type { Encoder } from '../../engine/serde/encoder.ts';
 import type { SchemaRegistry } from '../../engine/serde/schema-registry.ts';
 import { messageBatchOf, type MessageInput } from '../../engine/storage/message-batch-builder.ts';
 import type { CheckedJob } from '../checked-job.ts';
-import { assembleStage } from '../runtime/assemble-stage.ts';
+import { assembleStage } from '../runtime/stages/assemble-stage.ts';
 import { topicOf } from '../runtime/cluster/job-topics.ts';
 import { openInputDecoder } from '../runtime/open-inputs.ts';
 import { lateRecords, openLateEncoder } from '../runtime/open-late-encoder.ts';
 import { outputTopics } from '../runtime/open-outputs.ts';
-import { planStages } from '../runtime/stages.ts';
-import { upstreamsOf } from '../runtime/stage-upstreams.ts';
+import { planStages } from '../runtime/stages/stages.ts';
+import { upstreamsOf } from '../runtime/stages/stage-upstreams.ts';
 import { openResultEncoder } from '../runtime/window-outputs.ts';
 import { MemoryLog, noCommitLog, noSource, TaskUnderTest } from './stage-chain.ts';
 

@@ -22,8 +22,8 @@ import { PartitionWatermarks } from '../../engine/time/partition-watermarks.ts';
 import { systemClock } from '../../engine/time/clock.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
 import { loadJob } from '../../jobs/load-job.ts';
-import { featureSection } from '../../jobs/runtime/feature-section.ts';
-import { planStages } from '../../jobs/runtime/stages.ts';
+import { featureSection } from '../../jobs/runtime/sections/feature-section.ts';
+import { planStages } from '../../jobs/runtime/stages/stages.ts';
 import { startKafka, type KafkaService } from '../../tools/services/start-kafka.ts';
 import { startRedis, type RedisService } from '../../tools/services/start-redis.ts';
 

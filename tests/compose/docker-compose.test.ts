@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { loadJob } from '../../jobs/load-job.ts';
 import { readClusterSettings } from '../../jobs/runtime/cluster/cluster-settings.ts';
 import { inputTopics, writtenTopics } from '../../jobs/runtime/cluster/job-topics.ts';
-import { planStages } from '../../jobs/runtime/stages.ts';
+import { planStages } from '../../jobs/runtime/stages/stages.ts';
 import { kafkaVersion } from '../../tools/services/kafka-jars.ts';
 
 interface ComposeService {

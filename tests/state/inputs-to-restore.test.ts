@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { loadFiles } from '../../jobs/testing/job-folder.ts';
 import type { CheckedJob } from '../../jobs/checked-job.ts';
-import { planStages } from '../../jobs/runtime/stages.ts';
+import { planStages } from '../../jobs/runtime/stages/stages.ts';
 import { inputsOfCluster, inputsOfLocal } from '../../jobs/state/inputs-to-restore.ts';
 import { layoutOf } from '../../jobs/state/job-layout.ts';
 import { manifestVersion, type SavepointManifest } from '../../jobs/state/savepoint.ts';

@@ -5,9 +5,9 @@ import { probeTransactions } from '../../../engine/source/kafka/probe-transactio
 import { formatDuration } from '../../../engine/time/duration.ts';
 import { retentionMs } from '../../../features/feature-plan.ts';
 import type { CheckedJob } from '../../checked-job.ts';
-import { windowReachMs } from '../../window-plan.ts';
+import { windowReachMs } from '../../plan/window-plan.ts';
 import { isTable } from '../open-inputs.ts';
-import type { Stage } from '../stages.ts';
+import type { Stage } from '../stages/stages.ts';
 import { fine, warned, type Checklist, type Finding } from './checklist.ts';
 import type { ClusterKafka } from './cluster-settings.ts';
 import { inputMissing, inputTopics, partitionsRefused, writtenTopics, type WrittenTopic } from './job-topics.ts';

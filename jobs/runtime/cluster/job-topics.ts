@@ -2,10 +2,10 @@ import { SluiceError } from '../../../engine/error.ts';
 import type { KafkaAdmin } from '../../../engine/source/kafka/kafka-admin.ts';
 import type { Clock } from '../../../engine/time/clock.ts';
 import type { CheckedJob } from '../../checked-job.ts';
-import { jointPlan } from '../joint-plan.ts';
+import { jointPlan } from '../stages/joint-plan.ts';
 import { lateRecords } from '../open-late-encoder.ts';
 import { outputTopics } from '../open-outputs.ts';
-import type { Exchange, Stage } from '../stages.ts';
+import type { Exchange, Stage } from '../stages/stages.ts';
 
 /** A topic that a job writes, and how many partitions it must have. */
 export interface WrittenTopic {

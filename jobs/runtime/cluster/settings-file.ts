@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { messageOf } from '../../../engine/error.ts';
 import type { Diagnostic } from '../../../engine/plan/diagnostic.ts';
 import { PlanDocument } from '../../../engine/plan/plan-document.ts';
-import { checkParts } from '../../check-parts.ts';
+import { checkParts } from '../../check/check-parts.ts';
 import { settingsParts, type LoginPart, type SettingsParts, type TlsPart } from './settings-parts.ts';
 
 /** What a settings file says, or what is wrong with it. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { durationText } from '../../../engine/plan/duration-text.ts';
-import type { PartSchemas } from '../../check-parts.ts';
+import type { PartSchemas } from '../../check/check-parts.ts';
 import { readRedisUrl, readServerUrl } from './service-url.ts';
 
 /** TLS towards a service: files in PEM. An empty mapping is TLS with the system's certificate authorities. */
