@@ -38,10 +38,10 @@ interface Attempt extends Span {
   readonly fate: 'published' | 'unclear';
 }
 
-/** Where a task is committed, and by which batch. */
+/** Where a task is committed, and by which batch; `null` where a person has set the position. */
 interface Committed {
   readonly offset: number;
-  readonly sequence: number;
+  readonly sequence: number | null;
 }
 
 /**
@@ -61,7 +61,8 @@ export class TaskCommitLog implements CommitLog {
   #producer: TaskProducer | null = null;
   #epoch = 0;
   #origin: number | null = null;
-  #committedOffset: number | null = null;
+  /** The last commit that is known; `null` where there never was one. */
+  #committed: Committed | null = null;
   #stateOffset: number | null = null;
   #attempt: Attempt | null = null;
   #isClosed = false;
@@ -90,7 +91,7 @@ export class TaskCommitLog implements CommitLog {
 
     this.#epoch = claim.epoch;
     this.#origin = note?.origin ?? null;
-    this.#committedOffset = committed;
+    this.#committed = committedAt(position, note);
     this.#stateOffset = claim.offset;
     this.#attempt = null;
     // Lost state is rebuilt from where the task began, if the log still holds that; whoever replays checks it.
@@ -120,7 +121,7 @@ export class TaskCommitLog implements CommitLog {
     if (this.#isAttempted(span)) {
       assert.equal(this.#attempt?.from, from, 'a commit that failed is made again as it was');
     } else {
-      assert.equal(this.#committedOffset ?? from, from, 'commits cover the log without gap or overlap');
+      assert.equal(this.#committed?.offset ?? from, from, 'commits cover the log without gap or overlap');
       assert.notEqual(this.#attempt?.fate, 'unclear', 'a commit whose fate is open is made again before the next');
     }
     if (!this.#isPublished(span)) await this.#publish(batch, span, note);
@@ -137,7 +138,7 @@ export class TaskCommitLog implements CommitLog {
   /** A run that ends well brings the state up to its last batch; there is nothing to tell the log. */
   async #commitStateAlone({ outputs, metadata, state }: Commit): Promise<void> {
     assert.equal(outputs.length, 0, 'outputs come of records');
-    const [at, origin] = [this.#committedOffset, this.#origin];
+    const [at, origin] = [this.#committed?.offset ?? null, this.#origin];
     if (state === null || at === null || origin === null || at === this.#stateOffset) return;
     await this.#writeState(state.writes, at, writeNote({ metadata, epoch: this.#epoch, origin }));
   }
@@ -153,7 +154,7 @@ export class TaskCommitLog implements CommitLog {
   async #publish(batch: Commit, span: Span, note: string): Promise<void> {
     if (this.#attempt?.fate === 'unclear') {
       if (await this.#settle(this.#attempt)) return;
-    } else if (this.#producer === null && ((await this.#reopen())?.offset ?? null) !== this.#committedOffset) {
+    } else if (this.#producer === null && !this.#isLast(await this.#reopen())) {
       throw taskFenced(this.#options.task);
     }
     this.#attempt = null;
@@ -191,7 +192,7 @@ export class TaskCommitLog implements CommitLog {
 
   #published({ from, to, sequence }: Span): void {
     this.#attempt = { from, to, sequence, fate: 'published' };
-    this.#committedOffset = to;
+    this.#committed = { offset: to, sequence };
   }
 
   /**
@@ -206,7 +207,7 @@ export class TaskCommitLog implements CommitLog {
       this.#published(attempt);
       return true;
     }
-    if ((found?.offset ?? null) !== this.#committedOffset) throw taskFenced(this.#options.task);
+    if (!this.#isLast(found)) throw taskFenced(this.#options.task);
     return false;
   }
 
@@ -225,13 +226,16 @@ export class TaskCommitLog implements CommitLog {
       const position = await this.#options.committed();
       const note = position === null ? null : readNote(position.metadata, `the position of task ${task}`);
       if (note !== null && note.epoch > this.#epoch) throw taskFenced(task);
-      return position === null || note === null
-        ? null
-        : { offset: position.offset, sequence: note.metadata.batchSequence };
+      return committedAt(position, note);
     } catch (error) {
       await this.#dropProducer();
       throw error;
     }
+  }
+
+  /** Whether nobody has committed since: a Redis that went back may have given a later owner the epoch of this one, and a commit without records moves no position. */
+  #isLast(found: Committed | null): boolean {
+    return found?.offset === this.#committed?.offset && found?.sequence === this.#committed?.sequence;
   }
 
   async #writeState(writes: Parameters<TaskState['write']>[0]['writes'], to: number, note: string): Promise<void> {
@@ -311,4 +315,8 @@ export class TaskCommitLog implements CommitLog {
     });
     return { from: first.from, to: last.to, sequence: metadata.batchSequence };
   }
+}
+
+function committedAt(position: CommittedPosition | null, note: CommitNote | null): Committed | null {
+  return position === null ? null : { offset: position.offset, sequence: note?.metadata.batchSequence ?? null };
 }
